@@ -1,0 +1,119 @@
+"""Between numpy and torch: tensors, padding, devices. The only module that converts.
+
+torch is imported where it is used: importing the package does not load it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def resolve_device(device, fall_back=False):
+    """Resolve a `device` parameter; "auto" takes a GPU where there is one.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"``, or anything `torch.device` takes.
+    fall_back : bool, default=False
+        Whether a GPU that is not there means the CPU instead of an error.
+
+    Returns
+    -------
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or not on this machine.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    import torch
+
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"`device` must be 'auto', 'cpu', 'cuda' or another torch device; got {device!r}."
+        ) from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        if fall_back:
+            return torch.device("cpu")
+        raise ValueError(f"`device` is {device!r} but torch finds no GPU; use 'auto' or 'cpu'.")
+    return resolved
+
+
+def to_tensor(array, device):
+    """Return a tensor of the array's numbers; a copy where the array is read-only."""
+    import torch
+
+    array = np.asarray(array)
+    # torch warns about memory that it must not write to, as joblib's memory maps are.
+    array = np.ascontiguousarray(array) if array.flags.writeable else array.copy()
+    return torch.from_numpy(array).to(device)
+
+
+def to_numpy(tensor):
+    """Return the tensor's numbers in a numpy array that owns its memory."""
+    return tensor.detach().cpu().numpy().copy()
+
+
+def pad(arrays):
+    """Sequences of different lengths as one array, zeros after their ends.
+
+    Parameters
+    ----------
+    arrays : list of ndarray of shape (n_frames, n_freqs)
+
+    Returns
+    -------
+    batch : ndarray of shape (batch, max_frames, n_freqs)
+    n_frames : ndarray of shape (batch,), int
+        The length of each sequence.
+
+    Examples
+    --------
+    >>> batch, n_frames = pad([np.ones((2, 3)), np.ones((1, 3))])
+    >>> batch.shape, n_frames
+    ((2, 2, 3), array([2, 1]))
+    """
+    n_frames = np.array([len(array) for array in arrays])
+    batch = np.zeros((len(arrays), n_frames.max(), arrays[0].shape[1]), dtype=arrays[0].dtype)
+    for row, array in zip(batch, arrays, strict=True):
+        row[: len(array)] = array
+    return batch, n_frames
+
+
+def batches_by_length(n_frames, max_frames):
+    """Group sequences of similar length into batches of at most `max_frames` padded frames.
+
+    Parameters
+    ----------
+    n_frames : array-like of shape (n_sequences,)
+        Length of each sequence.
+    max_frames : int
+        Bound on batch size times longest length; a longer sequence is a batch of its own.
+
+    Returns
+    -------
+    batches : list of list of int
+        Indices into `n_frames`.
+
+    Examples
+    --------
+    >>> batches_by_length([5, 100, 6, 7], 20)
+    [[0, 2], [3], [1]]
+    """
+    batches: list[list[int]] = [[]]
+    for index in np.argsort(n_frames, kind="stable").tolist():
+        # Ascending order: the newcomer is the longest of its batch.
+        if batches[-1] and n_frames[index] * (len(batches[-1]) + 1) > max_frames:
+            batches.append([])
+        batches[-1].append(index)
+    return batches

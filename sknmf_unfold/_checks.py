@@ -1,0 +1,254 @@
+"""Every input check and its message: what the parameter is, what it got, what it wants."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+PCM_DTYPES = ("uint8", "int8", "int16", "int32")
+
+
+def check_number(name, value, *, low=None, high=None, integer=False, open_low=False):
+    """Raise unless `value` is a finite real (or whole) number within its bounds.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the message.
+    value : object
+        What the user passed.
+    low, high : float, optional
+        Inclusive bounds.
+    integer : bool, default=False
+        Whether only whole numbers will do.
+    open_low : bool, default=False
+        Whether `low` itself is excluded.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a number of the wanted kind.
+    ValueError
+        If it is not finite or out of bounds.
+
+    Examples
+    --------
+    >>> check_number("n_layers", 0, low=1, integer=True)
+    Traceback (most recent call last):
+    ...
+    ValueError: `n_layers` must be a whole number >= 1; got 0.
+    """
+    kind = numbers.Integral if integer else numbers.Real
+    bounds = [f"{'>' if open_low else '>='} {low}"] * (low is not None)
+    bounds += [f"<= {high}"] * (high is not None)
+    wants = ("a whole number" if integer else "a finite number") + " and".join(
+        f" {bound}" for bound in bounds
+    )
+    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be {wants}; got {value!r} ({type(value).__name__}).")
+    too_low = low is not None and (value <= low if open_low else value < low)
+    if not np.isfinite(float(value)) or too_low or (high is not None and value > high):
+        raise ValueError(f"`{name}` must be {wants}; got {value!r}.")
+
+
+def check_choice(name, value, choices):
+    """Raise ``ValueError`` unless `value` is one of the strings in `choices`.
+
+    Examples
+    --------
+    >>> check_choice("inference", "fista", ["mu", "ista"])
+    Traceback (most recent call last):
+    ...
+    ValueError: `inference` must be one of 'mu', 'ista'; got 'fista'.
+    """
+    if not (isinstance(value, str) and value in choices):
+        wants = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"`{name}` must be one of {wants}; got {value!r}.")
+
+
+def check_list(X, name, what):
+    """Raise unless `X` is a non-empty list or tuple of recordings."""
+    if isinstance(X, np.ndarray) and X.ndim == 1:
+        raise ValueError(f"{name} is one 1-D array; pass a list of {what}, for one [{name}].")
+    if not isinstance(X, (list, tuple)):
+        raise TypeError(f"{name} must be a list of {what}; got {type(X).__name__}.")
+    if len(X) == 0:
+        raise ValueError(f"{name} is an empty list; at least one of the {what} is needed.")
+
+
+def _native_float(array, label):
+    """Real numbers as float32 or float64 in native byte order, PCM scaled to [-1, 1]."""
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {label} has dtype {array.dtype}.")
+    if array.dtype.name in PCM_DTYPES:
+        bits = 8 * array.dtype.itemsize
+        offset = 128.0 if array.dtype.kind == "u" else 0.0
+        scaled = (array.astype(np.float64) - offset) / 2.0 ** (bits - 1)
+        return scaled.astype(np.float32)
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"{label} has dtype {array.dtype}; wanted floats in [-1, 1] or PCM of dtype "
+            f"{', '.join(PCM_DTYPES)}."
+        )
+    dtype = np.float32 if array.dtype.itemsize <= 4 else np.float64
+    return array.astype(dtype, copy=False)
+
+
+def _check_finite(array, label, axes):
+    """Raise with the position of the first NaN or infinity."""
+    # The sum is finite whenever all entries are (unless it overflows), and needs no temporary.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum(dtype=np.float64)):
+            return
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        value = "NaN" if np.isnan(array[tuple(bad[0])]) else "infinity"
+        where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, bad[0], strict=True))
+        raise ValueError(f"{label} contains {value} at {where}.")
+
+
+def check_waveform(waveform, label):
+    """One 1-D waveform as finite float32 or float64, integer PCM scaled to [-1, 1].
+
+    Parameters
+    ----------
+    waveform : array-like of shape (n_times,)
+        Samples: floats, or integer PCM (uint8, int8, int16, int32).
+    label : str
+        What to call it in messages, for example ``"X[3]"``.
+
+    Returns
+    -------
+    waveform : ndarray of shape (n_times,), float32 or float64
+
+    Examples
+    --------
+    >>> check_waveform(np.array([0, -32768], dtype="int16"), "X[0]")
+    array([ 0., -1.], dtype=float32)
+    """
+    array = np.asarray(waveform)
+    if array.dtype == object:
+        raise TypeError(f"{label} must be a 1-D array of samples; got dtype object.")
+    if array.ndim == 2 and min(array.shape) <= 8:
+        raise ValueError(
+            f"{label} has shape {array.shape}: stereo or transposed? A waveform is 1-D, "
+            f"of shape (n_times,); average the channels first."
+        )
+    if array.ndim != 1:
+        raise ValueError(f"{label} must be 1-D, of shape (n_times,); got shape {array.shape}.")
+    if array.size == 0:
+        raise ValueError(f"{label} is empty; a waveform has at least one sample.")
+    array = _native_float(array, label)
+    _check_finite(array, label, ("sample",))
+    return array
+
+
+def check_waveforms(X, name="X"):
+    """Check a list of 1-D waveforms of any lengths.
+
+    Examples
+    --------
+    >>> check_waveforms([np.zeros((16000, 2))])
+    Traceback (most recent call last):
+    ...
+    ValueError: X[0] has shape (16000, 2): stereo or transposed? ...
+    """
+    check_list(X, name, "1-D waveforms")
+    return [check_waveform(x, f"{name}[{i}]") for i, x in enumerate(X)]
+
+
+def check_magnitude(magnitude, label, n_freqs=None):
+    """One magnitude spectrogram as finite non-negative float32 or float64.
+
+    Parameters
+    ----------
+    magnitude : array-like of shape (n_frames, n_freqs)
+        Magnitudes, frames before bins.
+    label : str
+        What to call it in messages.
+    n_freqs : int, optional
+        The number of bins it must have.
+
+    Returns
+    -------
+    magnitude : ndarray of shape (n_frames, n_freqs), float32 or float64
+    """
+    array = np.asarray(magnitude)
+    if array.ndim == 1:
+        raise ValueError(
+            f"{label} is 1-D, of shape {array.shape}, but a separator works on magnitude "
+            f"spectrograms (n_frames, n_freqs): did you forget STFT()?"
+        )
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"{label} must be a non-empty 2-D array (n_frames, n_freqs); got shape {array.shape}."
+        )
+    if array.dtype.kind in "iub":
+        array = array.astype(np.float64)
+    array = _native_float(array, label)
+    _check_finite(array, label, ("frame", "bin"))
+    if array.min() < 0:
+        frame, bin_ = np.argwhere(array < 0)[0]
+        raise ValueError(
+            f"Negative values in data: {label} has {array[frame, bin_]:.6g} at frame {frame}, "
+            f"bin {bin_}; magnitudes are >= 0."
+        )
+    if n_freqs is not None and array.shape[1] != n_freqs:
+        hint = " Is it (bins, frames)? Frames come first." if array.shape[0] == n_freqs else ""
+        raise ValueError(f"{label} has {array.shape[1]} bins but {n_freqs} are wanted.{hint}")
+    return array
+
+
+def check_same_length(X, Y):
+    """Raise unless mixtures and targets pair up, item by item and sample by sample."""
+    check_list(Y, "Y", "targets")
+    if len(X) != len(Y):
+        raise ValueError(f"X has {len(X)} items but Y has {len(Y)}; they must pair up.")
+    for i, (x, y) in enumerate(zip(X, Y, strict=True)):
+        if len(x) != len(y):
+            raise ValueError(
+                f"X[{i}] has {len(x)} samples but Y[{i}] has {len(y)}; mixtures and targets "
+                f"must be equally long."
+            )
+
+
+def check_waveform_table(estimator, X, reset):
+    """Rows of a 2-D array as waveforms of one length, in float32 or float64."""
+    shape = np.shape(X)
+    if len(shape) == 2 and shape[0] >= 1024 and shape[1] <= 8:
+        raise ValueError(
+            f"X has shape {shape}: stereo or transposed audio? Rows are waveforms, so these would "
+            f"be {shape[0]} waveforms of {shape[1]} samples; pass a list of 1-D waveforms."
+        )
+    if isinstance(X, np.ndarray) and X.dtype.name in PCM_DTYPES and X.ndim == 2:
+        X = _native_float(X, "X")
+    return validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
+
+
+def check_magnitude_table(estimator, X, reset):
+    """Rows of a 2-D array as independent magnitude frames, in float32 or float64."""
+    X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
+    if X.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to {type(estimator).__name__}: X has a minimum of "
+            f"{X.min():.6g}; magnitudes are >= 0."
+        )
+    return X
+
+
+def check_table_targets(Y, X):
+    """Targets of a table: anything non-negative that broadcasts to its (n_samples, n_freqs).
+
+    One number a sample (a 1-D `Y`) is the target of all bins of that sample.
+    """
+    Y = check_array(Y, ensure_2d=False, dtype=X.dtype, input_name="Y")
+    if len(Y) != len(X):
+        raise ValueError(f"X has {len(X)} samples but Y has {len(Y)}; they must pair up.")
+    if Y.min() < 0:
+        raise ValueError(f"Negative values in data: Y has a minimum of {Y.min():.6g}.")
+    Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
+    if Y.ndim != 2 or Y.shape[1] not in (1, X.shape[1]):
+        raise ValueError(f"Y of shape {Y.shape} does not broadcast to X of shape {X.shape}.")
+    return np.broadcast_to(Y, X.shape)

@@ -1,0 +1,208 @@
+"""Checked input of an estimator: recordings or a table, magnitudes computed when asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._checks import (
+    check_list,
+    check_magnitude,
+    check_magnitude_table,
+    check_same_length,
+    check_table_targets,
+    check_waveform,
+)
+
+
+def _is_spectrogram(item):
+    return hasattr(item, "magnitude") and hasattr(item, "waveform")
+
+
+class Sequences:
+    """Sequences of magnitude frames, and what kind of input they came from.
+
+    Parameters
+    ----------
+    items : list of Spectrogram, list of ndarray, or ndarray of shape (n_samples, 1, n_freqs)
+        One recording each.
+    kind : {"spectrograms", "magnitudes", "table"}
+        Decides what a separator gives back: waveforms, a list of magnitudes, or one array.
+    """
+
+    def __init__(self, items, kind):
+        self.items = items
+        self.kind = kind
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        """Magnitude of one recording, of shape (n_frames, n_freqs) and of `dtype`."""
+        return np.asarray(self.items[index], dtype=self.dtype)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def n_freqs(self):
+        """Number of bins."""
+        return self.items[0].shape[-1]
+
+    @property
+    def n_frames(self):
+        """Number of frames of each recording."""
+        return np.array([item.shape[0] for item in self.items])
+
+    @property
+    def dtype(self):
+        """float32 if all recordings are, else float64."""
+        if self.kind == "table":
+            return self.items.dtype
+        return np.result_type(*{item.dtype for item in self.items})
+
+    @property
+    def settings(self):
+        """STFT settings of the recordings, None for bare magnitudes."""
+        return self.items[0].settings if self.kind == "spectrograms" else None
+
+    def subset(self, indices):
+        """Return the recordings at `indices`, as `Sequences`."""
+        if self.kind == "table":
+            return Sequences(self.items[indices], self.kind)
+        return Sequences([self.items[i] for i in indices], self.kind)
+
+    def as_input(self):
+        """Return what another estimator's ``fit`` takes: a list of recordings, or a 2-D table."""
+        return self.items[:, 0] if self.kind == "table" else self.items
+
+    def frames(self, max_frames=None, rng=None):
+        """Frames of all recordings below each other, or a random part of them.
+
+        Parameters
+        ----------
+        max_frames : int, optional
+            At most this many, drawn without replacement; order is kept.
+        rng : numpy.random.RandomState, optional
+            Draws the part.
+
+        Returns
+        -------
+        frames : ndarray of shape (n_frames, n_freqs)
+        """
+        if self.kind == "table" and (max_frames is None or max_frames >= len(self)):
+            return self.items[:, 0]
+        lengths = self.n_frames
+        keep = np.ones(lengths.sum(), dtype=bool)
+        if max_frames is not None and max_frames < len(keep):
+            keep[:] = False
+            keep[rng.choice(len(keep), max_frames, replace=False)] = True
+        parts = np.split(keep, np.cumsum(lengths)[:-1])
+        return np.concatenate([self[i][part] for i, part in enumerate(parts) if part.any()])
+
+    def restore(self, arrays):
+        """Arrays per recording in the shape of the input: a list, or one array for a table."""
+        arrays = list(arrays)
+        return np.concatenate(arrays) if self.kind == "table" else arrays
+
+
+def check_sequences(estimator, X, *, reset, name="X"):
+    """Check the X of an estimator that works on magnitudes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` where `reset` is true, and is compared with it otherwise.
+    X : Spectrograms, list of ndarray, or array-like of shape (n_samples, n_freqs)
+        A list is a list of recordings; a 2-D array is a table of independent frames.
+    reset : bool
+        Whether this is ``fit``.
+    name : str, default="X"
+        What to call it in messages.
+
+    Returns
+    -------
+    sequences : Sequences
+    """
+    if not isinstance(X, (list, tuple)):
+        return Sequences(check_magnitude_table(estimator, X, reset)[:, np.newaxis], "table")
+    check_list(X, name, "Spectrogram items or magnitude arrays")
+    items = (_check_spectrograms if _is_spectrogram(X[0]) else _check_magnitudes)(X, name)
+    kind = "spectrograms" if _is_spectrogram(X[0]) else "magnitudes"
+    n_freqs = items[0].shape[1]
+    if reset:
+        estimator.n_features_in_ = n_freqs
+    elif n_freqs != estimator.n_features_in_:
+        raise ValueError(
+            f"{name} has {n_freqs} features (bins), but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
+    return Sequences(items, kind)
+
+
+def check_targets(Y, sequences):
+    """Check the Y that goes with checked X: same lengths, magnitudes of the same kind.
+
+    Parameters
+    ----------
+    Y : list of ndarray of shape (n_times,), Spectrograms, list of ndarray, or array-like
+        Waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes; for a table,
+        anything that broadcasts to it.
+    sequences : Sequences
+        The checked X.
+
+    Returns
+    -------
+    targets : Sequences
+        Of the kind and the shapes of `sequences`.
+    """
+    if sequences.kind == "table":
+        return Sequences(check_table_targets(Y, sequences.items[:, 0])[:, np.newaxis], "table")
+    if sequences.kind == "spectrograms":
+        return _waveform_targets(Y, sequences)
+    check_list(Y, "Y", "magnitude arrays")
+    Y = _check_magnitudes(Y, "Y", sequences.n_freqs)
+    _check_same_frames(sequences.items, Y)
+    return Sequences([y.astype(sequences.dtype, copy=False) for y in Y], "magnitudes")
+
+
+def _waveform_targets(Y, sequences):
+    check_list(Y, "Y", "waveforms")
+    waveforms = [
+        check_waveform(y.waveform if _is_spectrogram(y) else y, f"Y[{i}]") for i, y in enumerate(Y)
+    ]
+    check_same_length([item.waveform for item in sequences.items], waveforms)
+    pairs = zip(sequences.items, waveforms, strict=True)
+    items = [item.of(y.astype(sequences.dtype, copy=False)) for item, y in pairs]
+    return Sequences(items, "spectrograms")
+
+
+def _check_same_frames(X, Y):
+    if len(X) != len(Y):
+        raise ValueError(f"X has {len(X)} items but Y has {len(Y)}; they must pair up.")
+    for i, (x, y) in enumerate(zip(X, Y, strict=True)):
+        if len(x) != len(y):
+            raise ValueError(f"X[{i}] has {len(x)} frames but Y[{i}] has {len(y)}.")
+
+
+def _check_magnitudes(X, name, n_freqs=None):
+    items = []
+    for i, x in enumerate(X):
+        items.append(check_magnitude(x, f"{name}[{i}]", n_freqs))
+        n_freqs = items[0].shape[1]
+    return items
+
+
+def _check_spectrograms(X, name):
+    for i, item in enumerate(X):
+        if not _is_spectrogram(item):
+            raise TypeError(
+                f"{name}[{i}] is a {type(item).__name__} but {name}[0] is a Spectrogram; "
+                f"pass one kind."
+            )
+        if item.settings != X[0].settings:
+            raise ValueError(
+                f"{name}[{i}] was made with {item.settings}, but {name}[0] with {X[0].settings}; "
+                f"one model works on one sample rate and one STFT."
+            )
+        check_waveform(item.waveform, f"{name}[{i}]")
+    return list(X)

@@ -1,0 +1,1 @@
+"""Unfolded inference; modules that need torch are imported where they are used."""

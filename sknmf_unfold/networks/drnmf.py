@@ -1,0 +1,167 @@
+"""DR-NMF: warm-start ISTA unfolded into a recurrent network."""
+
+from __future__ import annotations
+
+import torch
+
+from sknmf_unfold.signal.masks import ratio_masks
+
+from .ista import project_input
+from .recurrence import UnfoldedRecurrence
+
+
+def _log(value):
+    """Logarithm of a non-negative tensor; the dtype's epsilon stands in for 0."""
+    return torch.log(value.clamp(min=torch.finfo(value.dtype).eps))
+
+
+def unfold(components, n_layers, sparsity, step_size):
+    """Make the values of a `DRNMF` that computes warm-start ISTA, `n_layers` iterations a frame.
+
+    Parameters
+    ----------
+    components : Tensor of shape (n_components, n_freqs)
+        Dictionaries of all sources below each other, rows of unit norm.
+    n_layers : int
+        Iterations a frame.
+    sparsity, step_size : float
+        Weight of the l1 penalty, and the inverse of the paper's alpha.
+
+    Returns
+    -------
+    values : dict of Tensor
+        Arguments for `DRNMF`.
+    """
+    n_components = len(components)
+    return {
+        "components": components.repeat(n_layers, 1, 1),
+        "output_components": components,
+        "step_sizes": components.new_full((n_layers,), step_size),
+        "sparsity": components.new_full((n_layers, n_components), sparsity),
+        "initial_activations": components.new_zeros(n_components),
+    }
+
+
+class DRNMF(torch.nn.Module):
+    """Deep recurrent NMF: a few ISTA iterations a frame, each a layer with weights of its own.
+
+    Weights are kept as logarithms, so that training cannot make them negative; the dictionaries of
+    the layers are normalised to unit rows on use.
+
+    Parameters
+    ----------
+    components : Tensor of shape (n_layers, n_components, n_freqs)
+        Dictionary of each layer, the target's components first.
+    output_components : Tensor of shape (n_components, n_freqs)
+        Turn activations into the estimates that make the masks.
+    step_sizes : Tensor of shape (n_layers,)
+        Inverse of the paper's alpha.
+    sparsity : Tensor of shape (n_layers, n_components)
+        Weight of the l1 penalty.
+    initial_activations : Tensor of shape (n_components,)
+        Activations before the first frame.
+    n_sources : int, default=2
+        Number of sources, which share the components equally; the first is the target.
+    learn_thresholds : bool, default=False
+        Whether `sparsity` is trained too.
+
+    References
+    ----------
+    .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
+       iterative thresholding", WASPAA 2017, algorithm 2.
+
+    Examples
+    --------
+    >>> values = unfold(torch.eye(4), n_layers=2, sparsity=0.1, step_size=1.0)
+    >>> masks, state = DRNMF(**values)(torch.rand(3, 5, 4))
+    >>> tuple(masks.shape), tuple(state.shape)
+    ((3, 2, 5, 4), (3, 4))
+    """
+
+    def __init__(
+        self,
+        components,
+        output_components,
+        step_sizes,
+        sparsity,
+        initial_activations,
+        n_sources=2,
+        learn_thresholds=False,
+    ):
+        super().__init__()
+        self.n_sources = n_sources
+        self.log_components = torch.nn.Parameter(_log(components))
+        self.log_output = torch.nn.Parameter(_log(output_components))
+        self.log_step_sizes = torch.nn.Parameter(_log(step_sizes))
+        self.log_sparsity = torch.nn.Parameter(_log(sparsity), requires_grad=learn_thresholds)
+        # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
+        self.initial = torch.nn.Parameter(initial_activations.clone())
+
+    @torch.no_grad()
+    def values(self):
+        """Return what the constructor takes, as it is now: a dict of Tensor."""
+        return {
+            "components": self.layer_components(),
+            "output_components": self.log_output.exp(),
+            "step_sizes": self.log_step_sizes.exp(),
+            "sparsity": self.log_sparsity.exp(),
+            "initial_activations": self.initial_activations(),
+        }
+
+    @property
+    def device(self):
+        """Where the weights are."""
+        return self.log_components.device
+
+    def layer_components(self):
+        """Return the dictionaries of all layers, (n_layers, n_components, n_freqs), unit rows."""
+        return torch.nn.functional.normalize(self.log_components.exp(), dim=-1)
+
+    def initial_activations(self):
+        """Return the activations before the first frame, (n_components,), non-negative."""
+        return self.initial.clamp(min=0)
+
+    def activations(self, magnitude, state=None):
+        """Compute the activations of the last layer.
+
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+        state : Tensor of shape (batch, components), optional
+            Activations of the frame before the first.
+
+        Returns
+        -------
+        activations : Tensor of shape (batch, frames, components)
+        """
+        components = self.layer_components()
+        step_sizes = self.log_step_sizes.exp()[:, None, None]
+        gram = components @ components.mT
+        transitions = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+        transitions = transitions - step_sizes * gram
+        frames = magnitude.transpose(0, 1).contiguous()
+        layers = zip(components, self.log_sparsity.exp(), step_sizes, strict=True)
+        inputs = torch.stack([project_input(frames, *layer) for layer in layers], dim=1)
+        if state is None:
+            state = self.initial_activations().expand(len(magnitude), -1)
+        return UnfoldedRecurrence.apply(inputs, transitions, state).transpose(0, 1)
+
+    def forward(self, magnitude, state=None):
+        """Compute masks that sum to 1 over sources, and the state to go on from.
+
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+        state : Tensor of shape (batch, components), optional
+            What an earlier call returned.
+
+        Returns
+        -------
+        masks : Tensor of shape (batch, sources, frames, bins)
+        state : Tensor of shape (batch, components)
+        """
+        activations = self.activations(magnitude, state)
+        outputs = self.log_output.exp().unflatten(0, (self.n_sources, -1))
+        sources = activations.unflatten(-1, (self.n_sources, -1))
+        estimates = torch.einsum("btsn,snf->bstf", sources, outputs)
+        return ratio_masks(estimates, axis=1), activations[:, -1]

@@ -1,0 +1,5 @@
+"""Sparse non-negative matrix factorisation."""
+
+from .sparse_nmf import SparseNMF
+
+__all__ = ["SparseNMF"]

@@ -1,0 +1,73 @@
+"""The beta divergence between magnitudes and their approximation."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+from sknmf_unfold._checks import check_number
+
+BETA_LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
+
+
+def check_beta(beta_loss):
+    """Translate `beta_loss`, a name as in scikit-learn or any real number, to beta.
+
+    Examples
+    --------
+    >>> check_beta("kullback-leibler"), check_beta(0.5)
+    (1.0, 0.5)
+    """
+    if isinstance(beta_loss, str) and beta_loss in BETA_LOSSES:
+        return BETA_LOSSES[beta_loss]
+    if not isinstance(beta_loss, numbers.Real):
+        names = ", ".join(repr(name) for name in BETA_LOSSES)
+        raise ValueError(f"`beta_loss` must be one of {names} or a number; got {beta_loss!r}.")
+    check_number("beta_loss", beta_loss)
+    return float(beta_loss)
+
+
+def beta_divergence(X, approximation, beta):
+    """Sum over all entries of the beta divergence D_beta(X | approximation).
+
+    beta = 2 is half the squared Euclidean distance, 1 the generalised Kullback-Leibler and 0 the
+    Itakura-Saito divergence.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_frames, n_freqs)
+        Non-negative; positive where beta <= 0.
+    approximation : ndarray of shape (n_frames, n_freqs)
+        Positive.
+    beta : float
+        Any real number.
+
+    Returns
+    -------
+    divergence : float
+        Summed in float64.
+
+    References
+    ----------
+    .. [1] Fevotte, Idier, "Algorithms for nonnegative matrix factorization with the
+       beta-divergence", Neural Computation 23(9), 2011, equation (2.8).
+
+    Examples
+    --------
+    >>> beta_divergence(np.array([[3.0, 1.0]]), np.array([[1.0, 1.0]]), 2)
+    2.0
+    """
+    if beta == 2:
+        terms = 0.5 * (X - approximation) ** 2
+    elif beta == 1:
+        # x log x is 0 at x = 0, which log(x / y) alone would turn into NaN.
+        ratio = np.where(X > 0, X, approximation) / approximation
+        terms = X * np.log(ratio) - X + approximation
+    elif beta == 0:
+        ratio = X / approximation
+        terms = ratio - np.log(ratio) - 1
+    else:
+        terms = X**beta + (beta - 1) * approximation**beta - beta * X * approximation ** (beta - 1)
+        terms = terms / (beta * (beta - 1))
+    return float(terms.sum(dtype=np.float64))

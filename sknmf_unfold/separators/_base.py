@@ -1,0 +1,166 @@
+"""What every separator shares: from checked input to masks, and back to what came in."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sknmf_unfold._arrays import batches_by_length, pad
+from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold.metrics import mean_sdr
+
+# Frames that go through the arithmetic together: enough to fill matrix products, and a bound on
+# memory for long recordings, whose state is carried from block to block.
+MAX_FRAMES = 16_000
+BLOCK = 2_000
+
+
+class BaseSeparator(BaseEstimator):
+    """Separates the target from mixtures by masks.
+
+    A subclass has ``fit``, ``_masks(sequences)`` and ``_activations(sequences)``, which give one
+    array for each recording: the target's mask (n_frames, n_freqs), activations
+    (n_frames, n_components of all sources).
+    """
+
+    def predict(self, X):
+        """Separate the target from the mixtures.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
+
+        Returns
+        -------
+        target : list of ndarray, or ndarray of shape (n_samples, n_freqs)
+            What came in: waveforms of exactly the input lengths for spectrograms, masked
+            magnitudes for magnitudes.
+
+        Raises
+        ------
+        ValueError
+            If X does not look like what the estimator was fitted on.
+        """
+        sequences = self._check_input(X)
+        masks = self._masks(sequences)
+        if sequences.kind == "spectrograms":
+            pairs = zip(sequences.items, masks, strict=True)
+            return [item.masked(mask).inverse() for item, mask in pairs]
+        if sequences.kind == "table":
+            return sequences.frames() * sequences.restore(masks)
+        return [magnitude * mask for magnitude, mask in zip(sequences, masks, strict=True)]
+
+    def predict_mask(self, X):
+        """Estimate the masks of the target.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures.
+
+        Returns
+        -------
+        masks : list of ndarray of shape (n_frames, n_freqs), or ndarray for a table
+            In [0, 1]; the interference's mask is ``1 - mask``.
+        """
+        sequences = self._check_input(X)
+        return sequences.restore(self._masks(sequences))
+
+    def transform(self, X):
+        """Infer the activations of the components of both sources.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures.
+
+        Returns
+        -------
+        activations : list of ndarray of shape (n_frames, 2 * n_components), or ndarray for a table
+            The target's components first.
+        """
+        sequences = self._check_input(X)
+        return sequences.restore(self._activations(sequences))
+
+    def score(self, X, Y):
+        """Measure the mean SDR of the separated target in dB; higher is better.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures.
+        Y : list of ndarray of shape (n_times,), or magnitudes like X
+            Clean targets.
+
+        Returns
+        -------
+        sdr : float
+            Mean over recordings of BSS Eval's SDR (see `metrics.sdr`); for magnitudes, which have
+            no waveform, of ``10 log10(sum(Y ** 2) / sum((Y - prediction) ** 2))``.
+        """
+        sequences = self._check_input(X)
+        targets = check_targets(Y, sequences)
+        prediction = self.predict(X)
+        if sequences.kind == "spectrograms":
+            return mean_sdr([item.waveform for item in targets.items], prediction)
+        if sequences.kind == "table":
+            return _magnitude_sdr(targets.frames(), prediction)
+        return float(np.mean([_magnitude_sdr(*p) for p in zip(targets, prediction, strict=True)]))
+
+    def _check_input(self, X):
+        check_is_fitted(self)
+        sequences = check_sequences(self, X, reset=False)
+        fitted = self.stft_settings_
+        if None not in (fitted, sequences.settings) and fitted != sequences.settings:
+            raise ValueError(
+                f"X was made with {sequences.settings}, but {type(self).__name__} was fitted on "
+                f"spectrograms made with {fitted}."
+            )
+        return sequences
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = True
+        tags.target_tags.positive_only = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _magnitude_sdr(target, estimate):
+    """``10 log10(sum(target ** 2) / sum((target - estimate) ** 2))``, kept finite."""
+    tiny = np.finfo(np.float64).tiny
+    signal = np.sum(np.square(target, dtype=np.float64))
+    error = np.sum(np.square(target - estimate, dtype=np.float64))
+    return float(np.clip(10 * np.log10((signal + tiny) / (error + tiny)), -100, 100))
+
+
+def run_in_batches(sequences, step):
+    """Apply a recurrent function to all recordings, similar lengths together, in blocks of frames.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        Recordings.
+    step : callable
+        ``step(magnitude, state) -> (result, state)`` with `magnitude` (batch, frames, bins),
+        `result` (batch, frames, anything) and a state that is None at first.
+
+    Returns
+    -------
+    results : list of ndarray of shape (n_frames, anything)
+        One for each recording.
+    """
+    results = [None] * len(sequences)
+    for indices in batches_by_length(sequences.n_frames, MAX_FRAMES):
+        batch, n_frames = pad([sequences[i] for i in indices])
+        blocks, state = [], None
+        for start in range(0, batch.shape[1], BLOCK):
+            block, state = step(batch[:, start : start + BLOCK], state)
+            blocks.append(block)
+        joined = np.concatenate(blocks, axis=1)
+        for i, row, n in zip(indices, joined, n_frames, strict=True):
+            results[i] = row[:n]
+    return results

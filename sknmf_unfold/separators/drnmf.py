@@ -1,0 +1,350 @@
+"""`DRNMFSeparator`: deep recurrent NMF, started from an NMF estimator and trained inside."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
+from sknmf_unfold._checks import check_choice, check_number
+from sknmf_unfold._progress import progress_bar
+from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold.networks.ista import largest_eigenvalue
+
+from ._base import BaseSeparator, run_in_batches
+from ._warm_start import split_validation, starting_components
+
+# What each recipe sets; a parameter of the same name that is not None goes before it.
+RECIPES: dict[str, dict] = {
+    "default": {
+        "learning_rate": 1e-2,
+        "batch_size": 16,
+        "sequence_length": 250,
+        "max_epochs": 60,
+        "patience": 8,
+        "learn_thresholds": True,
+        "max_gradient_norm": 1.0,
+        "learning_rate_patience": 2,
+    },
+    "paper": {
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "sequence_length": 500,
+        "max_epochs": 500,
+        "patience": 50,
+        "learn_thresholds": False,
+        "max_gradient_norm": None,
+        "learning_rate_patience": None,
+    },
+}
+OVERRIDES = (
+    "learning_rate",
+    "batch_size",
+    "sequence_length",
+    "max_epochs",
+    "patience",
+    "learn_thresholds",
+)
+
+
+class DRNMFSeparator(BaseSeparator):
+    r"""Separation with deep recurrent NMF.
+
+    Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
+    result of the one before:
+    :math:`h \leftarrow \mathrm{relu}((I - W^T W / \alpha) h + (W^T x - \lambda) / \alpha)`,
+    `n_layers` times a frame. Unfolded, it is a recurrent network. It starts as exactly that
+    algorithm on the dictionaries of an NMF estimator, and is then trained to make the mask
+    :math:`\hat{Y} / (\hat{Y} + \hat{V})` bring the mixture close to the clean target.
+
+    Parameters
+    ----------
+    n_layers : int, default=2
+        Iterations a frame (the paper's K), each a layer with a dictionary of its own.
+    n_components : int, default=100
+        Number of components for each of the two sources (the paper's N counts both). A fitted
+        `nmf` brings its own number.
+    nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
+        Where to start from. Fitted, or in scikit-learn's ``FrozenEstimator`` (which survives
+        ``clone`` in a grid search), it is used as it is. Unfitted, it is cloned, gets
+        `n_components`, `sparsity`, `random_state` and `verbose` of this estimator and is fitted
+        inside ``fit``. A `SparseNMF` serves as the target's dictionary.
+    sparsity : float, default=1.0
+        Weight lambda of the sum of the activations, in the units of the magnitudes.
+    step_size : "auto" or float, default="auto"
+        Initial step, the inverse of the paper's alpha. ``"auto"`` takes the inverse of the largest
+        eigenvalue of the Gram matrix of the starting components.
+    recipe : {"default", "paper"}, default="default"
+        How to train: the defaults of the following parameters, see Notes.
+    learning_rate : float or None, default=None
+        Adam's. None, here and below: what `recipe` says.
+    batch_size : int or None, default=None
+        Sequences in a batch.
+    sequence_length : int or None, default=None
+        Frames a sequence at most; longer recordings are cut into equal parts for training.
+    max_epochs : int or None, default=None
+        Passes over the training data at most; 0 leaves warm-start ISTA as it is.
+    patience : int or None, default=None
+        Epochs without a better validation loss before training stops.
+    learn_thresholds : bool or None, default=None
+        Whether the l1 weight of every component in every layer is trained too.
+    validation_fraction : float, default=0.1
+        Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
+        ``validation_data``.
+    device : str, default="auto"
+        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
+        model that was fitted on a GPU predicts on the CPU where there is none.
+    random_state : int, RandomState instance or None, default=None
+        Draws the NMF's starting point, the validation part and the batches.
+    verbose : int, default=0
+        Whether to show progress bars.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_layers, 2 * n_components, n_freqs)
+        Dictionary of each layer: non-negative, rows of unit l2-norm, the target's first.
+    output_components_ : ndarray of shape (2 * n_components, n_freqs)
+        Non-negative; turn activations into the estimates that make the mask.
+    step_sizes_ : ndarray of shape (n_layers,)
+        Step of each layer.
+    thresholds_ : ndarray of shape (n_layers, 2 * n_components)
+        The l1 weight lambda of each component in each layer.
+    initial_activations_ : ndarray of shape (2 * n_components,)
+        Learned activations before the first frame.
+    initial_components_ : ndarray of shape (2 * n_components, n_freqs)
+        The NMF dictionaries that training started from.
+    history_ : dict of lists
+        ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate``,
+        ``seconds``.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+    n_parameters_ : int
+        Number of trained parameters.
+    stft_settings_ : dict or None
+        STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
+    n_features_in_ : int
+        Number of bins.
+
+    Notes
+    -----
+    ====================  =========  =======
+    recipe                "default"  "paper"
+    ====================  =========  =======
+    learning_rate         1e-2       1e-3
+    batch_size            16         32
+    sequence_length       250        500
+    max_epochs            60         500
+    patience              8          50
+    learn_thresholds      True       False
+    gradient norm         <= 1       free
+    halve learning_rate   after 2    never
+    ====================  =========  =======
+
+    The last row counts epochs without a better validation loss. The loss is the mean over frames
+    and bins of ``(Y - mask * X) ** 2`` on magnitudes.
+
+    References
+    ----------
+    .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
+       iterative thresholding", WASPAA 2017.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import Pipeline
+    >>> from sknmf_unfold import STFT, DRNMFSeparator
+    >>> from sknmf_unfold.datasets import make_noisy_speech
+    >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
+    >>> separator = DRNMFSeparator(n_components=10, max_epochs=2, random_state=0)
+    >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
+    >>> [len(x) for x in pipe.predict(X)]
+    [16000, 16000, 16000, 16000]
+    >>> pipe["sep"].components_.shape
+    (2, 20, 257)
+    """
+
+    def __init__(
+        self,
+        n_layers=2,
+        n_components=100,
+        *,
+        nmf=None,
+        sparsity=1.0,
+        step_size="auto",
+        recipe="default",
+        learning_rate=None,
+        batch_size=None,
+        sequence_length=None,
+        max_epochs=None,
+        patience=None,
+        learn_thresholds=None,
+        validation_fraction=0.1,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_layers = n_layers
+        self.n_components = n_components
+        self.nmf = nmf
+        self.sparsity = sparsity
+        self.step_size = step_size
+        self.recipe = recipe
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.sequence_length = sequence_length
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.learn_thresholds = learn_thresholds
+        self.validation_fraction = validation_fraction
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, Y, validation_data=None):
+        """Fit the NMF where needed, unfold it, and train.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
+        Y : list of ndarray of shape (n_times,), or magnitudes like X
+            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
+        validation_data : tuple (X, Y), optional
+            Recordings to watch the loss on instead of a part of X and Y. Beside spectrograms its X
+            may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
+
+        Returns
+        -------
+        self : DRNMFSeparator
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described.
+        """
+        settings = self._check_parameters()
+        device = resolve_device(self.device)
+        rng = check_random_state(self.random_state)
+        sequences = check_sequences(self, X, reset=True)
+        targets = check_targets(Y, sequences)
+        train, validation = self._split(sequences, targets, validation_data, rng)
+        nmf_settings = {
+            name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")
+        }
+        nmf_settings["random_state"] = rng.randint(2**31 - 1)
+        components = starting_components(self.nmf, train[0], train[1], nmf_settings)
+        self._train(components.astype(sequences.dtype), train, validation, settings, device, rng)
+        self.stft_settings_ = sequences.settings
+        return self
+
+    def _train(self, components, train, validation, settings, device, rng):
+        from sknmf_unfold.networks.drnmf import DRNMF, unfold
+        from sknmf_unfold.training.loop import Pairs, Recipe, Trainer
+
+        settings = dict(settings)
+        step_size = self.step_size
+        if step_size == "auto":
+            step_size = 1 / largest_eigenvalue(components)
+        values = unfold(to_tensor(components, device), self.n_layers, self.sparsity, step_size)
+        network = DRNMF(**values, learn_thresholds=settings.pop("learn_thresholds"))
+        trainer = Trainer(network, Recipe(**settings), rng)
+        with progress_bar(settings["max_epochs"], self.verbose, "DRNMF") as bar:
+            history, best_epoch = trainer.fit(Pairs(*train), Pairs(*validation), bar)
+        self.history_, self.best_epoch_ = history, best_epoch
+        self.n_parameters_ = sum(p.numel() for p in trainer.parameters)
+        self.initial_components_ = components
+        self._store(network.values())
+
+    def _store(self, values):
+        self.components_ = to_numpy(values["components"])
+        self.output_components_ = to_numpy(values["output_components"])
+        self.step_sizes_ = to_numpy(values["step_sizes"])
+        self.thresholds_ = to_numpy(values["sparsity"])
+        self.initial_activations_ = to_numpy(values["initial_activations"])
+
+    def _network(self, dtype):
+        """The fitted network, rebuilt from numpy arrays."""
+        from sknmf_unfold.networks.drnmf import DRNMF
+
+        device = resolve_device(self.device, fall_back=True)
+        arrays = {
+            "components": self.components_,
+            "output_components": self.output_components_,
+            "step_sizes": self.step_sizes_,
+            "sparsity": self.thresholds_,
+            "initial_activations": self.initial_activations_,
+        }
+        return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
+
+    def _masks(self, sequences):
+        network = self._network(sequences.dtype)
+
+        def step(magnitude, state):
+            masks, state = network(to_tensor(magnitude, network.device), state)
+            return to_numpy(masks[:, 0]), state
+
+        return _without_gradients(run_in_batches, sequences, step)
+
+    def _activations(self, sequences):
+        network = self._network(sequences.dtype)
+
+        def step(magnitude, state):
+            activations = network.activations(to_tensor(magnitude, network.device), state)
+            return to_numpy(activations), activations[:, -1]
+
+        return _without_gradients(run_in_batches, sequences, step)
+
+    def _split(self, sequences, targets, validation_data, rng):
+        """Training and validation part, each a pair (mixtures, targets) of `Sequences`."""
+        if validation_data is not None:
+            return (sequences, targets), self._check_validation(validation_data, sequences)
+        if len(sequences) == 1:
+            warnings.warn(
+                "X has one recording, which is trained on and watched too: early stopping cannot "
+                "see overfitting. Pass more recordings or validation_data.",
+                UserWarning,
+                stacklevel=3,
+            )
+            return (sequences, targets), (sequences, targets)
+        parts = split_validation(len(sequences), self.validation_fraction, rng)
+        train, validation = ((sequences.subset(part), targets.subset(part)) for part in parts)
+        return train, validation
+
+    def _check_validation(self, validation_data, sequences):
+        if not (isinstance(validation_data, (tuple, list)) and len(validation_data) == 2):
+            raise TypeError(
+                f"`validation_data` must be a pair (X, Y); got {type(validation_data).__name__}."
+            )
+        X, Y = validation_data
+        if sequences.kind == "spectrograms" and isinstance(X, (list, tuple)):
+            X = [sequences.items[0].of(x) if isinstance(x, np.ndarray) else x for x in X]
+        X = check_sequences(self, X, reset=False, name="validation_data[0]")
+        return X, check_targets(Y, X)
+
+    def _check_parameters(self):
+        """All parameters checked; the settings of training, recipe and overrides merged."""
+        check_number("n_layers", self.n_layers, low=1, integer=True)
+        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("sparsity", self.sparsity, low=0)
+        check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
+        if self.step_size != "auto":
+            check_number("step_size", self.step_size, low=0, open_low=True)
+        check_choice("recipe", self.recipe, RECIPES)
+        given = {name: getattr(self, name) for name in OVERRIDES}
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in set(given) & {"batch_size", "sequence_length", "patience"}:
+            check_number(name, given[name], low=1, integer=True)
+        if "max_epochs" in given:
+            check_number("max_epochs", self.max_epochs, low=0, integer=True)
+        if "learning_rate" in given:
+            check_number("learning_rate", self.learning_rate, low=0, open_low=True)
+        return RECIPES[self.recipe] | given
+
+
+def _without_gradients(function, *arguments):
+    """Call with torch's recording of gradients off, in this thread and for this call only."""
+    import torch
+
+    with torch.no_grad():
+        return function(*arguments)

@@ -1,0 +1,231 @@
+"""`SupervisedNMFSeparator`: one dictionary for the target, one for everything else."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sknmf_unfold._checks import check_choice, check_number
+from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
+from sknmf_unfold.nmf import SparseNMF
+from sknmf_unfold.nmf.divergence import check_beta
+from sknmf_unfold.nmf.multiplicative import infer_activations
+from sknmf_unfold.signal.masks import ratio_masks
+
+from ._base import BaseSeparator, run_in_batches
+
+INFERENCES = ("mu", "ista", "warm_ista")
+
+
+class SupervisedNMFSeparator(BaseSeparator):
+    r"""Separation with sparse NMF dictionaries learned from pairs of mixture and target.
+
+    The target's dictionary is learned from the clean recordings; the interference's from the
+    mixtures, with the target's held fixed. To separate, activations :math:`h` of both dictionaries
+    are inferred for every frame, and the mask is :math:`\hat{Y} / (\hat{Y} + \hat{V})`, where
+    :math:`\hat{Y}` and :math:`\hat{V}` are what each dictionary explains of the magnitude.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        Number of components for each of the two sources.
+    sparsity : float, default=1.0
+        Weight lambda of the sum of the activations, in the units of the magnitudes.
+    inference : {"mu", "ista", "warm_ista"}, default="mu"
+        How activations are inferred: multiplicative updates, iterative soft-thresholding, or
+        iterative soft-thresholding that starts each frame from the result of the frame before.
+    n_iter : int, default=200
+        Iterations of the inference, for each frame.
+    step_size : "auto" or float, default="auto"
+        Step of the soft-thresholding, the inverse of the paper's alpha. ``"auto"`` takes the
+        inverse of the largest eigenvalue of the Gram matrix of the components, the largest step
+        with which no iteration raises the objective.
+    beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, default="frobenius"
+        The beta divergence; soft-thresholding works on "frobenius" only.
+    max_iter : int, default=200
+        Iterations of learning each dictionary.
+    tol : float, default=1e-4
+        Tolerance of learning, see `SparseNMF`.
+    max_frames : int or None, default=20000
+        Learn each dictionary from at most this many frames, drawn at random; None takes all.
+    random_state : int, RandomState instance or None, default=None
+        Draws starting points and frames.
+    verbose : int, default=0
+        Whether to show progress bars.
+
+    Attributes
+    ----------
+    target_components_, interference_components_ : ndarray of shape (n_components, n_freqs)
+        Non-negative, rows of unit l2-norm.
+    step_size_ : float
+        The step of the soft-thresholding.
+    stft_settings_ : dict or None
+        STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
+    n_features_in_ : int
+        Number of bins.
+
+    References
+    ----------
+    .. [1] Le Roux, Weninger, Hershey, "Sparse NMF - half-baked or well done?", MERL technical
+       report TR2015-023, 2015.
+    .. [2] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
+       iterative thresholding", WASPAA 2017, section 2.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sknmf_unfold import STFT, SupervisedNMFSeparator
+    >>> from sknmf_unfold.datasets import make_noisy_speech
+    >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
+    >>> separator = SupervisedNMFSeparator(n_components=10, max_iter=20, random_state=0)
+    >>> pipe = make_pipeline(STFT(), separator).fit(X, Y)
+    >>> [len(x) for x in pipe.predict(X)]
+    [16000, 16000, 16000, 16000]
+    """
+
+    def __init__(
+        self,
+        n_components=100,
+        *,
+        sparsity=1.0,
+        inference="mu",
+        n_iter=200,
+        step_size="auto",
+        beta_loss="frobenius",
+        max_iter=200,
+        tol=1e-4,
+        max_frames=20_000,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.sparsity = sparsity
+        self.inference = inference
+        self.n_iter = n_iter
+        self.step_size = step_size
+        self.beta_loss = beta_loss
+        self.max_iter = max_iter
+        self.tol = tol
+        self.max_frames = max_frames
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, Y):
+        """Learn both dictionaries.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
+        Y : list of ndarray of shape (n_times,), or magnitudes like X
+            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
+
+        Returns
+        -------
+        self : SupervisedNMFSeparator
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described.
+        """
+        self._check_parameters()
+        rng = check_random_state(self.random_state)
+        sequences = check_sequences(self, X, reset=True)
+        targets = check_targets(Y, sequences)
+        target = self._dictionary(rng).fit(targets.frames(self.max_frames, rng)).components_
+        self._fit_interference(sequences, target, rng)
+        return self
+
+    def fit_interference(self, X, target_components):
+        """Learn the interference's dictionary beside a given one of the target.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures.
+        target_components : array-like of shape (n_components, n_freqs)
+            The target's dictionary, as of a `SparseNMF` fitted on clean recordings.
+
+        Returns
+        -------
+        self : SupervisedNMFSeparator
+        """
+        self._check_parameters()
+        sequences = check_sequences(self, X, reset=True)
+        self._fit_interference(sequences, target_components, check_random_state(self.random_state))
+        return self
+
+    def _fit_interference(self, sequences, target, rng):
+        frames = sequences.frames(self.max_frames, rng)
+        components = self._dictionary(rng, fixed_components=target).fit(frames).components_
+        self.target_components_ = components[: len(target)]
+        self.interference_components_ = components[len(target) :]
+        self.stft_settings_ = sequences.settings
+        self.step_size_ = (
+            1 / largest_eigenvalue(components) if self.step_size == "auto" else self.step_size
+        )
+
+    def _dictionary(self, rng, **settings):
+        return SparseNMF(
+            self.n_components,
+            beta_loss=self.beta_loss,
+            sparsity=self.sparsity,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            random_state=rng.randint(2**31 - 1),
+            verbose=self.verbose,
+            **settings,
+        )
+
+    @property
+    def components_(self):
+        """Both dictionaries, (2 * n_components, n_freqs), the target's first."""
+        return np.vstack([self.target_components_, self.interference_components_])
+
+    def _check_parameters(self):
+        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("n_iter", self.n_iter, low=1, integer=True)
+        check_choice("inference", self.inference, INFERENCES)
+        if self.step_size != "auto":
+            check_number("step_size", self.step_size, low=0, open_low=True)
+        if self.inference != "mu" and check_beta(self.beta_loss) != 2:
+            raise ValueError(
+                f"`inference`={self.inference!r} minimises beta_loss='frobenius' only; got "
+                f"beta_loss={self.beta_loss!r}. Use inference='mu'."
+            )
+
+    def _activations(self, sequences):
+        components = self.components_.astype(sequences.dtype, copy=False)
+        if self.inference == "mu":
+            beta = check_beta(self.beta_loss)
+            settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.n_iter}
+            return _by_recording(sequences, lambda x: infer_activations(x, components, **settings))
+        step_size = sequences.dtype.type(self.step_size_)
+        settings = {"sparsity": self.sparsity, "step_size": step_size, "n_iter": self.n_iter}
+        if self.inference == "ista":
+            return _by_recording(sequences, lambda x: ista(x, components, **settings))
+
+        def step(magnitude, state):
+            activations = warm_ista(magnitude, components, initial=state, **settings)
+            return activations, activations[:, -1]
+
+        return run_in_batches(sequences, step)
+
+    def _masks(self, sequences):
+        return [self._mask(activations) for activations in self._activations(sequences)]
+
+    def _mask(self, activations):
+        n_target = len(self.target_components_)
+        components = self.components_.astype(activations.dtype, copy=False)
+        target = activations[:, :n_target] @ components[:n_target]
+        interference = activations[:, n_target:] @ components[n_target:]
+        return ratio_masks(np.stack([target, interference]))[0]
+
+
+def _by_recording(sequences, infer):
+    """Activations frame by frame; all rows of a table at once."""
+    if sequences.kind == "table":
+        return [infer(sequences.frames())]
+    return [infer(x) for x in sequences]

@@ -1,0 +1,7 @@
+"""From waveforms to spectrograms and back."""
+
+from .masks import ratio_masks
+from .spectrograms import Spectrogram, Spectrograms
+from .transformer import STFT
+
+__all__ = ["STFT", "Spectrogram", "Spectrograms", "ratio_masks"]

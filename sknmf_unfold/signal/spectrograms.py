@@ -1,0 +1,148 @@
+"""Self-describing spectrograms: a waveform, how to analyse it, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .stft import istft, n_frames_of, stft
+
+
+class Spectrogram:
+    """One recording's spectrogram, computed when asked for.
+
+    It keeps the waveform and the STFT settings instead of the frames, so a list of them costs what
+    the waveforms cost, and an item taken out of its list still knows how to become audio again.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (n_times,), float32 or float64
+        Samples.
+    n_fft, hop_length : int
+        Frame length and hop in samples.
+    window : str, tuple or array-like of shape (n_fft,)
+        Analysis window.
+    sample_rate : int
+        Sampling rate in Hz.
+    mask : ndarray of shape (n_frames, n_freqs), optional
+        Multiplies the frames.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknmf_unfold.signal import Spectrogram
+    >>> item = Spectrogram(np.ones(1000), 512, 128, "sqrt_hann", 16000)
+    >>> item.shape, item.magnitude().dtype
+    ((11, 257), dtype('float64'))
+    >>> half = item.masked(np.full(item.shape, 0.5))
+    >>> bool(np.allclose(half.inverse(), 0.5))
+    True
+    """
+
+    def __init__(self, waveform, n_fft, hop_length, window, sample_rate, mask=None):
+        self.waveform = waveform
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.window = window
+        self.sample_rate = sample_rate
+        self.mask = mask
+
+    @property
+    def n_times(self):
+        """Length of the waveform in samples."""
+        return len(self.waveform)
+
+    @property
+    def shape(self):
+        """``(n_frames, n_freqs)``."""
+        return n_frames_of(self.n_times, self.n_fft, self.hop_length), self.n_fft // 2 + 1
+
+    @property
+    def dtype(self):
+        """The dtype of waveform and magnitude."""
+        return self.waveform.dtype
+
+    @property
+    def settings(self):
+        """The STFT settings as plain values: n_fft, hop_length, window, sample_rate (Hz)."""
+        plain = isinstance(self.window, (str, tuple))
+        window = self.window if plain else tuple(np.asarray(self.window, dtype=float).tolist())
+        return {
+            "n_fft": self.n_fft,
+            "hop_length": self.hop_length,
+            "window": window,
+            "sample_rate": self.sample_rate,
+        }
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __repr__(self):
+        return (
+            f"Spectrogram({self.n_times} samples at {self.sample_rate} Hz, "
+            f"{self.shape[0]} frames x {self.shape[1]} bins)"
+        )
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.magnitude(), dtype=dtype)
+
+    def stft(self):
+        """Compute the complex frames of shape (n_frames, n_freqs), the mask applied."""
+        frames = stft(self.waveform, self.n_fft, self.hop_length, self.window)
+        return frames if self.mask is None else frames * self.mask
+
+    def magnitude(self):
+        """Compute the magnitudes, of shape (n_frames, n_freqs)."""
+        return np.abs(self.stft())
+
+    def masked(self, mask):
+        """Return a copy whose frames are multiplied by `mask`, of shape (n_frames, n_freqs)."""
+        mask = mask if self.mask is None else self.mask * mask
+        return Spectrogram(
+            self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, mask
+        )
+
+    def of(self, waveform):
+        """Describe another waveform with the same settings."""
+        return Spectrogram(waveform, self.n_fft, self.hop_length, self.window, self.sample_rate)
+
+    def inverse(self):
+        """Synthesise the waveform of the (masked) frames, of exactly ``n_times`` samples."""
+        return istft(self.stft(), self.n_times, self.n_fft, self.hop_length, self.window)
+
+
+class Spectrograms(list):
+    """A list of `Spectrogram` items that scikit-learn can index and measure.
+
+    Indexing with a slice, an integer array or a boolean mask gives `Spectrograms` again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknmf_unfold import STFT
+    >>> spectrograms = STFT().transform([np.ones(500), np.ones(700), np.ones(900)])
+    >>> spectrograms[np.array([True, False, True])].shape
+    (2,)
+    >>> spectrograms[1].n_times
+    700
+    """
+
+    @property
+    def shape(self):
+        """``(n_items,)``; each item has its own number of frames."""
+        return (len(self),)
+
+    def __getitem__(self, key):
+        if isinstance(key, slice):
+            return Spectrograms(super().__getitem__(key))
+        if np.ndim(key) == 0:
+            return super().__getitem__(int(key))
+        indices = np.arange(len(self))[np.asarray(key)]
+        return Spectrograms(super(Spectrograms, self).__getitem__(int(i)) for i in indices)
+
+    def __array__(self, dtype=None, copy=None):
+        """Equally long items stacked to (n_items, n_frames * n_freqs); else an object array."""
+        if len({item.shape for item in self}) == 1:
+            return np.stack([np.asarray(item, dtype=dtype).ravel() for item in self])
+        items = np.empty(len(self), dtype=object)
+        items[:] = list(self)
+        return items

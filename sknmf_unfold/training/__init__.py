@@ -1,0 +1,1 @@
+"""Training of any network that maps magnitudes to masks."""
