@@ -18,6 +18,11 @@ def _is_spectrogram(item):
     return hasattr(item, "magnitude") and hasattr(item, "waveform")
 
 
+def _is_nested_table(X):
+    """Whether plain Python lists of numbers stand for the rows of a 2-D array."""
+    return len(X) > 0 and all(isinstance(x, (list, tuple)) and np.ndim(x[0]) == 0 for x in X if x)
+
+
 class Sequences:
     """Sequences of magnitude frames, and what kind of input they came from.
 
@@ -123,7 +128,7 @@ def check_sequences(estimator, X, *, reset, name="X"):
     -------
     sequences : Sequences
     """
-    if not isinstance(X, (list, tuple)):
+    if not isinstance(X, (list, tuple)) or _is_nested_table(X):
         return Sequences(check_magnitude_table(estimator, X, reset)[:, np.newaxis], "table")
     check_list(X, name, "Spectrogram items or magnitude arrays")
     items = (_check_spectrograms if _is_spectrogram(X[0]) else _check_magnitudes)(X, name)
@@ -155,6 +160,8 @@ def check_targets(Y, sequences):
     targets : Sequences
         Of the kind and the shapes of `sequences`.
     """
+    if Y is None:
+        raise ValueError("A separator requires y to be passed, but the target y is None.")
     if sequences.kind == "table":
         return Sequences(check_table_targets(Y, sequences.items[:, 0])[:, np.newaxis], "table")
     if sequences.kind == "spectrograms":

@@ -51,7 +51,7 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     Equal to ``mir_eval.separation.bss_eval_sources`` within 1e-6 dB wherever that is accurate. A
     reference without any noise floor (below about -120 dB in some band, as in synthetic tones that
     fade in and out) makes the projection ill-posed: mir_eval's result then moves by several dB with
-    the scale of the reference, and this one ignores components 140 dB below the peak.
+    the scale of the reference; this one stays put and leaves out what lies 130 dB below the mean.
 
     References
     ----------

@@ -1,3 +1,5 @@
+"""The panels show the right numbers at the right place."""
+
 import sys
 
 import numpy as np

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import batches_by_length, pad
@@ -16,7 +16,7 @@ MAX_FRAMES = 16_000
 BLOCK = 2_000
 
 
-class BaseSeparator(BaseEstimator):
+class BaseSeparator(TransformerMixin, BaseEstimator):
     """Separates the target from mixtures by masks.
 
     A subclass has ``fit``, ``_masks(sequences)`` and ``_activations(sequences)``, which give one
@@ -84,24 +84,24 @@ class BaseSeparator(BaseEstimator):
         sequences = self._check_input(X)
         return sequences.restore(self._activations(sequences))
 
-    def score(self, X, Y):
+    def score(self, X, y):
         """Measure the mean SDR of the separated target in dB; higher is better.
 
         Parameters
         ----------
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures.
-        Y : list of ndarray of shape (n_times,), or magnitudes like X
+        y : list of ndarray of shape (n_times,), or magnitudes like X
             Clean targets.
 
         Returns
         -------
         sdr : float
             Mean over recordings of BSS Eval's SDR (see `metrics.sdr`); for magnitudes, which have
-            no waveform, of ``10 log10(sum(Y ** 2) / sum((Y - prediction) ** 2))``.
+            no waveform, of ``10 log10(sum(y ** 2) / sum((y - prediction) ** 2))``.
         """
         sequences = self._check_input(X)
-        targets = check_targets(Y, sequences)
+        targets = check_targets(y, sequences)
         prediction = self.predict(X)
         if sequences.kind == "spectrograms":
             return mean_sdr([item.waveform for item in targets.items], prediction)

@@ -264,7 +264,7 @@ class DRNMFSeparator(BaseSeparator):
         self.initial_activations_ = to_numpy(values["initial_activations"])
 
     def _network(self, dtype):
-        """The fitted network, rebuilt from numpy arrays."""
+        """Rebuild the fitted network from numpy arrays."""
         from sknmf_unfold.networks.drnmf import DRNMF
 
         device = resolve_device(self.device, fall_back=True)

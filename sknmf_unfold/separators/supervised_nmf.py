@@ -58,6 +58,8 @@ class SupervisedNMFSeparator(BaseSeparator):
     ----------
     target_components_, interference_components_ : ndarray of shape (n_components, n_freqs)
         Non-negative, rows of unit l2-norm.
+    n_iter_ : int
+        Iterations that learning took, the larger number of the two dictionaries.
     step_size_ : float
         The step of the soft-thresholding.
     stft_settings_ : dict or None
@@ -134,8 +136,9 @@ class SupervisedNMFSeparator(BaseSeparator):
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
-        target = self._dictionary(rng).fit(targets.frames(self.max_frames, rng)).components_
-        self._fit_interference(sequences, target, rng)
+        nmf = self._dictionary(rng).fit(targets.frames(self.max_frames, rng))
+        self._fit_interference(sequences, nmf.components_, rng)
+        self.n_iter_ = max(nmf.n_iter_, self.n_iter_)
         return self
 
     def fit_interference(self, X, target_components):
@@ -159,7 +162,8 @@ class SupervisedNMFSeparator(BaseSeparator):
 
     def _fit_interference(self, sequences, target, rng):
         frames = sequences.frames(self.max_frames, rng)
-        components = self._dictionary(rng, fixed_components=target).fit(frames).components_
+        nmf = self._dictionary(rng, fixed_components=target).fit(frames)
+        components, self.n_iter_ = nmf.components_, nmf.n_iter_
         self.target_components_ = components[: len(target)]
         self.interference_components_ = components[len(target) :]
         self.stft_settings_ = sequences.settings

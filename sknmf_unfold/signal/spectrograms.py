@@ -132,6 +132,8 @@ class Spectrograms(list):
         return (len(self),)
 
     def __getitem__(self, key):
+        # scikit-learn indexes what has a shape like an array: X[indices, ...].
+        key = key[0] if isinstance(key, tuple) else key
         if isinstance(key, slice):
             return Spectrograms(super().__getitem__(key))
         if np.ndim(key) == 0:
