@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 
 import numpy as np
 import scipy.fft
 import scipy.linalg
+
+from ._checks import check_choice, check_number
 
 # Each pass projects what the last one left over. One is what BSS Eval does; the second recovers the
 # digits that squaring the condition number costs, e.g. 1e-6 dB after a fade to 16-bit silence.
@@ -148,3 +151,18 @@ def mir_eval_sdr_of_pair(reference, estimate):
             reference[np.newaxis], estimate[np.newaxis], compute_permutation=False
         )
     return float(values[0][0])
+
+
+def sdr_function(filter_length, backend):
+    """Choose the function of one pair of waveforms that `metrics.sdr` maps over all pairs."""
+    check_number("filter_length", filter_length, low=1, integer=True)
+    check_choice("backend", backend, ["scipy", "mir_eval"])
+    if backend == "scipy":
+        return functools.partial(sdr_of_pair, filter_length=filter_length)
+    if filter_length != 512:
+        raise ValueError(
+            f"`filter_length` must be 512 for backend='mir_eval', which knows no other; got "
+            f"{filter_length}. Use backend='scipy'."
+        )
+    import_mir_eval()  # a missing package is an error also when every waveform is silent
+    return mir_eval_sdr_of_pair

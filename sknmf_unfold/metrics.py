@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
-from ._checks import check_choice, check_number
-from ._distortion import import_mir_eval, mir_eval_sdr_of_pair, sdr_of_pair, si_sdr_of_pair
+from ._distortion import sdr_function, si_sdr_of_pair
 from ._waveform_pairs import check_pairs
 
 # Where scores are averaged or subtracted they are limited to this. It is beyond 16-bit audio
@@ -68,7 +65,7 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     array([20.1,  0.2])
     """
     (reference, estimate), single = check_pairs(reference=reference, estimate=estimate)
-    values = _score(_sdr_function(filter_length, backend), reference, estimate)
+    values = _score(sdr_function(filter_length, backend), reference, estimate)
     return float(values[0]) if single else values
 
 
@@ -131,7 +128,7 @@ def sdr_improvement(reference, estimate, mixture, *, filter_length=512, backend=
     >>> round(sdr_improvement(clean, clean + 0.1 * noise, clean + noise), 1)
     19.9
     """
-    one = _sdr_function(filter_length, backend)
+    one = sdr_function(filter_length, backend)
     return _improvement(one, reference, estimate, mixture)
 
 
@@ -159,6 +156,16 @@ def si_sdr_improvement(reference, estimate, mixture):
 def mean_over_active(values):
     """Mean of scores in dB: undefined ones (NaN) left out, each limited to +-100 dB.
 
+    Parameters
+    ----------
+    values : array-like of shape (n_waveforms,)
+        Scores in dB.
+
+    Returns
+    -------
+    mean : float
+        In dB; NaN if nothing is left.
+
     Examples
     --------
     >>> mean_over_active([10.0, np.nan, -np.inf])
@@ -172,7 +179,17 @@ def mean_over_active(values):
 
 
 def mean_sdr(reference, estimate):
-    """Mean SDR in dB over the utterances whose reference is not silent; NaN if all are.
+    """Mean SDR in dB over the utterances whose reference is not silent.
+
+    Parameters
+    ----------
+    reference, estimate : array-like of shape (n_times,), or a list or 2-D array of them
+        Clean and estimated waveforms, as in `sdr`.
+
+    Returns
+    -------
+    mean : float
+        In dB, each SDR limited to +-100 dB; NaN if all references are silent.
 
     Examples
     --------
@@ -214,21 +231,6 @@ si_sdr_improvement_scorer = _WaveformScorer(si_sdr_improvement, "si_sdr_improvem
 
 def _limited(values):
     return np.clip(values, -LIMIT_DB, LIMIT_DB)
-
-
-def _sdr_function(filter_length, backend):
-    """Choose the function of one pair of waveforms that `sdr` maps over all pairs."""
-    check_number("filter_length", filter_length, low=1, integer=True)
-    check_choice("backend", backend, ["scipy", "mir_eval"])
-    if backend == "scipy":
-        return functools.partial(sdr_of_pair, filter_length=filter_length)
-    if filter_length != 512:
-        raise ValueError(
-            f"`filter_length` must be 512 for backend='mir_eval', which knows no other; got "
-            f"{filter_length}. Use backend='scipy'."
-        )
-    import_mir_eval()  # a missing package is an error also when every waveform is silent
-    return mir_eval_sdr_of_pair
 
 
 def _score(one, references, estimates):

@@ -1,0 +1,190 @@
+"""Command line: demo, fit, separate, score."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from . import STFT, DRNMFSeparator, SupervisedNMFSeparator, __version__
+from .datasets import load_audio, save_audio
+from .metrics import sdr, si_sdr
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".opus")
+
+
+def audio_files(folder):
+    """List the audio files of a folder, sorted by name.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which is not searched deeper.
+
+    Returns
+    -------
+    files : list of Path
+
+    Raises
+    ------
+    ValueError
+        If it is not a folder or has no audio files.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder.")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES)
+    if not files:
+        raise ValueError(f"{folder} has no audio files ({', '.join(AUDIO_SUFFIXES)}).")
+    return files
+
+
+def paired_files(noisy_dir, clean_dir):
+    """Pair the audio files of two folders by their names without suffix.
+
+    Parameters
+    ----------
+    noisy_dir, clean_dir : Path
+        Folders with one file each for every recording.
+
+    Returns
+    -------
+    noisy, clean : list of Path
+
+    Raises
+    ------
+    ValueError
+        If a file has no partner.
+    """
+    folders = [{path.stem: path for path in audio_files(d)} for d in (noisy_dir, clean_dir)]
+    alone = sorted(set(folders[0]) ^ set(folders[1]))
+    if alone:
+        where = noisy_dir if alone[0] in folders[0] else clean_dir
+        raise ValueError(
+            f"{len(alone)} recordings are in one of {noisy_dir} and {clean_dir} only, for example "
+            f"{alone[0]!r} in {where}; files pair up by name."
+        )
+    return tuple([folder[stem] for stem in sorted(folder)] for folder in folders)
+
+
+def demo(args):
+    """Run the demonstration."""
+    from ._demo import run_demo
+
+    run_demo(args.output, args.seed)
+
+
+def fit(args):
+    """Fit a pipeline on two folders and save it."""
+    noisy, clean = paired_files(args.noisy_dir, args.clean_dir)
+    X, Y = load_audio(noisy, args.sample_rate), load_audio(clean, args.sample_rate)
+    settings = {"n_components": args.components, "random_state": args.seed, "verbose": 1}
+    if args.model == "nmf":
+        separator = SupervisedNMFSeparator(**settings)
+    else:
+        training = {"max_epochs": args.max_epochs, "recipe": args.recipe, "device": args.device}
+        separator = DRNMFSeparator(args.layers, **settings, **training)
+    pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)]).fit(X, Y)
+    joblib.dump(pipe, args.output)
+    print(f"Fitted on {len(X)} recordings; the model is in {args.output}")
+
+
+def load_model(path):
+    """Load a pipeline that `fit` saved; raise ``ValueError`` for any other file."""
+    try:
+        pipe = joblib.load(path)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a model saved by 'fit' ({error}).") from error
+    if not (isinstance(pipe, Pipeline) and isinstance(pipe[0], STFT)):
+        raise ValueError(
+            f"{path} holds a {type(pipe).__name__}, not a pipeline that begins with STFT."
+        )
+    return pipe
+
+
+def separate(args):
+    """Separate audio files with a saved model."""
+    pipe = load_model(args.model)
+    targets = [args.output / f"{path.stem}.wav" for path in args.inputs]
+    if len(set(targets)) < len(targets):
+        raise ValueError("Two inputs have the same name; separate them into different folders.")
+    for source, target in zip(args.inputs, targets, strict=True):
+        if target.exists() and source.exists() and target.samefile(source):
+            raise ValueError(f"{target} would overwrite an input; choose another folder for -o.")
+    args.output.mkdir(parents=True, exist_ok=True)
+    rate = pipe[0].sample_rate
+    for source, target in zip(args.inputs, targets, strict=True):
+        save_audio(target, pipe.predict(load_audio([source], rate))[0], rate)
+        print(target)
+
+
+def score(args):
+    """Print SDR and SI-SDR before and after separation."""
+    pipe = load_model(args.model)
+    noisy, clean = paired_files(args.noisy_dir, args.clean_dir)
+    rate = pipe[0].sample_rate
+    X, Y = load_audio(noisy, rate), load_audio(clean, rate)
+    estimates = pipe.predict(X)
+    print(f"{len(X)} recordings {'noisy':>10} {'separated':>12} {'improvement':>13}")
+    for name, metric in (("SDR", sdr), ("SI-SDR", si_sdr)):
+        before, after = np.mean(metric(Y, X)), np.mean(metric(Y, estimates))
+        print(f"{name:<8} {before:>12.2f} dB {after:>9.2f} dB {after - before:>10.2f} dB")
+
+
+def parser():
+    """Build the argument parser."""
+    main_parser = argparse.ArgumentParser(prog="python -m sknmf_unfold", description=__doc__)
+    main_parser.add_argument("--version", action="version", version=__version__)
+    commands = main_parser.add_subparsers(dest="command", required=True)
+
+    sub = commands.add_parser("demo", help="train on generated speech, separate held-out voices")
+    sub.add_argument("-o", "--output", default="sknmf_unfold_demo", help="folder for the results")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(run=demo)
+
+    sub = commands.add_parser("fit", help="train on a folder of noisy and one of clean recordings")
+    sub.add_argument("noisy_dir", type=Path)
+    sub.add_argument("clean_dir", type=Path)
+    sub.add_argument("-o", "--output", type=Path, default=Path("model.joblib"))
+    sub.add_argument("--model", choices=["drnmf", "nmf"], default="drnmf")
+    sub.add_argument("--layers", type=int, default=2, help="ISTA iterations a frame (K)")
+    sub.add_argument("--components", type=int, default=100, help="for each of the two sources")
+    sub.add_argument("--max-epochs", type=int, default=None)
+    sub.add_argument("--recipe", choices=["default", "paper"], default="default")
+    sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")
+    sub.add_argument("--device", default="auto")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(run=fit)
+
+    sub = commands.add_parser("separate", help="separate recordings with a saved model")
+    sub.add_argument("model", type=Path)
+    sub.add_argument("inputs", type=Path, nargs="+")
+    sub.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
+    sub.set_defaults(run=separate)
+
+    sub = commands.add_parser("score", help="measure a saved model on pairs of recordings")
+    sub.add_argument("model", type=Path)
+    sub.add_argument("noisy_dir", type=Path)
+    sub.add_argument("clean_dir", type=Path)
+    sub.set_defaults(run=score)
+    return main_parser
+
+
+def main(arguments=None):
+    """Run one command; user errors print one line and exit with status 2."""
+    main_parser = parser()
+    args = main_parser.parse_args(arguments)
+    try:
+        args.run(args)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        main_parser.exit(2, f"error: {error}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
