@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from sknmf_unfold.datasets import make_noisy_speech
+
+from sknmf_unfold import STFT
+
+
+@pytest.fixture(scope="session")
+def speech():
+    """Eight short mixtures and their targets, of different lengths."""
+    X, Y = make_noisy_speech(8, duration=(0.6, 1.2), random_state=0)
+    return X, Y
+
+
+@pytest.fixture(scope="session")
+def spectrograms(speech):
+    X, _ = speech
+    return STFT().fit_transform(X)
+
+
+@pytest.fixture(scope="session")
+def magnitudes():
+    """Three planted sequences: a target of low bins, interference of high bins."""
+    rng = np.random.RandomState(0)
+    dictionary = np.vstack([np.eye(4, 12), np.eye(4, 12, 8)]) + 0.05
+    X, Y = [], []
+    for n_frames in (40, 25, 33):
+        activations = rng.gamma(0.5, 4.0, size=(n_frames, 8))
+        Y.append(activations[:, :4] @ dictionary[:4])
+        X.append(Y[-1] + activations[:, 4:] @ dictionary[4:])
+    return X, Y

@@ -1,0 +1,250 @@
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+
+from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+
+
+def small(**settings):
+    defaults = {"n_layers": 2, "n_components": 4, "sparsity": 0.1, "random_state": 0}
+    return DRNMFSeparator(**(defaults | settings))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_layers", [1, 2, 5])
+def test_untrained_equals_warm_start_ista(magnitudes, n_layers, dtype):
+    X, Y = ([x.astype(dtype) for x in part] for part in magnitudes)
+    nmf = SupervisedNMFSeparator(
+        4, sparsity=0.1, inference="warm_ista", n_iter=n_layers, random_state=0
+    ).fit(X, Y)
+    untrained = small(n_layers=n_layers, nmf=nmf, max_epochs=0).fit(X, Y)
+    atol = 1e-5 if dtype == "float32" else 1e-10
+    for expected, mask in zip(nmf.predict_mask(X), untrained.predict_mask(X), strict=True):
+        assert mask.dtype == dtype
+        assert 0.05 < np.std(expected), "a constant mask would prove nothing"
+        np.testing.assert_allclose(mask, expected, rtol=0, atol=atol)
+
+
+def test_training_lowers_the_loss_and_raises_the_score(magnitudes):
+    X, Y = magnitudes
+    start = small(max_epochs=0).fit(X, Y)
+    trained = small(max_epochs=30, validation_fraction=0.3).fit(X, Y)
+    assert trained.score(X, Y) > start.score(X, Y) + 1
+    losses = trained.history_["validation_loss"]
+    assert min(losses) == losses[trained.best_epoch_] < 0.8 * losses[0]
+    assert len(losses) == len(trained.history_["train_loss"]) == len(trained.history_["epoch"])
+
+
+def test_recorded_loss_is_that_of_the_kept_weights(magnitudes):
+    X, Y = magnitudes
+    separator = small(max_epochs=10).fit(X, Y, validation_data=(X, Y))
+    masks = separator.predict_mask(X)
+    errors = [(y - m * x) ** 2 for x, y, m in zip(X, Y, masks, strict=True)]
+    loss = separator.history_["validation_loss"][separator.best_epoch_]
+    assert np.concatenate(errors).mean() == pytest.approx(loss, rel=1e-9)
+
+
+def test_dictionaries_stay_non_negative_with_unit_norm(magnitudes):
+    X, Y = magnitudes
+    separator = small(n_layers=3, max_epochs=20).fit(X, Y)
+    assert separator.components_.shape == (3, 8, 12)
+    assert separator.output_components_.shape == (8, 12)
+    assert separator.initial_activations_.shape == (8,)
+    assert separator.thresholds_.shape == (3, 8)
+    for name in ("components_", "output_components_", "initial_activations_", "thresholds_"):
+        assert getattr(separator, name).min() >= 0, name
+    np.testing.assert_allclose(np.linalg.norm(separator.components_, axis=-1), 1, rtol=1e-12)
+    # Untied: training moved every layer, and each its own way.
+    assert not np.allclose(separator.components_[0], separator.initial_components_)
+    assert not np.allclose(separator.components_[0], separator.components_[1])
+
+
+def test_thresholds_are_learned_only_if_asked(magnitudes):
+    X, Y = magnitudes
+    fixed = small(max_epochs=3, learn_thresholds=False).fit(X, Y)
+    np.testing.assert_allclose(fixed.thresholds_, 0.1, rtol=1e-12)
+    learned = small(max_epochs=3, learn_thresholds=True).fit(X, Y)
+    assert np.ptp(learned.thresholds_) > 1e-3
+    assert learned.n_parameters_ - fixed.n_parameters_ == fixed.thresholds_.size
+
+
+def test_number_of_parameters(magnitudes):
+    X, Y = magnitudes
+    separator = small(max_epochs=0, recipe="paper").fit(X, Y)
+    # Two layers and the output of 8 x 12, two step sizes, 8 initial activations.
+    assert separator.n_parameters_ == 3 * 8 * 12 + 2 + 8
+
+
+def test_starts_from_a_fitted_separator(magnitudes):
+    X, Y = magnitudes
+    nmf = SupervisedNMFSeparator(5, sparsity=0.1, random_state=3).fit(X, Y)
+    for start in (nmf, FrozenEstimator(nmf)):
+        separator = small(nmf=start, max_epochs=0).fit(X, Y)
+        np.testing.assert_allclose(separator.initial_components_, nmf.components_, rtol=1e-12)
+    assert clone(small(nmf=FrozenEstimator(nmf))).nmf.estimator is nmf
+
+
+def test_starts_from_a_fitted_sparse_nmf(magnitudes):
+    X, Y = magnitudes
+    nmf = SparseNMF(3, sparsity=0.1, random_state=0).fit(Y)
+    separator = small(nmf=nmf, max_epochs=0).fit(X, Y)
+    assert separator.components_.shape == (2, 6, 12)
+    np.testing.assert_allclose(separator.initial_components_[:3], nmf.components_, rtol=1e-10)
+
+
+def test_an_unfitted_start_is_cloned(magnitudes):
+    X, Y = magnitudes
+    nmf = SupervisedNMFSeparator(17, max_iter=3)
+    separator = small(nmf=nmf, max_epochs=0).fit(X, Y)
+    assert separator.components_.shape == (2, 8, 12)
+    assert not hasattr(nmf, "components_") and nmf.n_components == 17
+
+
+def test_other_starts_are_refused(magnitudes):
+    X, Y = magnitudes
+    with pytest.raises(TypeError, match="`nmf` must be a SupervisedNMFSeparator, a SparseNMF"):
+        small(nmf="snmf").fit(X, Y)
+    narrow = SupervisedNMFSeparator(2).fit([x[:, :5] for x in X], [y[:, :5] for y in Y])
+    with pytest.raises(ValueError, match="`nmf` was fitted on 5 bins but X has 12"):
+        small(nmf=narrow).fit(X, Y)
+
+
+def test_validation_data_is_watched_and_not_trained_on(magnitudes):
+    X, Y = magnitudes
+    only_x0 = small(max_epochs=4).fit(X[:1], Y[:1], validation_data=(X[1:], Y[1:]))
+    other = small(max_epochs=4, patience=100).fit(X[:1], Y[:1], validation_data=(X[:1], Y[:1]))
+    # The same training, watched on other recordings.
+    assert only_x0.history_["train_loss"][1] == other.history_["train_loss"][1]
+    assert only_x0.history_["validation_loss"] != other.history_["validation_loss"]
+
+
+def test_validation_data_of_a_pipeline_may_be_waveforms(speech, spectrograms):
+    X, Y = speech
+    settings = {"n_components": 3, "max_epochs": 1, "nmf": SupervisedNMFSeparator(max_iter=3)}
+    raw = small(**settings).fit(spectrograms, Y, validation_data=(X[:2], Y[:2]))
+    made = small(**settings).fit(spectrograms, Y, validation_data=(spectrograms[:2], Y[:2]))
+    assert raw.history_["validation_loss"] == made.history_["validation_loss"]
+
+
+def test_one_recording_is_trained_on_with_a_warning(magnitudes):
+    X, Y = magnitudes
+    with pytest.warns(UserWarning, match="one recording"):
+        small(max_epochs=1).fit(X[:1], Y[:1])
+
+
+def test_same_seed_same_bits(magnitudes):
+    X, Y = magnitudes
+    first, second = (small(max_epochs=5).fit(X, Y) for _ in range(2))
+    np.testing.assert_array_equal(first.components_, second.components_)
+    np.testing.assert_array_equal(first.predict(X)[0], second.predict(X)[0])
+    third = small(max_epochs=5, random_state=1).fit(X, Y)
+    assert not np.array_equal(first.components_, third.components_)
+
+
+def test_state_is_numpy_and_plain_python(magnitudes):
+    X, Y = magnitudes
+    separator = small(max_epochs=1).fit(X, Y)
+    for name, value in vars(separator).items():
+        if name.endswith("_"):
+            plain = (np.ndarray, int, float, dict, type(None))
+            assert isinstance(value, plain), f"{name} is a {type(value)}"
+    assert b"torch" not in pickle.dumps(separator)
+
+
+def test_a_list_equals_one_by_one_and_long_audio_equals_blocks(magnitudes, monkeypatch):
+    X, Y = magnitudes
+    separator = small(max_epochs=2).fit(X, Y)
+    together = separator.predict(X)
+    for x, expected in zip(X, together, strict=True):
+        np.testing.assert_allclose(separator.predict([x])[0], expected, rtol=1e-10)
+    monkeypatch.setattr("sknmf_unfold.separators._base.BLOCK", 7)
+    for x, expected in zip(separator.predict(X), together, strict=True):
+        np.testing.assert_allclose(x, expected, rtol=1e-10)
+
+
+def test_transform_gives_the_activations_of_the_last_layer(magnitudes):
+    X, Y = magnitudes
+    nmf = SupervisedNMFSeparator(
+        4, sparsity=0.1, inference="warm_ista", n_iter=2, random_state=0
+    ).fit(X, Y)
+    separator = small(nmf=nmf, max_epochs=0).fit(X, Y)
+    for expected, activations in zip(nmf.transform(X), separator.transform(X), strict=True):
+        np.testing.assert_allclose(activations, expected, atol=1e-10)
+
+
+def test_silence_in_training_and_prediction(speech):
+    X, Y = speech
+    quiet = np.zeros(4000, dtype="float32")
+    stft = STFT()
+    separator = small(max_epochs=2, nmf=SupervisedNMFSeparator(max_iter=3))
+    separator.fit(stft.transform([*X[:3], quiet]), [*Y[:3], quiet])
+    assert np.isfinite(separator.history_["train_loss"][1:]).all()
+    assert not separator.predict(stft.transform([quiet]))[0].any()
+
+
+def test_global_state_is_left_alone(magnitudes):
+    import torch
+
+    X, Y = magnitudes
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    # The legacy global generator is exactly what must not be drawn from.
+    global_rng = check_random_state(None)
+    numpy_state = global_rng.get_state()[1].copy()
+    small(max_epochs=2).fit(X, Y).predict(X)
+    assert torch.equal(state, torch.get_rng_state()) and torch.get_num_threads() == threads
+    np.testing.assert_array_equal(numpy_state, global_rng.get_state()[1])
+    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+def test_a_gpu_model_predicts_on_the_cpu(magnitudes):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    X, Y = magnitudes
+    separator = small(max_epochs=0).fit(X, Y).set_params(device="cuda")
+    assert np.isfinite(separator.predict(X)[0]).all()
+    with pytest.raises(ValueError, match="torch finds no GPU"):
+        separator.fit(X, Y)
+
+
+def test_gpu_and_cpu_agree(magnitudes):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    X, Y = magnitudes
+    gpu = small(max_epochs=3, device="cuda").fit(X, Y)
+    loaded = pickle.loads(pickle.dumps(gpu)).set_params(device="cpu")
+    np.testing.assert_allclose(gpu.predict(X)[0], loaded.predict(X)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"n_layers": 0}, ValueError, "`n_layers` must be a whole number >= 1; got 0"),
+        ({"n_layers": 2.0}, TypeError, "`n_layers` must be a whole number"),
+        ({"learning_rate": -1.0}, ValueError, "`learning_rate` must be a finite number > 0"),
+        ({"batch_size": 0}, ValueError, "`batch_size`"),
+        ({"sequence_length": 0}, ValueError, "`sequence_length`"),
+        ({"max_epochs": -1}, ValueError, "`max_epochs`"),
+        ({"patience": 0}, ValueError, "`patience`"),
+        ({"step_size": "big"}, TypeError, "`step_size`"),
+        ({"recipe": "fast"}, ValueError, "`recipe` must be one of 'default', 'paper'"),
+        ({"validation_fraction": 1.0}, ValueError, "`validation_fraction`"),
+        ({"device": "abacus"}, ValueError, "`device` must be 'auto'"),
+    ],
+)
+def test_bad_parameters(magnitudes, settings, error, message):
+    with pytest.raises(error, match=message):
+        small(**settings).fit(*magnitudes)
+
+
+def test_raw_waveforms_ask_for_the_stft(speech):
+    X, Y = speech
+    with pytest.raises(ValueError, match=r"did you forget STFT\(\)\?"):
+        DRNMFSeparator().fit(X, Y)
