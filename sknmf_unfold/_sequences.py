@@ -20,7 +20,9 @@ def _is_spectrogram(item):
 
 def _is_nested_table(X):
     """Whether plain Python lists of numbers stand for the rows of a 2-D array."""
-    return len(X) > 0 and all(isinstance(x, (list, tuple)) and np.ndim(x[0]) == 0 for x in X if x)
+    return len(X) > 0 and all(
+        isinstance(x, (list, tuple)) and all(np.ndim(value) == 0 for value in x[:1]) for x in X
+    )
 
 
 class Sequences:

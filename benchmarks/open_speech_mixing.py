@@ -1,0 +1,194 @@
+"""How the open speech corpus is put together: utterances, tracks of interference, mixtures.
+
+Pure functions of arrays and a random generator; nothing here reads or writes a file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sknmf_unfold.datasets import mix_at_snr
+
+RATE = 16000
+LEVEL = 10 ** (-26 / 20)
+SNRS = (-6, -3, 0, 3, 6, 9)
+# A recording longer than this is shared between the parts by time, a shorter one goes to one part.
+LONG = 20 * RATE
+# Share of time (long) or of recordings (short) for train, dev and test.
+SHARES = (0.8, 0.1, 0.1)
+# Share of recordings that are never heard in training, for each of dev and test.
+UNSEEN = 0.1
+
+
+def rms(waveform):
+    """Root of the mean square, 0 for an empty waveform."""
+    return float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))) if len(waveform) else 0.0
+
+
+def fade(waveform, n_times=160):
+    """Raise and lower the ends over `n_times` samples, so that joining makes no click."""
+    n_times = min(n_times, len(waveform) // 2)
+    if n_times == 0:
+        return waveform
+    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_times) + 0.5) / n_times)
+    waveform = waveform.copy()
+    waveform[:n_times] *= ramp
+    waveform[-n_times:] *= ramp[::-1]
+    return waveform
+
+
+def trim(waveform, threshold_db=-40.0, window=160, margin=800):
+    """Cut what is `threshold_db` below the loudest 10 ms off both ends, but for a margin."""
+    n_windows = len(waveform) // window
+    if n_windows == 0:
+        return waveform
+    power = np.square(waveform[: n_windows * window].reshape(-1, window)).mean(axis=1)
+    loud = np.flatnonzero(power > power.max() * 10 ** (threshold_db / 10))
+    if len(loud) == 0:
+        return waveform[:0]
+    start, end = loud[0] * window - margin, (loud[-1] + 1) * window + margin
+    return waveform[max(start, 0) : end]
+
+
+def join_prompts(prompts, rng, shortest=3.0, longest=8.0):
+    """Join the prompts of one speaker to utterances.
+
+    Parameters
+    ----------
+    prompts : list of ndarray of shape (n_times,)
+        Trimmed; shuffled here. One longer than an utterance is cut.
+    rng : numpy.random.RandomState
+        Draws order, pauses and lengths.
+    shortest, longest : float
+        Seconds.
+
+    Returns
+    -------
+    utterances : list of ndarray of shape (n_times,), float32
+        At -26 dBFS RMS, each `shortest` to `longest` seconds.
+    """
+    low, high = int(shortest * RATE), int(longest * RATE)
+    utterances, parts, length, goal = [], [], 0, rng.uniform(low, 0.75 * high)
+    for index in rng.permutation(len(prompts)):
+        prompt = prompts[index]
+        for piece in np.array_split(prompt, -(-len(prompt) // (high - low))):
+            if length + len(piece) > high:
+                utterances, parts, length = _close(utterances, parts, low), [], 0
+            pause = np.zeros(rng.randint(int(0.1 * RATE), int(0.3 * RATE)))
+            parts += [fade(piece / max(rms(piece), 1e-9)), pause]
+            length += len(piece) + len(pause)
+            if length >= goal:
+                utterances, parts, length = _close(utterances, parts, low), [], 0
+                goal = rng.uniform(low, 0.75 * high)
+    return _close(utterances, parts, low)
+
+
+def _close(utterances, parts, shortest):
+    """Add the joined parts, without the last pause, unless they are too short."""
+    joined = np.concatenate(parts[:-1]) if parts else np.zeros(0)
+    if len(joined) >= shortest:
+        joined = (joined - joined.mean()) * (LEVEL / rms(joined - joined.mean()))
+        return [*utterances, joined.astype(np.float32)]
+    return utterances
+
+
+def split_recordings(recordings, rng):
+    """Share the recordings of one kind of interference between the parts.
+
+    Parameters
+    ----------
+    recordings : list of ndarray of shape (n_times,)
+        Whole recordings.
+    rng : numpy.random.RandomState
+        Draws which recording goes where.
+
+    Returns
+    -------
+    tracks : dict of list of ndarray
+        ``train``, ``dev-matched``, ``test-matched``, ``dev-unseen`` and ``test-unseen``. A long
+        recording that is heard in training gives other stretches of time to the matched parts; a
+        short one cannot, and goes to one part as a whole.
+    """
+    names = ("train", "dev-matched", "test-matched")
+    tracks = {name: [] for name in (*names, "dev-unseen", "test-unseen")}
+    order = rng.permutation(len(recordings))
+    # By length, so that long and short recordings are both held out.
+    order = sorted(order, key=lambda i: len(recordings[i]) > LONG)
+    for rank, index in enumerate(order):
+        recording, place = recordings[index], (rank + 0.5) * UNSEEN % 1
+        if place < UNSEEN:
+            unseen = "dev-unseen" if int(rank * UNSEEN) % 2 == 0 else "test-unseen"
+            tracks[unseen].append(recording)
+        elif len(recording) > LONG:
+            cuts = (np.cumsum(SHARES)[:-1] * len(recording)).astype(int)
+            for name, piece in zip(names, np.split(recording, cuts), strict=True):
+                tracks[name].append(piece)
+        else:
+            tracks[rng.choice(names, p=SHARES)].append(recording)
+    return tracks
+
+
+def make_track(pieces, rng):
+    """One continuous track: pieces at one level, short ones apart by up to half a second."""
+    parts = []
+    for index in rng.permutation(len(pieces)):
+        piece = pieces[index]
+        # Short sounds have a high peak for their mean level; none may exceed full scale.
+        gain = min(LEVEL / rms(piece), 0.9 / np.abs(piece).max())
+        parts.append(fade(piece * gain))
+        if len(piece) < LONG:
+            parts.append(np.zeros(rng.randint(0, RATE // 2)))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def plan_mixture(lengths, n_times, snr, rng, audible=lambda kind, start: True):
+    """Draw the interference of one mixture.
+
+    Parameters
+    ----------
+    lengths : dict of int
+        Length of the track of each kind, in samples.
+    n_times : int
+        Length of the utterance.
+    snr : float
+        In dB.
+    rng : numpy.random.RandomState
+    audible : callable
+        ``audible(kind, start)`` tells whether the track has a sound there; silence is drawn again.
+
+    Returns
+    -------
+    plan : dict
+        ``snr`` and ``segments``, a list of [kind, first sample, gain in dB].
+    """
+    kinds = rng.permutation(sorted(lengths))[: rng.randint(1, 4)]
+    segments = []
+    for kind in kinds:
+        for _ in range(20):
+            start = int(rng.randint(0, lengths[kind] - n_times))
+            if audible(kind, start):
+                break
+        segments.append([str(kind), start, round(float(rng.uniform(-5, 5)), 2)])
+    return {"snr": int(snr), "segments": segments}
+
+
+def mix(utterance, tracks, plan):
+    """Make the mixture of a plan.
+
+    Parameters
+    ----------
+    utterance : ndarray of shape (n_times,), float32
+    tracks : dict of ndarray
+        Track of each kind, floats or int16.
+    plan : dict
+        From `plan_mixture`.
+
+    Returns
+    -------
+    mixture : ndarray of shape (n_times,), float32
+    """
+    total = np.zeros(len(utterance))
+    for kind, start, gain_db in plan["segments"]:
+        segment = np.asarray(tracks[kind][start : start + len(utterance)], dtype=np.float64)
+        total += segment / max(rms(segment), 1e-9) * 10 ** (gain_db / 20)
+    return mix_at_snr(utterance, fade(total).astype(np.float32), plan["snr"])
