@@ -216,7 +216,7 @@ def check_same_length(X, Y):
 
 def check_waveform_table(estimator, X, reset):
     """Rows of a 2-D array as waveforms of one length, in float32 or float64."""
-    shape = getattr(X, "shape", ())
+    shape = tuple(getattr(X, "shape", ()))
     if len(shape) == 2 and shape[0] >= 1024 and shape[1] <= 8:
         raise ValueError(
             f"X has shape {shape}: stereo or transposed audio? Rows are waveforms, so these would "

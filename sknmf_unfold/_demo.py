@@ -34,7 +34,7 @@ def run_demo(folder, seed=0, n_train=60, max_epochs=25):
     Returns
     -------
     means : dict of float
-        Mean SDR in dB of the held-out mixtures: ``"noisy mixture"``, ``"sparse NMF"``, ``"DR-NMF"``.
+        Mean SDR in dB on held-out speakers: ``"noisy mixture"``, ``"sparse NMF"``, ``"DR-NMF"``.
     """
     # Another seed generates other speakers, so that nobody in the test was heard in training.
     X, Y = make_noisy_speech(n_train, n_speakers=12, random_state=seed)

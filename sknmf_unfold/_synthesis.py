@@ -54,7 +54,7 @@ def draw_speaker(rng):
 
 
 def _smooth(track, n_frames):
-    """Moving average over `n_frames` frames with a Hann window, the ends held."""
+    """Average over `n_frames` frames with a Hann window, the ends held."""
     window = np.hanning(n_frames + 2)[1:-1]
     padded = np.pad(track, n_frames // 2, mode="edge")
     return np.convolve(padded, window / window.sum(), mode="same")[
@@ -128,7 +128,7 @@ def _pulses(pitch, sample_rate):
 
 
 def voice(rng, speaker, n_times, sample_rate):
-    """Speech-like sound of one speaker: vowels with moving formants, consonants, pauses.
+    """Speak like one speaker: vowels with moving formants, consonants, pauses.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _decay(n_times, sample_rate, seconds, attack=0.005):
 
 
 def music(rng, n_times, sample_rate):
-    """Notes of a random scale, each a decaying harmonic sound."""
+    """Play notes of a random scale, each a decaying harmonic sound."""
     track = np.zeros(n_times)
     root, scale = rng.uniform(100, 220), np.array([0, 2, 4, 7, 9, 12, 14, 16, 19])
     step = rng.uniform(0.12, 0.35)
@@ -195,7 +195,7 @@ def music(rng, n_times, sample_rate):
 
 
 def machine(rng, n_times, sample_rate):
-    """A fan or engine: coloured noise and hum whose strength goes up and down."""
+    """Run a fan or engine: coloured noise and hum whose strength goes up and down."""
     n_frames = n_times // int(0.1 * sample_rate) + 2
     swell = 10 ** (_smooth(rng.standard_normal(n_frames), 7) * 0.6)
     envelope = np.interp(np.linspace(0, n_frames - 1, n_times), np.arange(n_frames), swell)
@@ -205,19 +205,19 @@ def machine(rng, n_times, sample_rate):
     spectrum *= 1 / (1 + (freqs / corner) ** 2) + 0.15 * np.exp(-(((freqs - centre) / 300) ** 2))
     hiss = np.fft.irfft(spectrum * (freqs > 30), n_times)
     hum_freq, time = rng.uniform(45, 120), np.arange(n_times) / sample_rate
-    hum = sum(np.sin(2 * np.pi * k * hum_freq * time) / k for k in range(1, 6))
+    hum = np.sum([np.sin(2 * np.pi * k * hum_freq * time) / k for k in range(1, 6)], axis=0)
     return envelope * (hiss / max(hiss.std(), 1e-12) + 0.3 * hum)
 
 
 def clatter(rng, n_times, sample_rate):
-    """Dishes and doors: knocks that ring at a few frequencies each."""
+    """Knock dishes and doors, which ring at a few frequencies each."""
     track = np.zeros(n_times)
     for _ in range(1 + rng.poisson(4 * n_times / sample_rate)):
         length = int(sample_rate * rng.uniform(0.05, 0.4))
         time = np.arange(length) / sample_rate
         top = 0.45 * sample_rate
         modes = np.minimum(rng.uniform(300, 6500, size=rng.randint(3, 8)), top)
-        ring = sum(rng.uniform(0.2, 1) * np.sin(2 * np.pi * f * time) for f in modes)
+        ring = np.sum([rng.uniform(0.2, 1) * np.sin(2 * np.pi * f * time) for f in modes], axis=0)
         knock = ring + 0.5 * rng.standard_normal(length) * 10 ** (-time / 0.01)
         knock *= _decay(length, sample_rate, rng.uniform(0.05, 0.5), attack=0.001)
         _add(track, rng.randint(n_times), knock * rng.uniform(0.2, 1))
@@ -225,7 +225,7 @@ def clatter(rng, n_times, sample_rate):
 
 
 def alarm(rng, n_times, sample_rate):
-    """Beeps and chirps in a row, with rests."""
+    """Repeat beeps or chirps, with rests."""
     track = np.zeros(n_times)
     start, top = rng.uniform(1200, 3000), 0.45 * sample_rate
     period, bend = rng.uniform(0.15, 0.6), rng.uniform(-800, 1500)
@@ -243,7 +243,7 @@ NOISES = (music, machine, clatter, alarm)
 
 
 def interference(rng, n_times, sample_rate):
-    """One to three kinds of noise on top of each other, equally strong on average.
+    """Add up one to three kinds of noise, equally strong on average.
 
     Parameters
     ----------

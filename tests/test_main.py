@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import soundfile
-from sknmf_unfold.datasets import make_noisy_speech
 
 from sknmf_unfold.__main__ import main
+from sknmf_unfold.datasets import make_noisy_speech
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,10 @@ def test_separate_writes_audio_of_the_same_length(folders, capsys):
 def test_score_prints_an_improvement(folders, capsys):
     paths = [str(folders / name) for name in ("model.joblib", "noisy", "clean")]
     assert main(["score", *paths]) == 0
-    table = capsys.readouterr().out
-    assert float(table.split("SDR")[1].split()[-2]) > 1
+    rows = {row.split()[0]: row.split() for row in capsys.readouterr().out.splitlines()}
+    for metric in ("SDR", "SI-SDR"):
+        before, after, gain = (float(cell) for cell in rows[metric][1::2])
+        assert gain > 1 and after - before == pytest.approx(gain, abs=0.011)
 
 
 def test_fit_of_nmf(folders, capsys):

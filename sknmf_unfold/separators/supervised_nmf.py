@@ -137,8 +137,8 @@ class SupervisedNMFSeparator(BaseSeparator):
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
         nmf = self._dictionary(rng).fit(targets.frames(self.max_frames, rng))
-        self._fit_interference(sequences, nmf.components_, rng)
-        self.n_iter_ = max(nmf.n_iter_, self.n_iter_)
+        n_iter = self._fit_interference(sequences, nmf.components_, rng)
+        self.n_iter_ = max(nmf.n_iter_, n_iter)
         return self
 
     def fit_interference(self, X, target_components):
@@ -157,19 +157,21 @@ class SupervisedNMFSeparator(BaseSeparator):
         """
         self._check_parameters()
         sequences = check_sequences(self, X, reset=True)
-        self._fit_interference(sequences, target_components, check_random_state(self.random_state))
+        rng = check_random_state(self.random_state)
+        self.n_iter_ = self._fit_interference(sequences, target_components, rng)
         return self
 
     def _fit_interference(self, sequences, target, rng):
         frames = sequences.frames(self.max_frames, rng)
         nmf = self._dictionary(rng, fixed_components=target).fit(frames)
-        components, self.n_iter_ = nmf.components_, nmf.n_iter_
+        components = nmf.components_
         self.target_components_ = components[: len(target)]
         self.interference_components_ = components[len(target) :]
         self.stft_settings_ = sequences.settings
         self.step_size_ = (
             1 / largest_eigenvalue(components) if self.step_size == "auto" else self.step_size
         )
+        return nmf.n_iter_
 
     def _dictionary(self, rng, **settings):
         return SparseNMF(

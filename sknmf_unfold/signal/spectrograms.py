@@ -137,8 +137,8 @@ class Spectrograms(list):
         if isinstance(key, slice):
             return Spectrograms(super().__getitem__(key))
         if np.ndim(key) == 0:
-            return super().__getitem__(int(key))
-        indices = np.arange(len(self))[np.asarray(key)]
+            return super().__getitem__(key)
+        indices = np.arange(len(self))[key]
         return Spectrograms(super(Spectrograms, self).__getitem__(int(i)) for i in indices)
 
     def __array__(self, dtype=None, copy=None):

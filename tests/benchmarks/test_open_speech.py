@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+
+from benchmarks import open_speech, open_speech_sources
+from benchmarks import open_speech_mixing as mixing
+from benchmarks.table1 import mean_loss, parse_model
+
+RATE = mixing.RATE
+
+
+def prompts(n=40, seed=0):
+    rng = np.random.RandomState(seed)
+    return [rng.standard_normal(rng.randint(RATE // 2, 12 * RATE // 5)) for _ in range(n)]
+
+
+def level_db(waveform):
+    return 20 * np.log10(mixing.rms(waveform))
+
+
+def test_speakers_of_the_parts_are_disjoint():
+    parts = [set(speakers.values()) for speakers in open_speech_sources.SPEECH.values()]
+    assert len(set.union(*parts)) == sum(map(len, parts)) == 14
+
+
+def test_interference_never_has_a_target_speaker():
+    spoken = ["x/cat_desc.ogg", "x/cat_desc_el.ogg", "x/1_el.ogg", "x/2_zh_tw.ogg", "x/3_en_GB.ogg"]
+    assert all(open_speech_sources.SPOKEN_STAMP.search(path) for path in spoken)
+    assert not open_speech_sources.SPOKEN_STAMP.search("x/white_cat.ogg")
+
+
+def test_utterances_have_their_lengths_and_level():
+    long = [np.random.RandomState(1).standard_normal(20 * RATE)]
+    utterances = mixing.join_prompts(prompts() + long, np.random.RandomState(0))
+    for utterance in utterances:
+        assert 3 * RATE <= len(utterance) <= 8 * RATE
+        assert level_db(utterance) == pytest.approx(-26, abs=1e-4)
+        assert abs(utterance.mean()) < 1e-7
+    total = sum(map(len, prompts())) + 20 * RATE
+    assert sum(map(len, utterances)) > 0.95 * total, "prompts are lost"
+
+
+def test_no_clicks_where_prompts_are_joined():
+    constant = [np.ones(RATE) for _ in range(8)]
+    [utterance, *_] = mixing.join_prompts(constant, np.random.RandomState(0))
+    swing = utterance.max() - utterance.min()
+    assert np.abs(np.diff(utterance)).max() < 0.02 * swing
+
+
+def test_trim_keeps_the_sound_and_a_margin():
+    sound = np.random.RandomState(0).standard_normal(RATE)
+    trimmed = mixing.trim(np.concatenate([np.zeros(RATE), sound, np.zeros(2 * RATE)]))
+    assert RATE <= len(trimmed) <= RATE + 2 * 800 + 320
+    np.testing.assert_allclose(np.sum(trimmed**2), np.sum(sound**2), rtol=1e-12)
+
+
+def test_parts_share_no_sample_of_interference():
+    # Every sample has a value of its own, so any that is in two parts shows.
+    sizes = [RATE] * 60 + [30 * RATE] * 10
+    starts = np.cumsum([0, *sizes[:-1]])
+    recordings = [np.arange(s, s + n, dtype=float) for s, n in zip(starts, sizes, strict=True)]
+    tracks = mixing.split_recordings(recordings, np.random.RandomState(0))
+    samples = {name: np.concatenate(pieces) for name, pieces in tracks.items()}
+    everything = np.concatenate(list(samples.values()))
+    assert len(everything) == len(np.unique(everything)) == sum(sizes)
+    first_of = np.searchsorted(starts, everything, side="right")
+    assert first_of.max() == 70
+    recording_of = {k: set(np.searchsorted(starts, v, side="right")) for k, v in samples.items()}
+    for unseen in ("dev-unseen", "test-unseen"):
+        assert recording_of[unseen], "no recording is held out"
+        assert not recording_of[unseen] & recording_of["train"]
+    # A long recording that is heard in training has other stretches in the matched parts.
+    long_in_train = {i for i in recording_of["train"] if i > 60}
+    assert long_in_train <= recording_of["dev-matched"] & recording_of["test-matched"]
+
+
+def test_mixture_has_the_snr_of_its_plan():
+    rng = np.random.RandomState(0)
+    tracks = {kind: 0.1 * rng.standard_normal(20 * RATE) for kind in ("music", "people", "effects")}
+    lengths = {kind: len(track) for kind, track in tracks.items()}
+    [utterance, *_] = mixing.join_prompts(prompts(), rng)
+    kinds = set()
+    for snr in mixing.SNRS:
+        plan = mixing.plan_mixture(lengths, len(utterance), snr, rng)
+        kinds.add(len(plan["segments"]))
+        mixture = mixing.mix(utterance, tracks, plan)
+        assert mixture.dtype == np.float32
+        measured = level_db(utterance) - level_db(mixture.astype(float) - utterance)
+        assert measured == pytest.approx(snr, abs=1e-3)
+    assert kinds <= {1, 2, 3} and len(kinds) > 1
+
+
+def test_silent_stretches_are_drawn_again():
+    plan = mixing.plan_mixture(
+        {"a": 1000}, 10, 0, np.random.RandomState(0), audible=lambda kind, start: start > 900
+    )
+    assert plan["segments"][0][1] > 900
+
+
+def test_plans_repeat_with_the_seed():
+    first, second = (
+        mixing.plan_mixture({"a": 10**6, "b": 10**6}, 100, 3, np.random.RandomState(5))
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_utterances_are_chosen_in_turn():
+    speakers = {"a": [[0, 4 * RATE]] * 3, "b": [[0, 4 * RATE], [9, 9 + 4 * RATE]]}
+    chosen = open_speech._choose(speakers, 40 / 3600, np.random.RandomState(0))
+    assert [speaker for speaker, *_ in chosen] == ["a", "b"] * 5
+    spans = [span for speaker, *span in chosen if speaker == "b"]
+    assert sorted(spans[:2]) == sorted(spans[2:4]) and spans[0] != spans[1]
+
+
+def test_model_names():
+    assert parse_model("drnmf-2x200") == ("drnmf", 2, 200)
+    with pytest.raises(Exception, match="even N"):
+        parse_model("snmf-201")
+
+
+def test_mean_loss_equals_the_formula(speech):
+    from sklearn.pipeline import make_pipeline
+
+    from sknmf_unfold import STFT, SupervisedNMFSeparator
+
+    X, Y = speech
+    pipe = make_pipeline(STFT(), SupervisedNMFSeparator(3, max_iter=5, n_iter=5, random_state=0))
+    pipe.fit(X, Y)
+    masks = pipe[1].predict_mask(pipe[0].transform(X))
+    entries = [
+        (y.magnitude() - mask * x.magnitude()).ravel() ** 2
+        for x, y, mask in zip(pipe[0].transform(X), pipe[0].transform(Y), masks, strict=True)
+    ]
+    assert mean_loss(pipe, X, Y) == pytest.approx(np.concatenate(entries).mean(), rel=1e-5)

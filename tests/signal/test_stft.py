@@ -1,0 +1,301 @@
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sknmf_unfold import STFT
+from sknmf_unfold.signal.stft import (
+    MIN_OVERLAP_RATIO,
+    analysis_window,
+    istft,
+    n_frames_of,
+    stft,
+    synthesis_window,
+)
+from tests.oracles.stft import frame_starts, istft_loop, stft_loop
+
+ROUNDING = {"float64": 2e-15, "float32": 1e-6}
+LEVELS = (1e-8, 1.0, 1e4)
+SAMPLES = np.random.default_rng(3).uniform(0.2, 1.0, 16)
+PAIRS = [
+    (512, 128, "sqrt_hann"),
+    (512, 256, "sqrt_hann"),
+    (512, 100, "sqrt_hann"),
+    (400, 160, "hann"),
+    (255, 64, "hann"),
+    (33, 7, "sqrt_hann"),
+    (512, 171, "hamming"),
+    (256, 64, ("kaiser", 8.6)),
+    (64, 64, "boxcar"),
+    (16, 5, SAMPLES),
+    (2, 1, "sqrt_hann"),
+    (3, 1, "hann"),
+]
+IDS = [
+    f"{n_fft}-{hop}-{window if isinstance(window, str) else type(window).__name__}"
+    for n_fft, hop, window in PAIRS
+]
+
+
+def noise(n_times, dtype="float64", seed=0):
+    return np.random.default_rng(seed).standard_normal(n_times).astype(dtype)
+
+
+def relative_error(estimate, waveform):
+    return np.abs(estimate - waveform).max() / np.abs(waveform).max()
+
+
+def lengths_around(n_fft, hop):
+    return sorted({1, 2, max(1, hop - 1), hop, hop + 1, n_fft - 1, n_fft, n_fft + 1, 3 * n_fft + 5})
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize(("n_fft", "hop", "window"), PAIRS, ids=IDS)
+def test_inverse_reconstructs_every_length_and_level(n_fft, hop, window, dtype):
+    for n_times in lengths_around(n_fft, hop):
+        for level in LEVELS:
+            waveform = (level * noise(n_times)).astype(dtype)
+            frames = stft(waveform, n_fft, hop, window)
+            assert frames.shape == (n_frames_of(n_times, n_fft, hop), n_fft // 2 + 1)
+            assert frames.dtype == np.result_type(dtype, np.complex64)
+            inverse = istft(frames, n_times, n_fft, hop, window)
+            assert inverse.shape == (n_times,)
+            assert inverse.dtype == dtype
+            assert relative_error(inverse, waveform) < ROUNDING[dtype], (n_times, level)
+
+
+@st.composite
+def analyses(draw):
+    n_fft = draw(st.integers(2, 48))
+    hop = draw(st.integers(1, n_fft))
+    samples = st.lists(st.floats(0, 1).map(np.float32), min_size=n_fft, max_size=n_fft)
+    names = ["sqrt_hann", "hann", "hamming", "blackman", "boxcar", ("kaiser", 8.6), ("tukey", 0.5)]
+    window = draw(st.sampled_from(names) | samples)
+    return n_fft, hop, window, draw(st.integers(1, 200)), draw(st.sampled_from(LEVELS))
+
+
+@settings(deadline=None, derandomize=True)
+@given(analyses())
+def test_any_analysis_is_inverted_or_refused_for_a_reason(analysis):
+    n_fft, hop, window, n_times, level = analysis
+    squares = analysis_window(window, n_fft) ** 2
+    overlap = np.array([squares[i::hop].sum() for i in range(hop)])
+    if not overlap.min() > MIN_OVERLAP_RATIO * overlap.max():
+        with pytest.raises(ValueError, match="must cover every sample to be invertible"):
+            synthesis_window(window, n_fft, hop)
+        return
+    waveform = level * noise(n_times)
+    inverse = istft(stft(waveform, n_fft, hop, window), n_times, n_fft, hop, window)
+    assert inverse.shape == (n_times,)
+    # The dips between windows amplify rounding by up to 1 / sqrt(MIN_OVERLAP_RATIO).
+    assert relative_error(inverse, waveform) < 10 * ROUNDING["float64"]
+
+
+ODD = [pair for pair in PAIRS if pair[0] in (33, 64, 16, 2, 3)]
+
+
+@pytest.mark.parametrize(("n_fft", "hop", "window"), ODD)
+def test_frames_equal_the_loop(n_fft, hop, window):
+    for n_times in (1, n_fft, 2 * n_fft + 3):
+        waveform = noise(n_times)
+        expected = stft_loop(waveform, analysis_window(window, n_fft), hop)
+        frames = stft(waveform, n_fft, hop, window)
+        assert frames.shape == expected.shape
+        np.testing.assert_allclose(frames, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(("n_fft", "hop", "window"), ODD)
+def test_inverse_of_masked_frames_is_the_nearest_waveform(n_fft, hop, window):
+    for n_times in (1, n_fft, 2 * n_fft + 3):
+        frames = stft(noise(n_times), n_fft, hop, window)
+        frames = frames * np.random.default_rng(1).uniform(size=frames.shape)
+        expected = istft_loop(frames, n_times, analysis_window(window, n_fft), hop)
+        inverse = istft(frames, n_times, n_fft, hop, window)
+        np.testing.assert_allclose(inverse, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(("n_fft", "hop", "window"), [*PAIRS[:8], PAIRS[9]])
+def test_frames_equal_those_of_scipy(n_fft, hop, window):
+    n_times = 3 * n_fft + 1
+    waveform = noise(n_times)
+    frames = stft(waveform, n_fft, hop, window)
+    values = analysis_window(window, n_fft)
+    before, after = np.zeros(n_fft - hop), np.zeros(n_fft)
+    _, _, expected = scipy.signal.stft(
+        np.concatenate([before, waveform, after]),
+        window=values,
+        nperseg=n_fft,
+        noverlap=n_fft - hop,
+        boundary=None,
+        padded=False,
+    )
+    expected = expected.T[: len(frames)] * values.sum()
+    np.testing.assert_allclose(frames, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_fft", "hop", "window"), PAIRS[:5], ids=IDS[:5])
+def test_a_constant_keeps_its_level_at_both_ends(n_fft, hop, window):
+    n_times = 4 * n_fft + 17
+    inverse = istft(stft(np.ones(n_times), n_fft, hop, window), n_times, n_fft, hop, window)
+    np.testing.assert_allclose(inverse[:n_fft], 1, rtol=0, atol=2e-15)
+    np.testing.assert_allclose(inverse[-n_fft:], 1, rtol=0, atol=2e-15)
+
+
+def test_every_frame_touches_a_sample_and_no_frame_is_missing():
+    for n_fft in range(2, 12):
+        for hop in range(1, n_fft + 1):
+            for n_times in range(1, 30):
+                expected = len(frame_starts(n_times, n_fft, hop))
+                assert n_frames_of(n_times, n_fft, hop) == expected
+
+
+def test_a_frame_needs_no_later_sample():
+    n_fft, hop, t = 64, 16, 5
+    waveform = noise(300)
+    changed = waveform.copy()
+    changed[(t + 1) * hop :] += 1
+    same = stft(waveform, n_fft, hop) == stft(changed, n_fft, hop)
+    assert same[: t + 1].all()
+    # The window is 0 at its first sample only: the next frame hears the change at once.
+    assert not same[t + 1].any()
+
+
+@pytest.mark.parametrize("window", ["hann", "sqrt_hann"])
+def test_a_tone_peaks_at_its_bin(window):
+    n_fft, hop, amplitude = 512, 128, 0.3
+    height = amplitude * analysis_window(window, n_fft).sum() / 2
+    for k in (10, 64, 200):
+        tone = amplitude * np.sin(2 * np.pi * k * np.arange(4096) / n_fft + 0.7)
+        magnitude = STFT(n_fft, hop, window).transform([tone])[0].magnitude()[4:-4]
+        assert (magnitude.argmax(axis=1) == k).all()
+        # The Hann window's spectrum is 0 from the second bin on; its root's is small there.
+        np.testing.assert_allclose(
+            magnitude[:, k], height, rtol=1e-12 if window == "hann" else 2e-3
+        )
+
+
+def test_dual_of_the_square_root_hann_window_is_itself_scaled():
+    for hop, scale in ((256, 1.0), (128, 2.0), (64, 4.0)):
+        dual = synthesis_window("sqrt_hann", 512, hop)
+        np.testing.assert_allclose(dual, analysis_window("sqrt_hann", 512) / scale, atol=1e-15)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ROUNDING)
+def test_inputs_are_left_alone(level, dtype):
+    waveform = (level * noise(1000)).astype(dtype)
+    frames = stft(waveform)
+    before = waveform.copy(), frames.copy(), SAMPLES.copy()
+    for array in (waveform, frames, SAMPLES):
+        array.flags.writeable = False
+    transformer = STFT(16, 4, SAMPLES)
+    transformer.inverse_transform(transformer.fit([waveform]).transform([waveform]))
+    istft(frames, 1000)
+    for array, copy in zip((waveform, frames, SAMPLES), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "pcm", "expected"),
+    [
+        ("int8", [-128, 0, 127], [-1, 0, 127 / 128]),
+        ("uint8", [0, 128, 255], [-1, 0, 127 / 128]),
+        ("int16", [-(2**15), 0, 2**14, 2**15 - 1], [-1, 0, 0.5, 1 - 2**-15]),
+        ("int32", [-(2**31), 0, 2**30, 3], [-1, 0, 0.5, 3 * 2**-31]),
+    ],
+)
+def test_pcm_is_scaled_to_one(dtype, pcm, expected):
+    waveform = np.array(pcm, dtype=dtype)
+    expected = np.array(expected, dtype="float32")
+    transformer = STFT(4, 2).fit([waveform])
+    # A list of waveforms, and a table whose rows are waveforms of one length.
+    for X in ([waveform], np.stack([waveform, waveform])):
+        scaled = transformer.fit(X).transform(X)[0].waveform
+        assert scaled.dtype == np.float32
+        np.testing.assert_array_equal(scaled, expected)
+    np.testing.assert_array_equal(waveform, np.array(pcm, dtype=dtype))
+
+
+def test_byte_order_and_half_precision_are_taken():
+    waveform = noise(100)
+    for dtype, expected in ((">f8", "float64"), (">f4", "float32"), ("f2", "float32")):
+        item = STFT().transform([waveform.astype(dtype)])[0]
+        assert item.waveform.dtype == expected
+        np.testing.assert_array_equal(item.waveform, waveform.astype(dtype).astype(expected))
+
+
+def test_transformer_gives_the_functions_results():
+    waveforms = [noise(700), noise(1, "float32"), noise(333, seed=1)]
+    for settings_ in ({}, {"n_fft": 64, "hop_length": 24, "window": "hann", "sample_rate": 8000}):
+        transformer = STFT(**settings_).fit(waveforms)
+        assert transformer.n_freqs_ == transformer.n_fft // 2 + 1
+        spectrograms = transformer.transform(waveforms)
+        analysis = transformer.n_fft, transformer.hop_length, transformer.window
+        for item, waveform in zip(spectrograms, waveforms, strict=True):
+            assert item.sample_rate == transformer.sample_rate
+            assert item.dtype == waveform.dtype
+            np.testing.assert_array_equal(item.stft(), stft(waveform, *analysis))
+        inverse = transformer.inverse_transform(spectrograms)
+        assert [len(x) for x in inverse] == [700, 1, 333]
+        for estimate, waveform in zip(inverse, waveforms, strict=True):
+            assert estimate.dtype == waveform.dtype
+            assert relative_error(estimate, waveform) < ROUNDING[waveform.dtype.name]
+
+
+@pytest.mark.parametrize(
+    ("settings_", "suggested"),
+    [
+        ({"hop_length": 512}, 128),
+        ({"n_fft": 512, "hop_length": 500, "window": "hann"}, 128),
+        ({"n_fft": 2, "hop_length": 2}, 1),
+        ({"n_fft": 64, "hop_length": 40, "window": ("kaiser", 14.0)}, 16),
+    ],
+)
+def test_refuses_what_cannot_be_inverted_and_says_the_way_out(settings_, suggested):
+    transformer = STFT(**settings_)
+    message = (
+        rf"`hop_length` and `window` must cover every sample to be invertible; got "
+        rf"hop_length={transformer.hop_length}, n_fft={transformer.n_fft}, window=.*"
+        rf"Try hop_length={suggested}\.$"
+    )
+    waveform = noise(200)
+    with pytest.raises(ValueError, match=message):
+        transformer.fit([waveform])
+    with pytest.raises(ValueError, match=message):
+        transformer.transform([waveform])
+    way_out = transformer.set_params(hop_length=suggested).transform([waveform])
+    assert relative_error(way_out[0].inverse(), waveform) < 10 * ROUNDING["float64"]
+
+
+@pytest.mark.parametrize(
+    ("settings_", "error", "message"),
+    [
+        ({"n_fft": 1}, ValueError, r"`n_fft` must be a whole number >= 2; got 1\."),
+        ({"n_fft": 512.0}, TypeError, r"`n_fft` must be a whole number >= 2; got 512.0 \(float\)"),
+        ({"hop_length": 0}, ValueError, r"`hop_length` must be .* >= 1 and <= 512; got 0\."),
+        ({"hop_length": 513}, ValueError, r"`hop_length` must be .* >= 1 and <= 512; got 513\."),
+        ({"sample_rate": 0}, ValueError, r"`sample_rate` must be a whole number >= 1; got 0\."),
+        ({"sample_rate": "16k"}, TypeError, r"`sample_rate` must be .*; got '16k' \(str\)"),
+        (
+            {"window": "hanning window"},
+            ValueError,
+            r"`window` must be 'sqrt_hann', .* got 'hanning",
+        ),
+        ({"window": ("kaiser", [1])}, ValueError, r"`window` must be 'sqrt_hann', a window known"),
+        ({"window": np.ones(511)}, ValueError, r"n_fft=512 finite samples; got an .* \(511,\)"),
+        ({"window": np.full(512, np.nan)}, ValueError, r"`window` must have n_fft=512 finite"),
+        ({"window": np.zeros(512)}, ValueError, r"must cover every sample"),
+    ],
+)
+def test_bad_parameters(settings_, error, message):
+    with pytest.raises(error, match=message):
+        STFT(**settings_).fit([noise(100)])
+
+
+def test_inverse_wants_spectrograms():
+    frames = stft(noise(100))
+    with pytest.raises(TypeError, match=r"X\[0\] must be a Spectrogram.*got ndarray.*signal.istft"):
+        STFT().inverse_transform([frames])
+    with pytest.raises(TypeError, match=r"X must be a list of Spectrogram items; got ndarray"):
+        STFT().inverse_transform(frames)
