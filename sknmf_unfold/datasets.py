@@ -32,7 +32,7 @@ def mix_at_snr(target, interference, snr_db, *, return_interference=False):
     Returns
     -------
     mixture : ndarray of shape (n_times,)
-        float32 if both are, else float64.
+        Of float32 if both are, else of float64.
     scaled : ndarray of shape (n_times,)
         Only with `return_interference`.
 

@@ -1,8 +1,13 @@
+import os
+
+# scikit-learn skips its array API checks without it; scipy reads it on import.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
 import numpy as np
 import pytest
-from sknmf_unfold.datasets import make_noisy_speech
 
 from sknmf_unfold import STFT
+from sknmf_unfold.datasets import make_noisy_speech
 
 
 @pytest.fixture(scope="session")

@@ -47,10 +47,14 @@ def public_objects():
                 yield from (f"{module.name}.{name}.{m}" for m in methods if not m.startswith("_"))
 
 
-# What numpydoc finds and what is right here: summaries that do not fit one line (SS06), sections
-# that small functions do not need (ES01, SA01, EX01, GL08 for nothing to say), returns without a
-# description where the summary is it (RT03), periods at the end of shapes (PR09, RT05).
-ALLOWED = {"SS06", "ES01", "SA01", "EX01", "RT03", "PR09", "RT05", "RT02", "GL01", "SS05", "PR07"}
+# What numpydoc would have and this project does not: summaries on one line only (SS06), extended
+# summaries (ES01), See Also (SA01) and examples (EX01) everywhere, a description under a shape that
+# says it all (PR07, RT03), full stops after shapes (PR09, RT05), named single returns (RT02),
+# docstrings that begin on the second line (GL01), infinitives (SS05).
+ALLOWED = {"SS05", "SS06", "ES01", "SA01", "EX01", "GL01"}
+ALLOWED |= {"PR07", "PR09", "RT02", "RT03", "RT05"}
+# The arguments of an autograd function are those of its forward.
+NOT_DOCUMENTED_HERE = {"sknmf_unfold.networks.recurrence.UnfoldedRecurrence"}
 
 
 def test_numpydoc():
@@ -59,6 +63,6 @@ def test_numpydoc():
     problems = []
     for name in public_objects():
         for code, message in validate(name)["errors"]:
-            if code not in ALLOWED:
+            if code not in ALLOWED and name not in NOT_DOCUMENTED_HERE:
                 problems.append(f"{name}: {code} {message}")
     assert not problems, "\n".join(problems)

@@ -99,7 +99,13 @@ class DRNMF(torch.nn.Module):
 
     @torch.no_grad()
     def values(self):
-        """Return what the constructor takes, as it is now: a dict of Tensor."""
+        """Return what the constructor takes, as it is now.
+
+        Returns
+        -------
+        values : dict of Tensor
+            Detached from the network.
+        """
         return {
             "components": self.layer_components(),
             "output_components": self.log_output.exp(),
@@ -114,11 +120,23 @@ class DRNMF(torch.nn.Module):
         return self.log_components.device
 
     def layer_components(self):
-        """Return the dictionaries of all layers, (n_layers, n_components, n_freqs), unit rows."""
+        """Compute the dictionaries of all layers.
+
+        Returns
+        -------
+        components : Tensor of shape (n_layers, n_components, n_freqs)
+            Non-negative, rows of unit l2-norm.
+        """
         return torch.nn.functional.normalize(self.log_components.exp(), dim=-1)
 
     def initial_activations(self):
-        """Return the activations before the first frame, (n_components,), non-negative."""
+        """Compute the activations before the first frame.
+
+        Returns
+        -------
+        activations : Tensor of shape (n_components,)
+            Non-negative.
+        """
         return self.initial.clamp(min=0)
 
     def activations(self, magnitude, state=None):

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def largest_eigenvalue(components):
-    """Largest eigenvalue of the Gram matrix, the Lipschitz constant of the gradient.
+    """Compute the largest eigenvalue of the Gram matrix, the gradient's Lipschitz constant.
 
     Parameters
     ----------
@@ -31,7 +31,18 @@ def largest_eigenvalue(components):
 
 
 def transition_matrix(components, step_size):
-    """``I - step_size * components @ components.T``, of shape (n_components, n_components)."""
+    """Compute ``I - step_size * components @ components.T``, which carries activations on.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_components, n_freqs)
+    step_size : float
+        The inverse of the paper's alpha.
+
+    Returns
+    -------
+    transition : ndarray of shape (n_components, n_components)
+    """
     transition = components @ components.T
     transition *= -step_size
     n_components = len(components)
@@ -57,10 +68,22 @@ def project_input(magnitude, components, sparsity, step_size):
 
 
 def ista_step(activations, projected, transition):
-    """One iteration: ``relu(activations @ transition + projected)``.
+    """Take one iteration: ``relu(activations @ transition + projected)``.
 
     With a non-negativity constraint the soft threshold is a one-sided one, which subtracts the
     threshold (contained in `projected`) and cuts at 0.
+
+    Parameters
+    ----------
+    activations : ndarray or torch.Tensor of shape (..., n_components)
+    projected : ndarray or torch.Tensor of shape (..., n_components)
+        From `project_input`.
+    transition : ndarray or torch.Tensor of shape (n_components, n_components)
+        From `transition_matrix`.
+
+    Returns
+    -------
+    activations : ndarray or torch.Tensor of shape (..., n_components)
 
     References
     ----------
@@ -71,7 +94,7 @@ def ista_step(activations, projected, transition):
 
 
 def ista(magnitude, components, *, sparsity, step_size, n_iter):
-    """Activations of independent frames after `n_iter` iterations from 0.
+    """Infer activations of independent frames by `n_iter` iterations from 0.
 
     Parameters
     ----------
@@ -101,7 +124,7 @@ def ista(magnitude, components, *, sparsity, step_size, n_iter):
 
 
 def warm_ista(magnitude, components, *, sparsity, step_size, n_iter, initial=None):
-    """Activations of sequences, each frame starting from the previous frame's result.
+    """Infer activations of sequences, each frame starting from the previous frame's result.
 
     Parameters
     ----------

@@ -12,7 +12,16 @@ BETA_LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
 
 def check_beta(beta_loss):
-    """Translate `beta_loss`, a name as in scikit-learn or any real number, to beta.
+    """Translate `beta_loss` to the number beta.
+
+    Parameters
+    ----------
+    beta_loss : str or float
+        A name as in scikit-learn, or any real number.
+
+    Returns
+    -------
+    beta : float
 
     Examples
     --------
@@ -29,7 +38,7 @@ def check_beta(beta_loss):
 
 
 def beta_divergence(X, approximation, beta):
-    """Sum over all entries of the beta divergence D_beta(X | approximation).
+    """Sum the beta divergence D_beta(X | approximation) over all entries.
 
     beta = 2 is half the squared Euclidean distance, 1 the generalised Kullback-Leibler and 0 the
     Itakura-Saito divergence.

@@ -24,7 +24,17 @@ CHECK_EVERY = 10
 
 
 def unit_rows(W):
-    """Rows scaled to unit l2-norm.
+    """Scale rows to unit l2-norm.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_freqs)
+        Non-negative.
+
+    Returns
+    -------
+    W : ndarray of shape (n_components, n_freqs)
+        Rows of zeros stay zeros.
 
     Examples
     --------
@@ -37,7 +47,20 @@ def unit_rows(W):
 
 
 def exponent(beta):
-    """Return the power of the step for which descent is proved (Fevotte and Idier 2011).
+    """Return the power of the multiplicative step for which descent is proved.
+
+    Parameters
+    ----------
+    beta : float
+
+    Returns
+    -------
+    power : float
+
+    References
+    ----------
+    .. [1] Fevotte, Idier, "Algorithms for nonnegative matrix factorization with the
+       beta-divergence", Neural Computation 23(9), 2011, section 4.
 
     Examples
     --------
@@ -88,7 +111,7 @@ def _component_parts(X, W, H, beta):
 
 
 def update_activations(X, W, H, beta, sparsity):
-    """One multiplicative step of the activations; never raises the objective.
+    """Take one multiplicative step of the activations, which never raises the objective.
 
     Parameters
     ----------
@@ -108,7 +131,19 @@ def update_activations(X, W, H, beta, sparsity):
 
 
 def objective(X, W, H, beta, sparsity):
-    """``D_beta(X | H W) + sparsity * sum(H)``, summed in float64."""
+    """Compute ``D_beta(X | H W) + sparsity * sum(H)``, summed in float64.
+
+    Parameters
+    ----------
+    X, W, H : ndarray
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+    beta, sparsity : float
+        Divergence, and weight of the l1 penalty.
+
+    Returns
+    -------
+    value : float
+    """
     background = 0 if beta == 2 else FLOOR
     divergence = beta_divergence(X, H @ W + X.dtype.type(background), beta)
     return divergence + sparsity * float(H.sum(dtype=np.float64))
@@ -128,7 +163,7 @@ def _divergence_of(X, H, beta, power):
 
 
 def update_components(X, W, H, beta, n_fixed=0, power=None):
-    """One step of the unit-norm components, shortened until it does not raise the divergence.
+    """Take one step of the unit-norm components, as long as does not raise the divergence.
 
     The gradient is that of the divergence with every row divided by its norm, so the constraint is
     part of the step and not a rescaling that undoes it.
@@ -221,7 +256,7 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
 
 
 def infer_activations(X, W, *, beta, sparsity, n_iter):
-    """Activations for a fixed dictionary, block by block of frames.
+    """Infer activations for a fixed dictionary, block by block of frames.
 
     Every frame starts from `initial_activations` and takes `n_iter` steps, so that its result does
     not depend on the frames around it.

@@ -22,7 +22,7 @@ RECIPES: dict[str, dict] = {
         "learning_rate": 1e-2,
         "batch_size": 16,
         "sequence_length": 250,
-        "max_epochs": 60,
+        "max_epochs": 40,
         "patience": 8,
         "learn_thresholds": True,
         "max_gradient_norm": 1.0,
@@ -135,7 +135,7 @@ class DRNMFSeparator(BaseSeparator):
     learning_rate         1e-2       1e-3
     batch_size            16         32
     sequence_length       250        500
-    max_epochs            60         500
+    max_epochs            40         500
     patience              8          50
     learn_thresholds      True       False
     gradient norm         <= 1       free

@@ -86,27 +86,60 @@ class Spectrogram:
         return np.asarray(self.magnitude(), dtype=dtype)
 
     def stft(self):
-        """Compute the complex frames of shape (n_frames, n_freqs), the mask applied."""
+        """Compute the complex frames, the mask applied.
+
+        Returns
+        -------
+        frames : ndarray of shape (n_frames, n_freqs), complex
+        """
         frames = stft(self.waveform, self.n_fft, self.hop_length, self.window)
         return frames if self.mask is None else frames * self.mask
 
     def magnitude(self):
-        """Compute the magnitudes, of shape (n_frames, n_freqs)."""
+        """Compute the magnitudes.
+
+        Returns
+        -------
+        magnitude : ndarray of shape (n_frames, n_freqs), float32 or float64
+        """
         return np.abs(self.stft())
 
     def masked(self, mask):
-        """Return a copy whose frames are multiplied by `mask`, of shape (n_frames, n_freqs)."""
+        """Return a copy whose frames are multiplied by a mask.
+
+        Parameters
+        ----------
+        mask : ndarray of shape (n_frames, n_freqs)
+
+        Returns
+        -------
+        masked : Spectrogram
+        """
         mask = mask if self.mask is None else self.mask * mask
         return Spectrogram(
             self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, mask
         )
 
     def of(self, waveform):
-        """Describe another waveform with the same settings."""
+        """Describe another waveform with the same settings.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_times,)
+
+        Returns
+        -------
+        other : Spectrogram
+        """
         return Spectrogram(waveform, self.n_fft, self.hop_length, self.window, self.sample_rate)
 
     def inverse(self):
-        """Synthesise the waveform of the (masked) frames, of exactly ``n_times`` samples."""
+        """Synthesise the waveform of the (masked) frames.
+
+        Returns
+        -------
+        waveform : ndarray of shape (n_times,)
+        """
         return istft(self.stft(), self.n_times, self.n_fft, self.hop_length, self.window)
 
 
@@ -114,6 +147,11 @@ class Spectrograms(list):
     """A list of `Spectrogram` items that scikit-learn can index and measure.
 
     Indexing with a slice, an integer array or a boolean mask gives `Spectrograms` again.
+
+    Parameters
+    ----------
+    iterable : iterable of Spectrogram, optional
+        The items.
 
     Examples
     --------

@@ -16,6 +16,15 @@ MIN_OVERLAP_RATIO = 1e-2
 def n_frames_of(n_times, n_fft, hop_length):
     """Count the frames that touch at least one of `n_times` samples.
 
+    Parameters
+    ----------
+    n_times, n_fft, hop_length : int
+        Lengths of waveform, frame and hop in samples.
+
+    Returns
+    -------
+    n_frames : int
+
     Examples
     --------
     >>> n_frames_of(1, 512, 128), n_frames_of(129, 512, 128)

@@ -68,7 +68,17 @@ class Pairs:
         return np.array([len(mixture) for mixture in self.mixtures])
 
     def segments(self, sequence_length):
-        """Cut the sequences into equal parts of at most `sequence_length` frames."""
+        """Cut the sequences into equal parts.
+
+        Parameters
+        ----------
+        sequence_length : int
+            Frames a part at most.
+
+        Returns
+        -------
+        segments : Pairs
+        """
         parts = [math.ceil(n / sequence_length) for n in self.n_frames]
         cut = [
             [piece for x, n in zip(xs, parts, strict=True) for piece in np.array_split(x, n)]
@@ -77,7 +87,20 @@ class Pairs:
         return Pairs(*cut)
 
     def batch(self, indices, device):
-        """Pad the sequences at `indices` to tensors (mixture, target, n_frames)."""
+        """Pad some sequences to tensors.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Which ones.
+        device : torch.device
+            Where the tensors go.
+
+        Returns
+        -------
+        mixture, target : Tensor of shape (batch, frames, bins)
+        n_frames : Tensor of shape (batch,), int
+        """
         mixture, n_frames = pad([self.mixtures[i] for i in indices])
         target, _ = pad([self.targets[i] for i in indices])
         return tuple(to_tensor(array, device) for array in (mixture, target, n_frames))
@@ -105,7 +128,20 @@ class Trainer:
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
 
     def train_step(self, batch):
-        """Take one step of Adam; return the summed loss and the number of entries in it."""
+        """Take one step of Adam.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            From `Pairs.batch`.
+
+        Returns
+        -------
+        total : float
+            Summed loss before the step.
+        count : int
+            Number of entries in the sum.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         total, count = self._loss(batch)
         (total / count).backward()
@@ -116,12 +152,40 @@ class Trainer:
 
     @torch.no_grad()
     def validation_step(self, batch):
-        """Return the summed loss and the number of entries it was summed over."""
+        """Compute the loss only.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            From `Pairs.batch`.
+
+        Returns
+        -------
+        total : float
+            Summed loss.
+        count : int
+            Number of entries in the sum.
+        """
         total, count = self._loss(batch)
         return total.detach().item(), count
 
     def run_epoch(self, pairs, step, batches):
-        """Return the mean loss over all batches."""
+        """Go through all batches once.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Data.
+        step : callable
+            `train_step` or `validation_step`.
+        batches : list of sequence of int
+            Indices into `pairs`.
+
+        Returns
+        -------
+        loss : float
+            Mean over all frames and bins.
+        """
         results = [step(pairs.batch(indices, self.device)) for indices in batches]
         totals, counts = zip(*results, strict=True)
         return math.fsum(totals) / sum(counts)
