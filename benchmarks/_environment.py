@@ -7,7 +7,9 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "sknmf_unfold")
+import sknmf_unfold
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 def _processor():
@@ -34,12 +36,8 @@ def environment(seed):
     """
     import torch
 
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    versions["sknmf_unfold"] = sknmf_unfold.__version__
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

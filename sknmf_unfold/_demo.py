@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from . import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from .datasets import make_noisy_speech, save_audio
 from .metrics import sdr
+from .plotting import plot_separation, require_matplotlib
 
 N_COMPONENTS = 50
 
@@ -36,6 +37,7 @@ def run_demo(folder, seed=0, n_train=60, max_epochs=25):
     means : dict of float
         Mean SDR in dB on held-out speakers: ``"noisy mixture"``, ``"sparse NMF"``, ``"DR-NMF"``.
     """
+    require_matplotlib()
     # Another seed generates other speakers, so that nobody in the test was heard in training.
     X, Y = make_noisy_speech(n_train, n_speakers=12, random_state=seed)
     X_test, Y_test = make_noisy_speech(12, n_speakers=6, random_state=seed + 1)
@@ -80,8 +82,6 @@ def _print_table(values, seconds):
 
 
 def _write_files(folder, X, Y, pipes, n_files=3):
-    from .plotting import plot_separation
-
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(n_files):
         save_audio(folder / f"{i}_noisy.wav", X[i])

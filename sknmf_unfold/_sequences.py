@@ -138,6 +138,8 @@ def check_sequences(estimator, X, *, reset, name="X"):
     n_freqs = items[0].shape[1]
     if reset:
         estimator.n_features_in_ = n_freqs
+        # Recordings have no column names; those of an earlier fit on a table are gone.
+        vars(estimator).pop("feature_names_in_", None)
     elif n_freqs != estimator.n_features_in_:
         raise ValueError(
             f"{name} has {n_freqs} features (bins), but {type(estimator).__name__} is expecting "

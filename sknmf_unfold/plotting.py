@@ -164,25 +164,39 @@ def plot_history(history, ax=None):
     if "train_loss" not in history:
         raise ValueError(f"`history` must have an entry 'train_loss'; got {sorted(history)}.")
     ax = _new_figure(figsize=(6, 4)).subplots() if ax is None else ax
+    epochs = history.get("epoch", np.arange(1, len(history["train_loss"]) + 1))
     for key, label in [("train_loss", "Training"), ("validation_loss", "Validation")]:
         losses = np.asarray(history.get(key, []), dtype=np.float64)
         if losses.size:
-            ax.plot(np.arange(1, losses.size + 1), losses, label=label)
+            ax.plot(epochs, losses, label=label)
     # After the loop `losses` is the validation's: the one that early stopping goes by.
     if np.isfinite(losses).any():
         best = int(np.nanargmin(losses))
-        ax.plot(best + 1, losses[best], "ko", label=f"Best epoch ({best + 1})")
+        ax.plot(epochs[best], losses[best], "ko", label=f"Best epoch ({epochs[best]})")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="Epoch", ylabel="Loss")
     ax.legend()
     return ax
 
 
-def _new_figure(figsize):
+def require_matplotlib():
+    """Raise an ``ImportError`` that names the extra unless matplotlib is installed.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ImportError('Plots need matplotlib: pip install "sknmf_unfold[demo]".') from error
+
+
+def _new_figure(figsize):
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     return Figure(figsize=figsize, layout="constrained")
 
 

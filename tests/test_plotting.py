@@ -150,3 +150,10 @@ def test_missing_matplotlib_names_the_extra(monkeypatch, recording):
     ):
         with pytest.raises(ImportError, match=r'pip install "sknmf_unfold\[demo\]"'):
             draw()
+
+
+def test_history_counts_epochs_as_the_separator_does():
+    # Entry 0 is the loss before training.
+    history = {"epoch": [0, 1, 2], "train_loss": [np.nan, 2.0, 1.0], "validation_loss": [3, 1, 2]}
+    labels = [text.get_text() for text in plot_history(history).get_legend().get_texts()]
+    assert labels[-1] == "Best epoch (1)"

@@ -88,7 +88,7 @@ def ista_step(activations, projected, transition):
     References
     ----------
     .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
-       iterative thresholding", WASPAA 2017, algorithm 1.
+       iterative thresholding", WASPAA 2017.
     """
     return (activations @ transition + projected).clip(0)
 
@@ -144,7 +144,7 @@ def warm_ista(magnitude, components, *, sparsity, step_size, n_iter, initial=Non
     References
     ----------
     .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
-       iterative thresholding", WASPAA 2017, section 3.
+       iterative thresholding", WASPAA 2017.
     """
     projected = project_input(magnitude, components, sparsity, step_size)
     transition = transition_matrix(components, step_size)

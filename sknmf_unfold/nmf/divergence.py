@@ -60,7 +60,7 @@ def beta_divergence(X, approximation, beta):
     References
     ----------
     .. [1] Fevotte, Idier, "Algorithms for nonnegative matrix factorization with the
-       beta-divergence", Neural Computation 23(9), 2011, equation (2.8).
+       beta-divergence", Neural Computation 23(9), 2011.
 
     Examples
     --------

@@ -60,7 +60,7 @@ def exponent(beta):
     References
     ----------
     .. [1] Fevotte, Idier, "Algorithms for nonnegative matrix factorization with the
-       beta-divergence", Neural Computation 23(9), 2011, section 4.
+       beta-divergence", Neural Computation 23(9), 2011.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def update_components(X, W, H, beta, n_fixed=0, power=None):
     References
     ----------
     .. [1] Le Roux, Weninger, Hershey, "Sparse NMF - half-baked or well done?", MERL technical
-       report TR2015-023, 2015, algorithm 1.
+       report TR2015-023, 2015.
     """
     power = float(np.vdot(X, X)) if power is None and beta == 2 else power
     divergence = _divergence_of(X, H, beta, power)

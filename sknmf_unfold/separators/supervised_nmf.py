@@ -72,7 +72,7 @@ class SupervisedNMFSeparator(BaseSeparator):
     .. [1] Le Roux, Weninger, Hershey, "Sparse NMF - half-baked or well done?", MERL technical
        report TR2015-023, 2015.
     .. [2] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
-       iterative thresholding", WASPAA 2017, section 2.
+       iterative thresholding", WASPAA 2017.
 
     Examples
     --------

@@ -27,7 +27,7 @@ def ratio_masks(estimates, axis=0):
     References
     ----------
     .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
-       iterative thresholding", WASPAA 2017, section 2.
+       iterative thresholding", WASPAA 2017.
 
     Examples
     --------

@@ -38,7 +38,7 @@ class STFT(TransformerMixin, BaseEstimator):
     References
     ----------
     .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
-       iterative thresholding", WASPAA 2017, section 4: window and hop.
+       iterative thresholding", WASPAA 2017: window and hop.
 
     Examples
     --------
