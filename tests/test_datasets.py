@@ -3,8 +3,10 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from sklearn.model_selection import GroupKFold
 
 from sknmf_unfold import STFT
+from sknmf_unfold._synthesis import draw_speaker
 from sknmf_unfold.datasets import load_audio, make_noisy_speech, mix_at_snr, save_audio
 from sknmf_unfold.metrics import sdr
 from sknmf_unfold.signal.stft import stft
@@ -30,10 +32,34 @@ def test_mix_at_snr_measures_as_asked(snr_db, level):
     np.testing.assert_array_equal(noise, copies[1])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_mix_at_snr_keeps_the_dtype_and_returns_what_it_added(dtype):
+    rng = np.random.default_rng(0)
+    target, noise = rng.standard_normal((2, 4000)).astype(dtype)
+    mixture, scaled = mix_at_snr(target, noise, 7.5, return_interference=True)
+    assert mixture.dtype == scaled.dtype == dtype
+    np.testing.assert_array_equal(mixture, target + scaled)
+    powers = [sum(float(value) ** 2 for value in waveform) for waveform in (target, scaled)]
+    assert 10 * np.log10(powers[0] / powers[1]) == pytest.approx(7.5, abs=1e-4)
+    assert mix_at_snr(target, noise.astype("float64"), 0).dtype == "float64"
+
+
 def test_mix_at_snr_of_silence():
     silence, noise = np.zeros(100), np.ones(100)
-    np.testing.assert_array_equal(mix_at_snr(silence, noise, 0), noise)
     np.testing.assert_array_equal(mix_at_snr(noise, silence, 0), noise)
+    mixture, scaled = mix_at_snr(silence, noise, 0, return_interference=True)
+    np.testing.assert_array_equal(mixture, noise)
+    # Whoever works on in place must not change the interference that came in.
+    assert not np.shares_memory(scaled, noise) and not np.shares_memory(mixture, noise)
+
+
+def test_mix_at_snr_says_so_when_it_overflows():
+    with pytest.raises(ValueError, match="overflows float32 at `snr_db`=0"):
+        mix_at_snr(np.ones(3, "float32"), np.full(3, 1e-42, "float32"), 0)
+    with pytest.raises(ValueError, match="overflows float64"):
+        mix_at_snr(np.full(3, 1e200), np.ones(3), 0)
+    with pytest.raises(ValueError, match="`snr_db` must be a finite number >= -300 and <= 300"):
+        mix_at_snr(np.ones(3), np.ones(3), -1e6)
 
 
 def test_mix_at_snr_refuses_short_interference():
@@ -62,6 +88,25 @@ def test_same_seed_same_recordings_other_seed_other_speakers():
         np.testing.assert_array_equal(a, b)
     other = make_noisy_speech(2, duration=0.5, random_state=4)
     assert not np.allclose(first[1][0], other[1][0])
+    # Speakers are drawn first, so a seed names its speakers.
+    pitches = [draw_speaker(np.random.RandomState(seed))["pitch"] for seed in range(20)]
+    assert len(set(pitches)) == 20
+
+
+def test_speakers_are_groups_to_hold_out():
+    X, Y, speakers = make_noisy_speech(
+        6, duration=0.2, n_speakers=3, random_state=0, return_speakers=True
+    )
+    for train, test in GroupKFold(3).split(X, Y, groups=speakers):
+        assert not set(speakers[train]) & set(speakers[test])
+
+
+@pytest.mark.parametrize("n_times", [1, 16, 800, 3200])
+def test_short_recordings_are_not_silent(n_times):
+    X, Y = make_noisy_speech(20, duration=n_times / 16000, random_state=2)
+    for x, y in zip(X, Y, strict=True):
+        assert len(x) == len(y) == n_times and np.isfinite(x).all()
+        assert 20 * np.log10(np.sqrt(np.mean(y.astype(float) ** 2))) == pytest.approx(-26, abs=0.01)
 
 
 def test_global_random_state_is_not_drawn_from():
@@ -80,6 +125,14 @@ def test_other_sample_rates(sample_rate):
     spectrum = np.abs(np.fft.rfft(Y[0])) ** 2
     freqs = np.fft.rfftfreq(len(Y[0]), 1 / sample_rate)
     assert spectrum[freqs < 4000].sum() > 0.8 * spectrum.sum()
+
+
+def test_frames_join_without_clicks():
+    # A click where frames of 8 ms meet would put the energy of the curvature there.
+    _, Y = make_noisy_speech(30, random_state=5)
+    curvature = [np.square(np.diff(y.astype(float), n=2))[: 374 * 128] for y in Y]
+    by_position = np.mean([c.reshape(-1, 128).mean(axis=0) for c in curvature], axis=0)
+    assert by_position.max() < 1.3 * np.median(by_position)
 
 
 def test_vowels_have_harmonics_at_the_pitch():
@@ -130,6 +183,7 @@ def test_one_minute_takes_little_time():
         ({"duration": 0.0}, "`duration`"),
         ({"duration": (2.0, 1.0)}, r"`duration` must be \(lowest, highest\)"),
         ({"snr_db": (1, 2, 3)}, "`snr_db` must be a number or a pair"),
+        ({"snr_db": 1000}, "`snr_db` must be a finite number >= -300"),
         ({"sample_rate": 100}, "`sample_rate` must be a whole number >= 8000"),
     ],
 )
@@ -152,6 +206,22 @@ def test_loud_audio_is_never_clipped(tmp_path):
     np.testing.assert_allclose(load_audio([tmp_path / "loud.wav"])[0], loud, atol=1e-6)
     with pytest.raises(ValueError, match="would clip"):
         save_audio(tmp_path / "loud.flac", loud)
+
+
+def test_one_sample_survives_resampling(tmp_path):
+    soundfile.write(tmp_path / "one.wav", np.array([0.5]), 44100)
+    [waveform] = load_audio(tmp_path / "one.wav")
+    assert waveform.shape == (1,) and np.isfinite(waveform).all()
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"a.wav: there is no folder .*missing"):
+        save_audio(tmp_path / "missing" / "a.wav", [0.0, 0.1])
+    with pytest.raises(ValueError, match="`sample_rate` must be a whole number >= 1; got 0"):
+        save_audio(tmp_path / "a.wav", [0.0, 0.1], sample_rate=0)
+    (tmp_path / "folder.wav").mkdir()
+    with pytest.raises(ValueError, match=r"folder.wav: "):
+        save_audio(tmp_path / "folder.wav", [0.0, 0.1])
 
 
 def test_mix_down_and_resampling(tmp_path):
@@ -180,11 +250,13 @@ def test_files_of_different_rates(tmp_path):
 def test_files_that_are_no_audio(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("no audio")
+    (tmp_path / "headerless.raw").write_bytes(bytes(40))
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
     soundfile.write(tmp_path / "nan.wav", np.array([0, np.nan]), 16000, "FLOAT")
     for name, message in [
         ("empty.wav", "empty.wav is not an audio file"),
         ("text.wav", "text.wav is not an audio file"),
+        ("headerless.raw", "headerless.raw is not an audio file"),
         ("none.wav", "none.wav has no samples"),
         ("nan.wav", "nan.wav contains NaN at sample 1"),
     ]:
@@ -196,3 +268,9 @@ def test_files_that_are_no_audio(tmp_path):
         load_audio(tmp_path)
     with pytest.raises(ValueError, match="empty list"):
         load_audio([])
+
+
+@pytest.mark.parametrize("paths", [None, 3, [3], b"a.wav", np.zeros(2)])
+def test_what_is_no_path(paths):
+    with pytest.raises(TypeError, match="`paths` must be a path or a list of paths"):
+        load_audio(paths)

@@ -28,7 +28,8 @@ class UnfoldedRecurrence(torch.autograd.Function):
         activations : Tensor of shape (frames, batch, components)
         """
         n_layers = len(transitions)
-        activations = torch.empty_like(inputs)
+        # Contiguous whatever the inputs are, so that `results` are views and not copies.
+        activations = torch.empty_like(inputs, memory_format=torch.contiguous_format)
         steps = inputs.flatten(0, 1).unbind(0)
         results = activations.flatten(0, 1).unbind(0)
         matrices = transitions.unbind(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
@@ -251,6 +252,14 @@ class DRNMFSeparator(BaseSeparator):
         trainer = Trainer(network, Recipe(**settings), rng)
         with progress_bar(settings["max_epochs"], self.verbose, "DRNMF") as bar:
             history, best_epoch = trainer.fit(Pairs(*train), Pairs(*validation), bar)
+        if not np.isfinite(history["validation_loss"][-1]):
+            warnings.warn(
+                f"The loss became {history['validation_loss'][-1]} in epoch "
+                f"{history['epoch'][-1]}; the weights of epoch {best_epoch} are kept. Lower "
+                f"learning_rate, or scale the recordings to [-1, 1].",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         self.history_, self.best_epoch_ = history, best_epoch
         self.n_parameters_ = sum(p.numel() for p in trainer.parameters)
         self.initial_components_ = components

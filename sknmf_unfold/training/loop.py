@@ -223,9 +223,9 @@ class Trainer:
             seconds = time.perf_counter() - start
             _append(history, epoch, train_loss, loss, self._learning_rate, seconds)
             best.update(self.network, loss, epoch)
-            progress.update()
             text = f"validation {loss:.4g} (best {best.loss:.4g})"
             progress.set_postfix_str(text, refresh=False)
+            progress.update()
             if epoch - best.epoch >= self.recipe.patience or not math.isfinite(loss):
                 break
             self._anneal(epoch - best.epoch)

@@ -37,7 +37,7 @@ def product(H, W):
 
 
 def step_exponent(beta):
-    """Exponent gamma(beta) of Fevotte and Idier (2011), table 2."""
+    """Exponent gamma(beta) for which Fevotte and Idier (2011) prove descent."""
     if beta < 1:
         return 1 / (2 - beta)
     return 1 / (beta - 1) if beta > 2 else 1.0

@@ -31,7 +31,7 @@ def stft_loop(waveform, window, hop_length):
 
 
 def istft_loop(frames, n_times, window, hop_length):
-    """The waveform whose frames are nearest to `frames` (Griffin and Lim 1984, equation 6).
+    """The waveform whose frames are nearest to `frames` (Griffin and Lim 1984).
 
     Nearest among all real frames: each sample is the mean of what its frames say, weighted by the
     squared window.

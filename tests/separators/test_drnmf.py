@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
@@ -184,6 +185,15 @@ def test_silence_in_training_and_prediction(speech):
     separator.fit(stft.transform([*X[:3], quiet]), [*Y[:3], quiet])
     assert np.isfinite(separator.history_["train_loss"][1:]).all()
     assert not separator.predict(stft.transform([quiet]))[0].any()
+
+
+def test_diverging_training_falls_back_to_the_best_weights(magnitudes):
+    X, Y = magnitudes
+    # The logarithms overflow after one step of this length.
+    with pytest.warns(ConvergenceWarning, match=r"in epoch 1; the weights of epoch 0 are kept"):
+        separator = small(max_epochs=5, learning_rate=1e4).fit(X, Y)
+    start = small(max_epochs=0).fit(X, Y)
+    np.testing.assert_array_equal(separator.predict(X)[0], start.predict(X)[0])
 
 
 def test_global_state_is_left_alone(magnitudes):

@@ -1,0 +1,115 @@
+"""A corpus that needs no files: speech-like sound in the noises of a home."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sknmf_unfold._checks import check_number
+from sknmf_unfold._synthesis import draw_speaker, interference, voice
+
+from .mixing import SNR_LIMITS, mix_at_snr
+
+SPEECH_RMS = 10 ** (-26 / 20)
+# Speech of this many seconds has a vowel in it, whoever speaks.
+SHORTEST_SPEECH = 0.5
+
+
+def make_noisy_speech(
+    n_samples=20,
+    *,
+    duration=3.0,
+    snr_db=(-6, 9),
+    n_speakers=4,
+    sample_rate=16000,
+    random_state=None,
+    return_speakers=False,
+):
+    """Generate speech-like recordings in the noises of a home.
+
+    Speakers differ in pitch, vocal tract, pace and breath; they speak vowels with moving formants,
+    fricatives, stops and pauses. The interference is music, machines, clatter and alarms, one to
+    three at a time. Other seeds have other speakers.
+
+    Parameters
+    ----------
+    n_samples : int, default=20
+        Number of recordings.
+    duration : float or tuple of float, default=3.0
+        Seconds, or (shortest, longest) to draw from.
+    snr_db : float or tuple of float, default=(-6, 9)
+        Signal-to-noise ratio in dB, or (lowest, highest) to draw from; within +-300.
+    n_speakers : int, default=4
+        Number of speakers, who take turns.
+    sample_rate : int, default=16000
+        In Hz, 8000 or more.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same recordings every time.
+    return_speakers : bool, default=False
+        Whether to return who speaks, for splits by speaker.
+
+    Returns
+    -------
+    X : list of ndarray of shape (n_times,), float32
+        Mixtures.
+    Y : list of ndarray of shape (n_times,), float32
+        The speech in them, with a level of -26 dBFS RMS.
+    speakers : ndarray of shape (n_samples,), int
+        Only with `return_speakers`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is not as described.
+
+    Examples
+    --------
+    >>> X, Y = make_noisy_speech(2, duration=0.5, random_state=0)
+    >>> [x.shape for x in X], X[0].dtype
+    ([(8000,), (8000,)], dtype('float32'))
+    """
+    check_number("n_samples", n_samples, low=1, integer=True)
+    check_number("n_speakers", n_speakers, low=1, integer=True)
+    check_number("sample_rate", sample_rate, low=8000, integer=True)
+    duration = _check_range("duration", duration, low=1 / sample_rate)
+    snr_db = _check_range("snr_db", snr_db, **SNR_LIMITS)
+    rng = check_random_state(random_state)
+    cast = [draw_speaker(rng) for _ in range(n_speakers)]
+    speakers = rng.permutation(np.arange(n_samples) % n_speakers)
+    X, Y = [], []
+    for speaker in speakers:
+        n_times = max(1, round(rng.uniform(*duration) * sample_rate))
+        speech = _at_level(_speak(rng, cast[speaker], n_times, sample_rate))
+        noise = interference(rng, n_times, sample_rate)
+        mixture = mix_at_snr(speech, noise, rng.uniform(*snr_db))
+        X.append(mixture.astype(np.float32))
+        Y.append(speech.astype(np.float32))
+    return (X, Y, speakers) if return_speakers else (X, Y)
+
+
+def _speak(rng, speaker, n_times, sample_rate):
+    """Speak for `n_times` samples; too few of them might be silent, so cut those from more."""
+    shortest = int(SHORTEST_SPEECH * sample_rate)
+    waveform = voice(rng, speaker, max(n_times, shortest), sample_rate)
+    if n_times >= shortest:
+        return waveform
+    energy = np.concatenate([[0.0], np.cumsum(waveform**2)])
+    loudest = np.argmax(energy[n_times:] - energy[:-n_times])
+    return waveform[loudest : loudest + n_times]
+
+
+def _at_level(waveform):
+    rms = np.sqrt(np.mean(waveform**2))
+    return waveform * (SPEECH_RMS / rms if rms > 0 else 1.0)
+
+
+def _check_range(name, value, **bounds):
+    """Turn a number or a pair of numbers into (lowest, highest)."""
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2:
+        raise ValueError(f"`{name}` must be a number or a pair (lowest, highest); got {value!r}.")
+    for number in pair:
+        check_number(name, number, **bounds)
+    if pair[0] > pair[1]:
+        raise ValueError(f"`{name}` must be (lowest, highest); got {value!r}.")
+    return pair
