@@ -1,7 +1,7 @@
 """Generated sound for `datasets`: a source-filter voice, and the noises of a home.
 
 Everything is drawn from the generator that comes in, and no partial lies above the Nyquist
-frequency, so the same seed gives the same samples at any sampling rate that is asked for.
+frequency. The same seed and sampling rate give the same samples.
 """
 
 from __future__ import annotations
@@ -170,9 +170,9 @@ def _add(track, start, event):
 
 
 def _decay(n_times, sample_rate, seconds, attack=0.005):
-    """Envelope that rises over `attack` seconds and falls by 60 dB over `seconds`."""
+    """Rise over `attack` seconds, fall by 60 dB over `seconds`, and close without a click."""
     time = np.arange(n_times) / sample_rate
-    tail = np.clip((n_times - np.arange(n_times)) / (attack * sample_rate), 0, 1)
+    tail = np.clip((n_times - np.arange(n_times)) / (max(attack, 0.02) * sample_rate), 0, 1)
     return np.minimum(1, time / attack) * 10 ** (-3 * time / seconds) * tail
 
 

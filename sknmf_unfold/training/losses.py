@@ -62,6 +62,7 @@ def signal_approximation(masks, mixture, target, n_frames):
     0.25
     """
     valid = valid_frames(n_frames, mixture.shape[1])
-    # Selected, not multiplied by 0: an infinity in the padding would survive a multiplication.
-    error = (target - masks[:, 0] * mixture)[valid]
+    # Selected before anything is multiplied: an infinity in the padding would survive in the loss
+    # or, times the 0 that a later selection passes back, in its gradient.
+    error = target[valid] - masks[:, 0][valid] * mixture[valid]
     return error.square().sum(), error.numel()
