@@ -7,9 +7,9 @@ import pytest
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
-from sknmf_unfold.datasets import make_noisy_speech
 
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
+from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.metrics import sdr, sdr_improvement_scorer
 
 QUICK = {"max_epochs": 1, "n_components": 5, "random_state": 0}

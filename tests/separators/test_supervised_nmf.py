@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.oracles.ista import warm_ista_loop
 
 from sknmf_unfold import STFT, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr
+from tests.oracles.ista import warm_ista_loop
 
 
 def fitted(data, **settings):
