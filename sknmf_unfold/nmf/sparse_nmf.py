@@ -12,7 +12,8 @@ from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences
 
 from .divergence import beta_divergence, check_beta
-from .multiplicative import FLOOR, factorize, infer_activations, initial_activations, unit_rows
+from .inference import infer_activations
+from .multiplicative import FLOOR, factorize, initial_activations, unit_rows
 
 
 class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

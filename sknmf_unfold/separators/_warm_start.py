@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -78,17 +77,3 @@ def _is_fitted(estimator):
     except NotFittedError:
         return False
     return True
-
-
-def split_validation(n_recordings, fraction, rng):
-    """Draw the recordings to watch; return the indices of the others and of those, in order.
-
-    Examples
-    --------
-    >>> train, validation = split_validation(5, 0.2, np.random.RandomState(0))
-    >>> train, validation
-    (array([0, 1, 3, 4]), array([2]))
-    """
-    n_validation = min(n_recordings - 1, max(1, round(fraction * n_recordings)))
-    order = rng.permutation(n_recordings)
-    return np.sort(order[n_validation:]), np.sort(order[:n_validation])

@@ -9,45 +9,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import check_choice, check_number
+from sknmf_unfold._checks import check_number
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._base import BaseSeparator, run_in_batches
-from ._warm_start import split_validation, starting_components
-
-# What each recipe sets; a parameter of the same name that is not None goes before it.
-RECIPES: dict[str, dict] = {
-    "default": {
-        "learning_rate": 1e-2,
-        "batch_size": 16,
-        "sequence_length": 250,
-        "max_epochs": 40,
-        "patience": 8,
-        "learn_thresholds": True,
-        "max_gradient_norm": 1.0,
-        "learning_rate_patience": 2,
-    },
-    "paper": {
-        "learning_rate": 1e-3,
-        "batch_size": 32,
-        "sequence_length": 500,
-        "max_epochs": 500,
-        "patience": 50,
-        "learn_thresholds": False,
-        "max_gradient_norm": None,
-        "learning_rate_patience": None,
-    },
-}
-OVERRIDES = (
-    "learning_rate",
-    "batch_size",
-    "sequence_length",
-    "max_epochs",
-    "patience",
-    "learn_thresholds",
-)
+from ._recipes import OVERRIDES, resolve_recipe
+from ._validation import check_validation_data, split_recordings
+from ._warm_start import starting_components
 
 
 class DRNMFSeparator(BaseSeparator):
@@ -229,7 +199,12 @@ class DRNMFSeparator(BaseSeparator):
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
-        train, validation = self._split(sequences, targets, validation_data, rng)
+        if validation_data is None:
+            fraction = self.validation_fraction
+            train, validation = split_recordings(sequences, targets, fraction, rng)
+        else:
+            train = sequences, targets
+            validation = check_validation_data(self, validation_data, sequences)
         nmf_settings = {
             name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")
         }
@@ -304,51 +279,16 @@ class DRNMFSeparator(BaseSeparator):
 
         return _without_gradients(run_in_batches, sequences, step)
 
-    def _split(self, sequences, targets, validation_data, rng):
-        """Training and validation part, each a pair (mixtures, targets) of `Sequences`."""
-        if validation_data is not None:
-            return (sequences, targets), self._check_validation(validation_data, sequences)
-        if len(sequences) == 1:
-            warnings.warn(
-                "X has one recording, which is trained on and watched too: early stopping cannot "
-                "see overfitting. Pass more recordings or validation_data.",
-                UserWarning,
-                stacklevel=3,
-            )
-            return (sequences, targets), (sequences, targets)
-        parts = split_validation(len(sequences), self.validation_fraction, rng)
-        train, validation = ((sequences.subset(part), targets.subset(part)) for part in parts)
-        return train, validation
-
-    def _check_validation(self, validation_data, sequences):
-        if not (isinstance(validation_data, (tuple, list)) and len(validation_data) == 2):
-            raise TypeError(
-                f"`validation_data` must be a pair (X, Y); got {type(validation_data).__name__}."
-            )
-        X, Y = validation_data
-        if sequences.kind == "spectrograms" and isinstance(X, (list, tuple)):
-            X = [sequences.items[0].of(x) if isinstance(x, np.ndarray) else x for x in X]
-        X = check_sequences(self, X, reset=False, name="validation_data[0]")
-        return X, check_targets(Y, X)
-
     def _check_parameters(self):
-        """All parameters checked; the settings of training, recipe and overrides merged."""
+        """Check all parameters; return the settings of training."""
         check_number("n_layers", self.n_layers, low=1, integer=True)
         check_number("n_components", self.n_components, low=1, integer=True)
         check_number("sparsity", self.sparsity, low=0)
-        check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
+        fraction = {"low": 0, "high": 0.9, "open_low": True}
+        check_number("validation_fraction", self.validation_fraction, **fraction)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
-        check_choice("recipe", self.recipe, RECIPES)
-        given = {name: getattr(self, name) for name in OVERRIDES}
-        given = {name: value for name, value in given.items() if value is not None}
-        for name in set(given) & {"batch_size", "sequence_length", "patience"}:
-            check_number(name, given[name], low=1, integer=True)
-        if "max_epochs" in given:
-            check_number("max_epochs", self.max_epochs, low=0, integer=True)
-        if "learning_rate" in given:
-            check_number("learning_rate", self.learning_rate, low=0, open_low=True)
-        return RECIPES[self.recipe] | given
+        return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
 
 
 def _without_gradients(function, *arguments):

@@ -10,7 +10,7 @@ from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.divergence import check_beta
-from sknmf_unfold.nmf.multiplicative import infer_activations
+from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.signal.masks import ratio_masks
 
 from ._base import BaseSeparator, run_in_batches

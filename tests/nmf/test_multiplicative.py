@@ -3,12 +3,12 @@ import pytest
 from scipy.optimize import nnls
 from sklearn.linear_model import Lasso
 
-from sknmf_unfold.nmf import multiplicative
+from sknmf_unfold.nmf import inference, multiplicative
+from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.nmf.multiplicative import (
     FLOOR,
     TINY,
     factorize,
-    infer_activations,
     initial_activations,
     objective,
     unit_rows,
@@ -252,8 +252,8 @@ def test_block_boundaries_have_no_effect(monkeypatch, beta, block):
     X, W = planted()
     settings = {"beta": beta, "sparsity": 0.1, "n_iter": 50}
     whole = infer_activations(X, W, **settings)
-    assert len(X) < multiplicative.BLOCK
-    monkeypatch.setattr(multiplicative, "BLOCK", block)
+    assert len(X) < inference.BLOCK
+    monkeypatch.setattr(inference, "BLOCK", block)
     blocks = infer_activations(X, W, **settings)
     np.testing.assert_allclose(blocks, whole, rtol=1e-10, atol=1e-12)
 

@@ -131,6 +131,20 @@ def test_validation_data_of_a_pipeline_may_be_waveforms(speech, spectrograms):
     assert raw.history_["validation_loss"] == made.history_["validation_loss"]
 
 
+def test_validation_data_is_checked(speech, spectrograms):
+    X, Y = speech
+    separator = small(max_epochs=1, nmf=SupervisedNMFSeparator(max_iter=3))
+    for data, message in [
+        (([np.zeros((9, 2))], Y[:1]), r"validation_data\[0\]\[0\] has shape \(9, 2\): stereo"),
+        ((X[:1], [Y[0][:-1]]), r"X\[0\] has .* samples but Y\[0\] has"),
+        ((STFT(hop_length=64).transform(X[:1]), Y[:1]), "`validation_data` was made with"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            separator.fit(spectrograms, Y, validation_data=data)
+    with pytest.raises(TypeError, match=r"`validation_data` must be a pair \(X, Y\); got int"):
+        separator.fit(spectrograms, Y, validation_data=3)
+
+
 def test_one_recording_is_trained_on_with_a_warning(magnitudes):
     X, Y = magnitudes
     with pytest.warns(UserWarning, match="one recording"):
@@ -246,6 +260,7 @@ def test_gpu_and_cpu_agree(magnitudes):
         ({"step_size": "big"}, TypeError, "`step_size`"),
         ({"recipe": "fast"}, ValueError, "`recipe` must be one of 'default', 'paper'"),
         ({"validation_fraction": 1.0}, ValueError, "`validation_fraction`"),
+        ({"validation_fraction": 0}, ValueError, "`validation_fraction` must be .* > 0"),
         ({"device": "abacus"}, ValueError, "`device` must be 'auto'"),
     ],
 )

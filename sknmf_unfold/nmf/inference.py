@@ -1,0 +1,57 @@
+"""Inference of activations for a fixed dictionary by multiplicative updates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .multiplicative import FLOOR, TINY, initial_activations, update_activations
+
+# Frames that are worked on together, few enough to stay in a processor's cache.
+BLOCK = 2048
+
+
+def infer_activations(X, W, *, beta, sparsity, n_iter):
+    """Infer activations for a fixed dictionary, block by block of frames.
+
+    Every frame starts from `initial_activations` and takes `n_iter` steps, so that its result does
+    not depend on the frames around it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_frames, n_freqs)
+    W : ndarray of shape (n_components, n_freqs)
+    beta, sparsity : float
+        Divergence, and weight of the l1 penalty.
+    n_iter : int
+        Number of updates.
+
+    Returns
+    -------
+    H : ndarray of shape (n_frames, n_components)
+        Exactly 0 where an update has driven an activation (all but) to 0.
+    """
+    H = np.empty((len(X), len(W)), dtype=X.dtype)
+    gram = W @ W.T if beta == 2 else None
+    for start in range(0, len(X), BLOCK):
+        block = np.maximum(X[start : start + BLOCK], FLOOR if beta <= 0 else 0)
+        h = initial_activations(block, W)
+        if beta == 2:
+            h = _infer_block(block @ W.T, gram, h, sparsity, n_iter)
+        else:
+            for _ in range(n_iter):
+                h = update_activations(block, W, h, beta, sparsity)
+        H[start : start + BLOCK] = h
+    H[H <= TINY] = 0
+    return H
+
+
+def _infer_block(correlation, gram, h, sparsity, n_iter):
+    """`update_activations` for beta = 2 with what does not change computed once."""
+    positive = np.empty_like(h)
+    for _ in range(n_iter):
+        np.matmul(h, gram, out=positive)
+        positive += max(sparsity, TINY)
+        np.divide(correlation, positive, out=positive)
+        h *= positive
+        np.maximum(h, TINY, out=h)
+    return h

@@ -1,0 +1,65 @@
+"""How DR-NMF is trained: two recipes, and what goes before them."""
+
+from __future__ import annotations
+
+from sknmf_unfold._checks import check_choice, check_number
+
+# What each recipe sets; a parameter of the same name that is not None goes before it.
+RECIPES: dict[str, dict] = {
+    "default": {
+        "learning_rate": 1e-2,
+        "batch_size": 16,
+        "sequence_length": 250,
+        "max_epochs": 40,
+        "patience": 8,
+        "learn_thresholds": True,
+        "max_gradient_norm": 1.0,
+        "learning_rate_patience": 2,
+    },
+    "paper": {
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "sequence_length": 500,
+        "max_epochs": 500,
+        "patience": 50,
+        "learn_thresholds": False,
+        "max_gradient_norm": None,
+        "learning_rate_patience": None,
+    },
+}
+WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}
+OVERRIDES = (*WHOLE_NUMBERS, "learning_rate", "learn_thresholds")
+
+
+def resolve_recipe(recipe, overrides):
+    """Merge a recipe and the parameters that go before it, checked.
+
+    Parameters
+    ----------
+    recipe : str
+        Key of `RECIPES`.
+    overrides : dict
+        Values of `OVERRIDES`; None stands for what the recipe says.
+
+    Returns
+    -------
+    settings : dict
+        ``learn_thresholds``, and the fields of `training.loop.Recipe`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is not as described.
+
+    Examples
+    --------
+    >>> resolve_recipe("paper", {"batch_size": 8, "patience": None})["batch_size"]
+    8
+    """
+    check_choice("recipe", recipe, RECIPES)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    for name in given.keys() & WHOLE_NUMBERS.keys():
+        check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
+    if "learning_rate" in given:
+        check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
+    return RECIPES[recipe] | given

@@ -1,0 +1,99 @@
+"""What training is watched on: a part of the recordings, or others."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from sknmf_unfold._checks import check_waveform
+from sknmf_unfold._sequences import check_sequences, check_targets
+
+WAVEFORMS = "validation_data[0]"
+
+
+def check_validation_data(estimator, validation_data, sequences):
+    """Check the ``validation_data`` of ``fit``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that is fitted, with ``n_features_in_``.
+    validation_data : tuple (X, Y)
+        Beside spectrograms its X may be raw waveforms, which get the same STFT.
+    sequences : Sequences
+        Checked training mixtures.
+
+    Returns
+    -------
+    mixtures, targets : Sequences
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no pair, or not like the training data.
+    """
+    if not (isinstance(validation_data, (tuple, list)) and len(validation_data) == 2):
+        raise TypeError(
+            f"`validation_data` must be a pair (X, Y); got {type(validation_data).__name__}."
+        )
+    X, Y = validation_data
+    if sequences.kind == "spectrograms" and isinstance(X, (list, tuple)):
+        X = [_with_stft(x, f"{WAVEFORMS}[{i}]", sequences) for i, x in enumerate(X)]
+    X = check_sequences(estimator, X, reset=False, name=WAVEFORMS)
+    if X.settings != sequences.settings:
+        raise ValueError(
+            f"`validation_data` was made with {X.settings}, but X with {sequences.settings}."
+        )
+    return X, check_targets(Y, X)
+
+
+def _with_stft(x, label, sequences):
+    if hasattr(x, "waveform"):
+        return x
+    waveform = check_waveform(x, label).astype(sequences.dtype, copy=False)
+    return sequences.items[0].of(waveform)
+
+
+def split_recordings(sequences, targets, fraction, rng):
+    """Keep a part of the recordings from training.
+
+    Parameters
+    ----------
+    sequences, targets : Sequences
+        Checked training data.
+    fraction : float
+        Part of the recordings to watch; at least one of them.
+    rng : numpy.random.RandomState
+        Draws which.
+
+    Returns
+    -------
+    train, validation : tuple of Sequences
+        Mixtures and targets; the same for both, with a warning, if there is one recording only.
+    """
+    if len(sequences) == 1:
+        warnings.warn(
+            "X has one recording, which is trained on and watched too: early stopping cannot "
+            "see overfitting. Pass more recordings or validation_data.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return (sequences, targets), (sequences, targets)
+    parts = split_validation(len(sequences), fraction, rng)
+    train, validation = ((sequences.subset(part), targets.subset(part)) for part in parts)
+    return train, validation
+
+
+def split_validation(n_recordings, fraction, rng):
+    """Draw the recordings to watch; return the indices of the others and of those, in order.
+
+    Examples
+    --------
+    >>> train, validation = split_validation(5, 0.2, np.random.RandomState(0))
+    >>> train, validation
+    (array([0, 1, 3, 4]), array([2]))
+    """
+    n_validation = min(n_recordings - 1, max(1, round(fraction * n_recordings)))
+    order = rng.permutation(n_recordings)
+    return np.sort(order[n_validation:]), np.sort(order[:n_validation])
