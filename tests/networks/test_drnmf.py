@@ -192,7 +192,7 @@ def test_values_are_those_that_went_in():
         "sparsity": rng.random((2, N_COMPONENTS)) + 0.1,
         "initial_activations": rng.random(N_COMPONENTS),
     }
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in values.items()}
+    tensors = {name: torch.from_numpy(x.copy()) for name, x in values.items()}
     network = DRNMF(**tensors)
     out = network.values()
     assert list(out) == list(values)

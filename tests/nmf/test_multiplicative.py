@@ -95,6 +95,12 @@ def test_a_step_that_would_raise_the_divergence_is_shortened(beta):
     steps = [unit_rows(W * (numerator / denominator) ** 0.5**i) for i in range(1, 6)]
     descending = [step for step in steps if objective_loop(X, step, H, beta, 0) <= before]
     np.testing.assert_allclose(shortened, descending[0], rtol=1e-7)
+    # Repeated, so that also the last steps, which gain next to nothing, do not go too far.
+    curve = [before]
+    for _ in range(200):
+        W, divergence = update_components(X, W, H, beta)
+        curve.append(divergence)
+    assert (np.diff(curve) <= 20 * np.finfo("float64").eps * before).all()
 
 
 @pytest.mark.parametrize("beta", BETAS)

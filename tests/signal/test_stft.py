@@ -175,6 +175,12 @@ def test_a_tone_peaks_at_its_bin(window):
         )
 
 
+def test_windows_made_once_for_all_cannot_be_overwritten():
+    for window in ("sqrt_hann", "hann", ("kaiser", 8.6)):
+        with pytest.raises(ValueError, match="read-only"):
+            analysis_window(window, 16)[3] = 0
+
+
 def test_dual_of_the_square_root_hann_window_is_itself_scaled():
     for hop, scale in ((256, 1.0), (128, 2.0), (64, 4.0)):
         dual = synthesis_window("sqrt_hann", 512, hop)

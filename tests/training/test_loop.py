@@ -146,16 +146,23 @@ def test_a_step_is_adam_on_the_mean_over_unpadded_entries():
         optimizer.step()
         torch.testing.assert_close(network.logits, expected.logits, rtol=1e-12, atol=0)
     assert torch.equal(network.frozen, Filter().frozen)
+    assert [p is network.logits for p in trainer.parameters] == [True]
 
 
 def test_validation_changes_nothing():
     network, data = Filter(), pairs()
     trainer = Trainer(network, recipe(), np.random.RandomState(0))
-    before = network.logits.detach().clone()
+    before, expected = network.logits.detach().clone(), loss_loop(network, data)
+    # Nor does it record what only a gradient needs.
+    recording = []
+    network.register_forward_hook(lambda *_: recording.append(torch.is_grad_enabled()))
     total, count = trainer.validation_step(data.batch(range(5), CPU))
-    assert total / count == pytest.approx(loss_loop(network, data), rel=1e-13)
+    assert total / count == pytest.approx(expected, rel=1e-13)
     assert torch.equal(network.logits, before)
     assert network.logits.grad is None
+    assert recording == [False]
+    trainer.train_step(data.batch(range(5), CPU))
+    assert recording == [False, True]
 
 
 def test_long_gradients_are_shortened_and_short_ones_left():
