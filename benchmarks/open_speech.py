@@ -5,8 +5,9 @@
 Speech: telephone prompts, a game's dialogues and picture names, in ten languages; speakers of
 train, dev and test are disjoint. Interference: music, ambience, effects, other people. ``matched``
 parts have other stretches of the recordings heard in training (for sounds too short to divide:
-other sounds of the same collection), ``unseen`` parts have recordings never heard. The cache holds
-utterances and tracks as 16-bit arrays, and a manifest that says how every mixture is made.
+other sounds of the same collection), ``unseen`` parts have recordings never heard, and people of
+languages never heard. The cache holds utterances and tracks as 16-bit arrays, and a manifest that
+says how every mixture is made.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.utils import check_random_state
+from tqdm import tqdm
 
 from benchmarks import open_speech_mixing as mixing
 from benchmarks import open_speech_sources as sources
 
-VERSION = 1
+VERSION = 2
 HOURS = {"full": 14.4, "tenth": 1.44, "dev": 1 / 3, "test": 1 / 3}
 CONDITIONS = ("matched", "unseen")
 
@@ -54,13 +56,33 @@ def build(cache=None, *, seed=0, verbose=True):
     """
     folder = cache_folder(cache)
     path = folder / "manifest.json"
-    if path.exists():
-        found = json.loads(path.read_text())
-        if (found["version"], found["seed"]) == (VERSION, seed):
-            return path
+    if _read_manifest(path).get("seed") == seed:
+        return path
     (folder / "packages").mkdir(parents=True, exist_ok=True)
+    # Its arrays are overwritten from here on: an interrupted build must not look complete.
+    path.unlink(missing_ok=True)
     start = time.perf_counter()
-    report = print if verbose else (lambda *_: None)
+    with tqdm(total=sources.n_steps(), disable=not verbose) as bar:
+        manifest = _build(folder, seed, lambda message: _step(bar, message))
+    manifest["build_seconds"] = round(time.perf_counter() - start, 1)
+    path.write_text(json.dumps(manifest, indent=0))
+    return path
+
+
+def _read_manifest(path):
+    """Return the manifest, or an empty one where there is none of this version."""
+    found = json.loads(path.read_text()) if path.exists() else {}
+    return found if found.get("version") == VERSION else {}
+
+
+def _step(bar, message):
+    if not bar.disable:
+        bar.write(message)
+    bar.update()
+
+
+def _build(folder, seed, report):
+    """Fetch, decode and plan everything; return the manifest."""
     facts = []
     for package in sources.packages():
         facts.append(sources.fetch(package, folder / "packages"))
@@ -73,9 +95,7 @@ def build(cache=None, *, seed=0, verbose=True):
     manifest["mixtures"] = _plan(folder, utterances, lengths, rng)
     plain = json.dumps([manifest["arrays"], manifest["mixtures"]], sort_keys=True)
     manifest["sha256"] = hashlib.sha256(plain.encode()).hexdigest()
-    manifest["build_seconds"] = round(time.perf_counter() - start, 1)
-    path.write_text(json.dumps(manifest, indent=0))
-    return path
+    return manifest
 
 
 def _save(folder, manifest, name, waveform):
@@ -114,8 +134,10 @@ def _build_interference(folder, manifest, rng, report):
     for kind in sources.INTERFERENCE:
         files = sources.interference_files(folder / "packages", kind)
         recordings = sources.decode_all(folder / "packages", files)
-        recordings = [x for x in recordings if len(x) > 0.1 * mixing.RATE and mixing.rms(x) > 1e-4]
-        for part, pieces in mixing.split_recordings(recordings, rng).items():
+        kept = mixing.distinct(recordings)
+        recordings = [recordings[i] for i in kept]
+        groups = [sources.group(kind, files[i]) for i in kept]
+        for part, pieces in mixing.split_recordings(recordings, rng, groups).items():
             track = mixing.make_track(pieces, rng)
             _save(folder, manifest, f"{kind}-{part}", track)
             lengths.setdefault(part, {})[kind] = len(track)
@@ -127,32 +149,18 @@ def _build_interference(folder, manifest, rng, report):
 
 def _plan(folder, utterances, lengths, rng):
     """Every mixture of every part: speaker, span, SNR, segments."""
-    full = _choose(utterances["train"], HOURS["full"], rng)
+    full = mixing.choose_utterances(utterances["train"], HOURS["full"], rng)
     mixtures = {"full": _plan_part(folder, full, "train", lengths, rng)}
     # Speakers take turns, so the beginning of the full set is a balanced part of it.
     ends = np.cumsum([end - start for _, start, end in full])
     n_tenth = int(np.searchsorted(ends, HOURS["tenth"] * 3600 * mixing.RATE)) + 1
     mixtures["tenth"] = mixtures["full"][:n_tenth]
     for part in ("dev", "test"):
-        chosen = _choose(utterances[part], HOURS[part], rng)
+        chosen = mixing.choose_utterances(utterances[part], HOURS[part], rng)
         for condition in CONDITIONS:
             name = f"{part}-{condition}"
             mixtures[name] = _plan_part(folder, chosen, name, lengths, rng)
     return mixtures
-
-
-def _choose(speakers, hours, rng):
-    """Draw utterances of all speakers in turn, each again only when all of them were taken."""
-    goal, chosen, total = hours * 3600 * mixing.RATE, [], 0
-    queues = {speaker: [] for speaker in speakers}
-    while True:
-        for speaker, spans in speakers.items():
-            if total >= goal:
-                return chosen
-            if not queues[speaker]:
-                queues[speaker] = [spans[i] for i in rng.permutation(len(spans))]
-            chosen.append([speaker, *queues[speaker].pop()])
-            total += chosen[-1][2] - chosen[-1][1]
 
 
 def _plan_part(folder, chosen, part, lengths, rng):
@@ -191,8 +199,14 @@ def load(part, condition="matched", *, cache=None, return_entries=False):
     entries : list of dict
         Only with `return_entries`.
     """
+    if part not in HOURS or condition not in CONDITIONS:
+        raise ValueError(
+            f"`part` must be one of {list(HOURS)} and `condition` one of {list(CONDITIONS)}; "
+            f"got part={part!r}, condition={condition!r}."
+        )
     folder = cache_folder(cache)
-    manifest = json.loads(build(cache).read_text())
+    # A corpus that was built with another seed is the one that is wanted.
+    manifest = _read_manifest(folder / "manifest.json") or json.loads(build(cache).read_text())
     entries = manifest["mixtures"][part if part in ("tenth", "full") else f"{part}-{condition}"]
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in manifest["arrays"]}
     X, Y = [], []

@@ -5,6 +5,8 @@ Pure functions of arrays and a random generator; nothing here reads or writes a 
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from sknmf_unfold.datasets import mix_at_snr
@@ -16,8 +18,8 @@ SNRS = (-6, -3, 0, 3, 6, 9)
 LONG = 20 * RATE
 # Share of time (long) or of recordings (short) for train, dev and test.
 SHARES = (0.8, 0.1, 0.1)
-# Share of recordings that are never heard in training, for each of dev and test.
-UNSEEN = 0.1
+# One of so many recordings is never heard in training but in dev, another one in test.
+UNSEEN_EVERY = 10
 
 
 def rms(waveform):
@@ -92,7 +94,16 @@ def _close(utterances, parts, shortest):
     return utterances
 
 
-def split_recordings(recordings, rng):
+def distinct(recordings):
+    """Return the indices of the audible recordings, one of each where there are copies."""
+    seen = {}
+    for i, recording in enumerate(recordings):
+        if len(recording) > 0.1 * RATE and rms(recording) > 1e-4:
+            seen.setdefault(hashlib.sha256(recording.tobytes()).digest(), i)
+    return list(seen.values())
+
+
+def split_recordings(recordings, rng, groups=None):
     """Share the recordings of one kind of interference between the parts.
 
     Parameters
@@ -101,6 +112,9 @@ def split_recordings(recordings, rng):
         Whole recordings.
     rng : numpy.random.RandomState
         Draws which recording goes where.
+    groups : list of str, optional
+        Name of the group of each recording; a group is heard in training or not as a whole. By
+        default every recording is a group.
 
     Returns
     -------
@@ -111,14 +125,14 @@ def split_recordings(recordings, rng):
     """
     names = ("train", "dev-matched", "test-matched")
     tracks = {name: [] for name in (*names, "dev-unseen", "test-unseen")}
-    order = rng.permutation(len(recordings))
-    # By length, so that long and short recordings are both held out.
-    order = sorted(order, key=lambda i: len(recordings[i]) > LONG)
-    for rank, index in enumerate(order):
-        recording, place = recordings[index], (rank + 0.5) * UNSEEN % 1
-        if place < UNSEEN:
-            unseen = "dev-unseen" if int(rank * UNSEEN) % 2 == 0 else "test-unseen"
-            tracks[unseen].append(recording)
+    members = {}
+    for i, name in enumerate(groups or range(len(recordings))):
+        members.setdefault(name, []).append(i)
+    held_out = _hold_out(recordings, list(members.values()), rng)
+    for index in rng.permutation(len(recordings)):
+        recording = recordings[index]
+        if index in held_out:
+            tracks[held_out[index]].append(recording)
         elif len(recording) > LONG:
             cuts = (np.cumsum(SHARES)[:-1] * len(recording)).astype(int)
             for name, piece in zip(names, np.split(recording, cuts), strict=True):
@@ -126,6 +140,16 @@ def split_recordings(recordings, rng):
         else:
             tracks[rng.choice(names, p=SHARES)].append(recording)
     return tracks
+
+
+def _hold_out(recordings, members, rng):
+    """Draw the groups never heard in training; map their recordings to dev or test."""
+    order = [members[i] for i in rng.permutation(len(members))]
+    # By length, so that long and short recordings are both held out.
+    order.sort(key=lambda group: max(len(recordings[i]) for i in group) > LONG)
+    parts = {0: "dev-unseen", UNSEEN_EVERY // 2: "test-unseen"}
+    turns = ((parts.get(rank % UNSEEN_EVERY), group) for rank, group in enumerate(order))
+    return {i: part for part, group in turns if part for i in group}
 
 
 def make_track(pieces, rng):
@@ -139,6 +163,33 @@ def make_track(pieces, rng):
         if len(piece) < LONG:
             parts.append(np.zeros(rng.randint(0, RATE // 2)))
     return np.concatenate(parts).astype(np.float32)
+
+
+def choose_utterances(speakers, hours, rng):
+    """Draw utterances of all speakers in turn, each again only when all of them were taken.
+
+    Parameters
+    ----------
+    speakers : dict of list of [start, end]
+        Utterances of each speaker, in samples.
+    hours : float
+        How much to draw.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    chosen : list of [speaker, start, end]
+    """
+    goal, chosen, total = hours * 3600 * RATE, [], 0
+    queues = {speaker: [] for speaker in speakers}
+    while True:
+        for speaker, spans in speakers.items():
+            if total >= goal:
+                return chosen
+            if not queues[speaker]:
+                queues[speaker] = [spans[i] for i in rng.permutation(len(spans))]
+            chosen.append([speaker, *queues[speaker].pop()])
+            total += chosen[-1][2] - chosen[-1][1]
 
 
 def plan_mixture(lengths, n_times, snr, rng, audible=lambda kind, start: True):

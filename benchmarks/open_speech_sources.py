@@ -57,11 +57,15 @@ INTERFERENCE = {
         ("klettres-data", "*.ogg"),
     ],
 }
-# Prompts without a voice, and stamps that are spoken: the same people speak the targets.
+# Prompts without a voice (the monkeys are the same in all languages), and stamps that are spoken:
+# the same people speak the targets.
 NOT_SPEECH = re.compile(
-    r"/silence/|/beep|/ascending-2tone|/descending-2tone|/confbridge-(join|leave)"
+    r"/silence/|/beep|/ascending-2tone|/descending-2tone|/confbridge-(join|leave)|/tt-monkeys\."
 )
-SPOKEN_STAMP = re.compile(r"_desc|_[a-z]{2}(_[a-zA-Z]{2})?\.ogg$")
+SPOKEN_STAMP = re.compile(
+    r"_desc|_[a-z]{2}(_[a-zA-Z]{2})?\.ogg$|/symbols/(alphabets|math)/|/dreydl-"
+)
+LANGUAGE = re.compile(r"/(?:klettres|ktuberling/sounds)/([a-z]+)")
 
 
 def packages():
@@ -69,6 +73,11 @@ def packages():
     pairs = [pair for part in SPEECH.values() for pair in part.values()]
     pairs += [pair for kind in INTERFERENCE.values() for pair in kind]
     return sorted({package for package, _ in pairs})
+
+
+def n_steps():
+    """Count the packages, speakers and kinds, each of which a build reports once."""
+    return len(packages()) + sum(map(len, SPEECH.values())) + len(INTERFERENCE)
 
 
 def fetch(package, folder):
@@ -126,15 +135,13 @@ def _download(package, archive):
 
 
 def _licences(package, tree):
-    """Short names of the licences in the package's copyright file."""
+    """List the licences named in the package's copyright file, those of its other files too."""
     path = tree / "usr/share/doc" / package / "copyright"
     text = path.read_text(encoding="utf-8", errors="replace")
-    names = set(re.findall(r"^License:[ \t]*([\w.+-]+)$", text, re.MULTILINE))
-    if not names:
-        names = set(re.findall(r"GPL(?:-\d)?|General Public License", text)) or {
-            "see its copyright"
-        }
-    return sorted(names)
+    names = re.findall(r"^License:[ \t]*(\S.*?)[ \t]*$", text, re.MULTILINE)
+    # Older files have no such fields, but say where Debian keeps the full text.
+    names = names or re.findall(r"common-licenses/([\w.+-]*\w)", text)
+    return sorted(set(names) or {"see its copyright"})
 
 
 def speech_files(folder, package, pattern):
@@ -148,6 +155,11 @@ def interference_files(folder, kind):
     files = [path for pair in INTERFERENCE[kind] for path in _matching(folder, *pair)]
     stamps = "tuxpaint-stamps-default"
     return [p for p in files if not (p.startswith(stamps) and SPOKEN_STAMP.search(p))]
+
+
+def group(kind, path):
+    """Name what is held out as a whole: a language for people, else the recording itself."""
+    return LANGUAGE.search(path)[1] if kind == "people" else path
 
 
 def _matching(folder, package, pattern):
