@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sknmf_unfold.signal.masks import ratio_masks
-
 from .ista import project_input
+from .masks import power_masks
 from .recurrence import UnfoldedRecurrence
 
 
@@ -39,6 +38,7 @@ def unfold(components, n_layers, sparsity, step_size):
         "step_sizes": components.new_full((n_layers,), step_size),
         "sparsity": components.new_full((n_layers, n_components), sparsity),
         "initial_activations": components.new_zeros(n_components),
+        "mask_exponent": components.new_ones(()),
     }
 
 
@@ -60,10 +60,12 @@ class DRNMF(torch.nn.Module):
         Weight of the l1 penalty.
     initial_activations : Tensor of shape (n_components,)
         Activations before the first frame.
+    mask_exponent : Tensor of shape ()
+        Power of the estimates that the masks share, see `power_masks`.
     n_sources : int, default=2
         Number of sources, which share the components equally; the first is the target.
-    learn_thresholds : bool, default=False
-        Whether `sparsity` is trained too.
+    learn_thresholds, learn_mask_exponent : bool, default=False
+        Whether `sparsity` and `mask_exponent` are trained too.
 
     References
     ----------
@@ -85,8 +87,10 @@ class DRNMF(torch.nn.Module):
         step_sizes,
         sparsity,
         initial_activations,
+        mask_exponent,
         n_sources=2,
         learn_thresholds=False,
+        learn_mask_exponent=False,
     ):
         super().__init__()
         self.n_sources = n_sources
@@ -94,6 +98,9 @@ class DRNMF(torch.nn.Module):
         self.log_output = torch.nn.Parameter(_log(output_components))
         self.log_step_sizes = torch.nn.Parameter(_log(step_sizes))
         self.log_sparsity = torch.nn.Parameter(_log(sparsity), requires_grad=learn_thresholds)
+        self.log_exponent = torch.nn.Parameter(
+            _log(mask_exponent), requires_grad=learn_mask_exponent
+        )
         # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
         self.initial = torch.nn.Parameter(initial_activations.clone())
 
@@ -112,6 +119,7 @@ class DRNMF(torch.nn.Module):
             "step_sizes": self.log_step_sizes.exp(),
             "sparsity": self.log_sparsity.exp(),
             "initial_activations": self.initial_activations(),
+            "mask_exponent": self.log_exponent.exp(),
         }
 
     @property
@@ -182,4 +190,4 @@ class DRNMF(torch.nn.Module):
         outputs = self.log_output.exp().unflatten(0, (self.n_sources, -1))
         sources = activations.unflatten(-1, (self.n_sources, -1))
         estimates = torch.einsum("btsn,snf->bstf", sources, outputs)
-        return ratio_masks(estimates, axis=1), activations[:, -1]
+        return power_masks(estimates, self.log_exponent.exp(), 1), activations[:, -1]

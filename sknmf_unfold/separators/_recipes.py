@@ -9,12 +9,14 @@ RECIPES: dict[str, dict] = {
     "default": {
         "learning_rate": 1e-2,
         "batch_size": 16,
-        "sequence_length": 250,
+        "sequence_length": 125,
         "max_epochs": 40,
         "patience": 8,
         "learn_thresholds": True,
+        "learn_mask_exponent": True,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
+        "averaging": 0.999,
     },
     "paper": {
         "learning_rate": 1e-3,
@@ -23,12 +25,16 @@ RECIPES: dict[str, dict] = {
         "max_epochs": 500,
         "patience": 50,
         "learn_thresholds": False,
+        "learn_mask_exponent": False,
         "max_gradient_norm": None,
         "learning_rate_patience": None,
+        "averaging": 0.0,
     },
 }
 WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}
-OVERRIDES = (*WHOLE_NUMBERS, "learning_rate", "learn_thresholds")
+# Parts of the network that are trained or not.
+LEARNED = ("learn_thresholds", "learn_mask_exponent")
+OVERRIDES = (*WHOLE_NUMBERS, "learning_rate", *LEARNED)
 
 
 def resolve_recipe(recipe, overrides):
@@ -44,7 +50,7 @@ def resolve_recipe(recipe, overrides):
     Returns
     -------
     settings : dict
-        ``learn_thresholds``, and the fields of `training.loop.Recipe`.
+        Those of `LEARNED`, and the fields of `training.loop.Recipe`.
 
     Raises
     ------

@@ -15,9 +15,19 @@ from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._base import BaseSeparator, run_in_batches
-from ._recipes import OVERRIDES, resolve_recipe
+from ._recipes import LEARNED, OVERRIDES, resolve_recipe
 from ._validation import check_validation_data, split_recordings
 from ._warm_start import starting_components
+
+# What the network is made of, and the fitted attribute that holds it.
+STATE = {
+    "components": "components_",
+    "output_components": "output_components_",
+    "step_sizes": "step_sizes_",
+    "sparsity": "thresholds_",
+    "initial_activations": "initial_activations_",
+    "mask_exponent": "mask_exponent_",
+}
 
 
 class DRNMFSeparator(BaseSeparator):
@@ -28,7 +38,7 @@ class DRNMFSeparator(BaseSeparator):
     :math:`h \leftarrow \mathrm{relu}((I - W^T W / \alpha) h + (W^T x - \lambda) / \alpha)`,
     `n_layers` times a frame. Unfolded, it is a recurrent network. It starts as exactly that
     algorithm on the dictionaries of an NMF estimator, and is then trained to make the mask
-    :math:`\hat{Y} / (\hat{Y} + \hat{V})` bring the mixture close to the clean target.
+    :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)` bring the mixture close to the clean target.
 
     Parameters
     ----------
@@ -61,6 +71,8 @@ class DRNMFSeparator(BaseSeparator):
         Epochs without a better validation loss before training stops.
     learn_thresholds : bool or None, default=None
         Whether the l1 weight of every component in every layer is trained too.
+    learn_mask_exponent : bool or None, default=None
+        Whether the exponent of the mask is trained too; it stays 1 otherwise.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -84,6 +96,9 @@ class DRNMFSeparator(BaseSeparator):
         The l1 weight lambda of each component in each layer.
     initial_activations_ : ndarray of shape (2 * n_components,)
         Learned activations before the first frame.
+    mask_exponent_ : ndarray of shape ()
+        Power p of the mask :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)`: 1 is the ratio mask, 2 the
+        Wiener filter.
     initial_components_ : ndarray of shape (2 * n_components, n_freqs)
         The NMF dictionaries that training started from.
     history_ : dict of lists
@@ -105,15 +120,19 @@ class DRNMFSeparator(BaseSeparator):
     ====================  =========  =======
     learning_rate         1e-2       1e-3
     batch_size            16         32
-    sequence_length       250        500
+    sequence_length       125        500
     max_epochs            40         500
     patience              8          50
     learn_thresholds      True       False
+    learn_mask_exponent   True       False
     gradient norm         <= 1       free
     halve learning_rate   after 2    never
+    averaging             0.999      0
     ====================  =========  =======
 
-    The last row counts epochs without a better validation loss. The loss is the mean over frames
+    The learning rate is halved after so many epochs without a better validation loss. What is
+    validated and kept is an exponential moving average of the weights over the steps: at each step
+    it keeps so much of itself, less in the first steps. The loss is the mean over frames
     and bins of ``(Y - mask * X) ** 2`` on magnitudes.
 
     References
@@ -150,6 +169,7 @@ class DRNMFSeparator(BaseSeparator):
         max_epochs=None,
         patience=None,
         learn_thresholds=None,
+        learn_mask_exponent=None,
         validation_fraction=0.1,
         device="auto",
         random_state=None,
@@ -167,6 +187,7 @@ class DRNMFSeparator(BaseSeparator):
         self.max_epochs = max_epochs
         self.patience = patience
         self.learn_thresholds = learn_thresholds
+        self.learn_mask_exponent = learn_mask_exponent
         self.validation_fraction = validation_fraction
         self.device = device
         self.random_state = random_state
@@ -216,14 +237,16 @@ class DRNMFSeparator(BaseSeparator):
 
     def _train(self, components, train, validation, settings, device, rng):
         from sknmf_unfold.networks.drnmf import DRNMF, unfold
-        from sknmf_unfold.training.loop import Pairs, Recipe, Trainer
+        from sknmf_unfold.training.loop import Recipe, Trainer
+        from sknmf_unfold.training.pairs import Pairs
 
         settings = dict(settings)
         step_size = self.step_size
         if step_size == "auto":
             step_size = 1 / largest_eigenvalue(components)
         values = unfold(to_tensor(components, device), self.n_layers, self.sparsity, step_size)
-        network = DRNMF(**values, learn_thresholds=settings.pop("learn_thresholds"))
+        learned = {name: settings.pop(name) for name in LEARNED}
+        network = DRNMF(**values, **learned)
         trainer = Trainer(network, Recipe(**settings), rng)
         with progress_bar(settings["max_epochs"], self.verbose, "DRNMF") as bar:
             history, best_epoch = trainer.fit(Pairs(*train), Pairs(*validation), bar)
@@ -238,27 +261,15 @@ class DRNMFSeparator(BaseSeparator):
         self.history_, self.best_epoch_ = history, best_epoch
         self.n_parameters_ = sum(p.numel() for p in trainer.parameters)
         self.initial_components_ = components
-        self._store(network.values())
-
-    def _store(self, values):
-        self.components_ = to_numpy(values["components"])
-        self.output_components_ = to_numpy(values["output_components"])
-        self.step_sizes_ = to_numpy(values["step_sizes"])
-        self.thresholds_ = to_numpy(values["sparsity"])
-        self.initial_activations_ = to_numpy(values["initial_activations"])
+        for name, value in network.values().items():
+            setattr(self, STATE[name], to_numpy(value))
 
     def _network(self, dtype):
         """Rebuild the fitted network from numpy arrays."""
         from sknmf_unfold.networks.drnmf import DRNMF
 
         device = resolve_device(self.device, fall_back=True)
-        arrays = {
-            "components": self.components_,
-            "output_components": self.output_components_,
-            "step_sizes": self.step_sizes_,
-            "sparsity": self.thresholds_,
-            "initial_activations": self.initial_activations_,
-        }
+        arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
 
     def _masks(self, sequences):

@@ -7,10 +7,10 @@ import dataclasses
 import math
 import time
 
-import numpy as np
 import torch
+from torch.optim.swa_utils import AveragedModel
 
-from sknmf_unfold._arrays import batches_by_length, pad, to_tensor
+from sknmf_unfold._arrays import batches_by_length
 
 from .losses import signal_approximation
 
@@ -35,6 +35,9 @@ class Recipe:
         Longer gradients are shortened to this l2-norm.
     learning_rate_patience : int or None
         Epochs without a better validation loss before the learning rate is halved.
+    averaging : float
+        Weights are validated and kept as their exponential moving average over the steps, which
+        forgets this little at a step; 0 takes the weights of the last step.
     """
 
     learning_rate: float
@@ -44,66 +47,7 @@ class Recipe:
     patience: int
     max_gradient_norm: float | None = None
     learning_rate_patience: int | None = None
-
-
-class Pairs:
-    """Mixture and target magnitudes that go through training together.
-
-    Parameters
-    ----------
-    mixtures, targets : list of ndarray of shape (n_frames, n_freqs)
-        Sequences, pairwise of one shape.
-    """
-
-    def __init__(self, mixtures, targets):
-        self.mixtures = list(mixtures)
-        self.targets = list(targets)
-
-    def __len__(self):
-        return len(self.mixtures)
-
-    @property
-    def n_frames(self):
-        """Length of each sequence."""
-        return np.array([len(mixture) for mixture in self.mixtures])
-
-    def segments(self, sequence_length):
-        """Cut the sequences into equal parts.
-
-        Parameters
-        ----------
-        sequence_length : int
-            Frames a part at most.
-
-        Returns
-        -------
-        segments : Pairs
-        """
-        parts = [math.ceil(n / sequence_length) for n in self.n_frames]
-        cut = [
-            [piece for x, n in zip(xs, parts, strict=True) for piece in np.array_split(x, n)]
-            for xs in (self.mixtures, self.targets)
-        ]
-        return Pairs(*cut)
-
-    def batch(self, indices, device):
-        """Pad some sequences to tensors.
-
-        Parameters
-        ----------
-        indices : sequence of int
-            Which ones.
-        device : torch.device
-            Where the tensors go.
-
-        Returns
-        -------
-        mixture, target : Tensor of shape (batch, frames, bins)
-        n_frames : Tensor of shape (batch,), int
-        """
-        mixture, n_frames = pad([self.mixtures[i] for i in indices])
-        target, _ = pad([self.targets[i] for i in indices])
-        return tuple(to_tensor(array, device) for array in (mixture, target, n_frames))
+    averaging: float = 0.0
 
 
 class Trainer:
@@ -123,6 +67,7 @@ class Trainer:
         self.network = network
         self.recipe = recipe
         self.rng = rng
+        self.average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging))
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
@@ -143,16 +88,17 @@ class Trainer:
             Number of entries in the sum.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        total, count = self._loss(batch)
+        total, count = self._loss(self.network, batch)
         (total / count).backward()
         if self.recipe.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_gradient_norm)
         self.optimizer.step()
+        self.average.update_parameters(self.network)
         return total.detach().item(), count
 
     @torch.no_grad()
     def validation_step(self, batch):
-        """Compute the loss only.
+        """Compute the loss of the averaged weights only.
 
         Parameters
         ----------
@@ -166,7 +112,7 @@ class Trainer:
         count : int
             Number of entries in the sum.
         """
-        total, count = self._loss(batch)
+        total, count = self._loss(self.average, batch)
         return total.detach().item(), count
 
     def run_epoch(self, pairs, step, batches):
@@ -214,7 +160,7 @@ class Trainer:
             key: []
             for key in ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
         }
-        best = _Best(self.network, validate())
+        best = _Best(self.average.module, validate())
         start = time.perf_counter()
         _append(history, 0, math.nan, best.loss, self._learning_rate, 0.0)
         for epoch in range(1, self.recipe.max_epochs + 1):
@@ -222,7 +168,7 @@ class Trainer:
             loss = validate()
             seconds = time.perf_counter() - start
             _append(history, epoch, train_loss, loss, self._learning_rate, seconds)
-            best.update(self.network, loss, epoch)
+            best.update(self.average.module, loss, epoch)
             text = f"validation {loss:.4g} (best {best.loss:.4g})"
             progress.set_postfix_str(text, refresh=False)
             progress.update()
@@ -241,9 +187,10 @@ class Trainer:
         if patience is not None and epochs_since_best and epochs_since_best % patience == 0:
             self.optimizer.param_groups[0]["lr"] *= 0.5
 
-    def _loss(self, batch):
+    @staticmethod
+    def _loss(network, batch):
         mixture, target, n_frames = batch
-        masks, _ = self.network(mixture)
+        masks, _ = network(mixture)
         return signal_approximation(masks, mixture, target, n_frames)
 
     def _shuffled(self, pairs):
@@ -278,6 +225,16 @@ class _Best:
 
     def restore(self, network):
         network.load_state_dict(self.weights)
+
+
+def _moving_average(averaging):
+    """Make the update of an exponential moving average that at first forgets faster."""
+
+    def update(averages, values, n_averaged):
+        kept = min(averaging, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        torch._foreach_lerp_(averages, values, 1 - kept)
+
+    return update
 
 
 def _append(history, *row):

@@ -8,6 +8,7 @@ from sknmf_unfold.signal.masks import ratio_masks
 from tests.oracles.ista import warm_ista_loop
 
 N_FREQS, N_COMPONENTS, SPARSITY = 14, 6, 0.1
+LEARN_ALL = {"learn_thresholds": True, "learn_mask_exponent": True}
 TOLERANCES = {"float32": 1e-5, "float64": 1e-10}
 
 
@@ -48,10 +49,10 @@ def loss(network, magnitude):
     return (target - masks[:, 0] * magnitude).square().mean()
 
 
-def numpy_masks(activations, output, n_sources=2):
+def numpy_masks(activations, output, n_sources=2, exponent=1.0):
     """Share of each source's part of the components in the sum, for (frames, components)."""
     parts = zip(np.split(activations, n_sources, axis=-1), np.split(output, n_sources), strict=True)
-    return ratio_masks(np.stack([h @ w for h, w in parts]))
+    return ratio_masks(np.stack([(h @ w) ** exponent for h, w in parts]))
 
 
 # It is warm-start ISTA
@@ -85,7 +86,7 @@ def test_untrained_equals_warm_start_ista(n_layers, n_sources, dtype):
 
 
 def test_trained_equals_the_loop_with_the_values_of_each_layer():
-    network, magnitude = trained(learn_thresholds=True)
+    network, magnitude = trained(**LEARN_ALL)
     values = {name: value.numpy() for name, value in network.values().items()}
     assert values["initial_activations"].max() > 0.01
     with torch.no_grad():
@@ -101,7 +102,9 @@ def test_trained_equals_the_loop_with_the_values_of_each_layer():
             np.testing.assert_allclose(wanted, h, rtol=0, atol=1e-12)
     with torch.no_grad():
         masks = network(magnitude)[0].numpy()
-    expected = numpy_masks(activations[0], values["output_components"])
+    exponent = values["mask_exponent"]
+    assert abs(exponent - 1) > 0.1
+    expected = numpy_masks(activations[0], values["output_components"], exponent=exponent)
     np.testing.assert_allclose(masks[0], expected, rtol=0, atol=1e-12)
 
 
@@ -170,7 +173,7 @@ def test_masks_are_shares(level, dtype):
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("n_steps", [0, 10])
 def test_values_make_the_same_network_again(n_steps, dtype):
-    network, magnitude = trained(dtype=dtype, n_steps=n_steps, learn_thresholds=True)
+    network, magnitude = trained(dtype=dtype, n_steps=n_steps, **LEARN_ALL)
     values = network.values()
     assert not any(value.requires_grad for value in values.values())
     again = DRNMF(**values)
@@ -191,6 +194,7 @@ def test_values_are_those_that_went_in():
         "step_sizes": np.array([0.1, 0.7]),
         "sparsity": rng.random((2, N_COMPONENTS)) + 0.1,
         "initial_activations": rng.random(N_COMPONENTS),
+        "mask_exponent": np.array(1.7),
     }
     tensors = {name: torch.from_numpy(x.copy()) for name, x in values.items()}
     network = DRNMF(**tensors)
@@ -209,7 +213,7 @@ def test_values_are_those_that_went_in():
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_training_keeps_unit_rows_and_signs(dtype):
-    network, _ = trained(dtype=dtype, n_steps=30, learning_rate=0.5, learn_thresholds=True)
+    network, _ = trained(dtype=dtype, n_steps=30, learning_rate=0.5, **LEARN_ALL)
     start = untrained(problem(dtype=dtype)[1], 3).values()
     end = network.values()
     for name, value in end.items():
@@ -245,6 +249,7 @@ def test_unfold_ties_all_layers():
         "step_sizes": (4,),
         "sparsity": (4, N_COMPONENTS),
         "initial_activations": (N_COMPONENTS,),
+        "mask_exponent": (),
     }
     for layer in values["components"]:
         np.testing.assert_array_equal(layer, components)
@@ -252,32 +257,42 @@ def test_unfold_ties_all_layers():
     assert (values["step_sizes"] == 0.02).all()
     assert (values["sparsity"] == 0.3).all()
     assert (values["initial_activations"] == 0).all()
+    assert (values["mask_exponent"] == 1).all()
     assert {value.dtype for value in values.values()} == {torch.float64}
 
 
 # Gradients
 
 
-@pytest.mark.parametrize("learn_thresholds", [False, True])
+@pytest.mark.parametrize(
+    ("learned", "fixed"),
+    [
+        ({}, {"log_sparsity", "log_exponent"}),
+        ({"learn_thresholds": True}, {"log_exponent"}),
+        ({"learn_mask_exponent": True}, {"log_sparsity"}),
+        (LEARN_ALL, set()),
+    ],
+)
 @pytest.mark.parametrize("n_layers", [1, 2, 5])
-def test_a_gradient_reaches_every_trained_parameter(n_layers, learn_thresholds):
+def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
     magnitude, components = problem()
-    network = untrained(components, n_layers, learn_thresholds=learn_thresholds)
+    network = untrained(components, n_layers, **learned)
     loss(network, torch.from_numpy(magnitude)).backward()
     untouched = {name for name, p in network.named_parameters() if p.grad is None}
-    assert untouched == (set() if learn_thresholds else {"log_sparsity"})
+    assert untouched == fixed
     for name, parameter in network.named_parameters():
         if name in untouched:
             continue
         assert torch.isfinite(parameter.grad).all(), name
         # Also in every layer, and into initial activations that are exactly 0.
-        layers = parameter.grad if name.startswith("log_") else parameter.grad[None]
+        by_layer = name in ("log_components", "log_step_sizes", "log_sparsity")
+        layers = parameter.grad if by_layer else parameter.grad[None]
         for gradient in layers.reshape(len(layers), -1):
             assert float(gradient.abs().max()) > 1e-7, name
 
 
 def test_gradients_are_those_of_finite_differences():
-    network, magnitude = trained(n_layers=2, learn_thresholds=True)
+    network, magnitude = trained(n_layers=2, **LEARN_ALL)
     network.zero_grad()
     loss(network, magnitude).backward()
     generator = torch.Generator().manual_seed(0)
@@ -297,7 +312,7 @@ def test_gradients_are_those_of_finite_differences():
 @pytest.mark.parametrize("level", [0.0, 1e-30, 1e-8, 1e-3, 1e4])
 def test_gradients_are_finite_at_any_level(level, dtype):
     magnitude, components = problem(dtype=dtype)
-    network = untrained(components, 2, learn_thresholds=True)
+    network = untrained(components, 2, **LEARN_ALL)
     magnitude = torch.from_numpy(level * magnitude).to(getattr(torch, dtype))
     # A recording that begins with digital silence, too.
     magnitude[0, :5] = 0

@@ -73,6 +73,20 @@ def test_thresholds_are_learned_only_if_asked(magnitudes):
     assert learned.n_parameters_ - fixed.n_parameters_ == fixed.thresholds_.size
 
 
+def test_the_mask_exponent_is_learned_only_if_asked(magnitudes):
+    X, Y = magnitudes
+    fixed = small(max_epochs=3, learn_mask_exponent=False).fit(X, Y)
+    assert fixed.mask_exponent_ == 1
+    learned = small(max_epochs=3, learn_mask_exponent=True).fit(X, Y)
+    assert abs(learned.mask_exponent_ - 1) > 1e-3
+    assert learned.n_parameters_ - fixed.n_parameters_ == 1
+    # What was learned is what masks.
+    before = learned.predict_mask(X)[0]
+    learned.mask_exponent_ = 2.0 * learned.mask_exponent_
+    odds = before / (1 - before)
+    np.testing.assert_allclose(learned.predict_mask(X)[0], odds**2 / (1 + odds**2), atol=1e-6)
+
+
 def test_number_of_parameters(magnitudes):
     X, Y = magnitudes
     separator = small(max_epochs=0, recipe="paper").fit(X, Y)

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sknmf_unfold.training.loop import Pairs, Recipe, Trainer
+from sknmf_unfold.training.loop import Recipe, Trainer
+from sknmf_unfold.training.pairs import Pairs
 
 CPU = torch.device("cpu")
 
@@ -155,7 +156,8 @@ def test_validation_changes_nothing():
     before, expected = network.logits.detach().clone(), loss_loop(network, data)
     # Nor does it record what only a gradient needs.
     recording = []
-    network.register_forward_hook(lambda *_: recording.append(torch.is_grad_enabled()))
+    for module in (network, trainer.average.module):
+        module.register_forward_hook(lambda *_: recording.append(torch.is_grad_enabled()))
     total, count = trainer.validation_step(data.batch(range(5), CPU))
     assert total / count == pytest.approx(expected, rel=1e-13)
     assert torch.equal(network.logits, before)
@@ -163,6 +165,33 @@ def test_validation_changes_nothing():
     assert recording == [False]
     trainer.train_step(data.batch(range(5), CPU))
     assert recording == [False, True]
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.5, 0.95])
+def test_weights_are_averaged_over_the_steps(averaging):
+    data, network = pairs(), Filter()
+    trainer = Trainer(network, recipe(averaging=averaging), np.random.RandomState(0))
+    assert torch.equal(trainer.average.module.logits, network.logits)
+    average = None
+    for step in range(30):
+        trainer.train_step(data.batch([step % 5, (step + 2) % 5], CPU))
+        weights = network.logits.detach().numpy().copy()
+        kept = min(averaging, (1 + step) / (10 + step)) if step else 0.0
+        average = weights if not kept else kept * average + (1 - kept) * weights
+        actual = trainer.average.module.logits.detach().numpy()
+        np.testing.assert_allclose(actual, average, rtol=1e-12)
+    assert (np.abs(average - weights).max() > 0.01) == (averaging > 0)
+    total, count = trainer.validation_step(data.batch(range(5), CPU))
+    assert total / count == pytest.approx(loss_loop(trainer.average.module, data), rel=1e-13)
+
+
+def test_the_average_is_what_is_kept():
+    train, validation = pairs(), pairs((6, 1, 11), seed=1)
+    network = Filter()
+    trainer, history, best_epoch = fit(network, train, validation, averaging=0.9, max_epochs=3)
+    assert best_epoch == 3
+    assert torch.equal(network.logits, trainer.average.module.logits)
+    assert loss_loop(network, validation) == pytest.approx(history["validation_loss"][-1])
 
 
 def test_long_gradients_are_shortened_and_short_ones_left():

@@ -1,0 +1,69 @@
+"""What goes through training: magnitudes of mixtures and of their targets."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sknmf_unfold._arrays import pad, to_tensor
+
+
+class Pairs:
+    """Mixture and target magnitudes that go through training together.
+
+    Parameters
+    ----------
+    mixtures, targets : list of ndarray of shape (n_frames, n_freqs)
+        Sequences, pairwise of one shape.
+    """
+
+    def __init__(self, mixtures, targets):
+        self.mixtures = list(mixtures)
+        self.targets = list(targets)
+
+    def __len__(self):
+        return len(self.mixtures)
+
+    @property
+    def n_frames(self):
+        """Length of each sequence."""
+        return np.array([len(mixture) for mixture in self.mixtures])
+
+    def segments(self, sequence_length):
+        """Cut the sequences into equal parts.
+
+        Parameters
+        ----------
+        sequence_length : int
+            Frames a part at most.
+
+        Returns
+        -------
+        segments : Pairs
+        """
+        parts = [math.ceil(n / sequence_length) for n in self.n_frames]
+        cut = [
+            [piece for x, n in zip(xs, parts, strict=True) for piece in np.array_split(x, n)]
+            for xs in (self.mixtures, self.targets)
+        ]
+        return Pairs(*cut)
+
+    def batch(self, indices, device):
+        """Pad some sequences to tensors.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Which ones.
+        device : torch.device
+            Where the tensors go.
+
+        Returns
+        -------
+        mixture, target : Tensor of shape (batch, frames, bins)
+        n_frames : Tensor of shape (batch,), int
+        """
+        mixture, n_frames = pad([self.mixtures[i] for i in indices])
+        target, _ = pad([self.targets[i] for i in indices])
+        return tuple(to_tensor(array, device) for array in (mixture, target, n_frames))
