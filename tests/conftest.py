@@ -8,6 +8,12 @@ import pytest
 
 from sknmf_unfold import STFT
 from sknmf_unfold.datasets import make_noisy_speech
+from tests._counts import COUNTS
+
+
+def pytest_terminal_summary(terminalreporter):
+    for name, number in sorted(COUNTS.items()):
+        terminalreporter.write_line(f"{name}: {number}")
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._checks import check_number
+from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences
 
@@ -16,7 +17,7 @@ from .inference import infer_activations
 from .multiplicative import FLOOR, factorize, initial_activations, unit_rows
 
 
-class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SparseNMF(RecordingsTransformerMixin, BaseEstimator):
     r"""Sparse NMF "well done": l1-penalised activations, unit-norm components.
 
     Minimises :math:`D_\beta(X \mid H W) + \lambda \sum_{tn} H_{tn}` over :math:`H \ge 0` and
@@ -163,7 +164,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         activations : ndarray of shape (n_frames, n_components), or list of such
-            One array for an array, a list for a list.
+            One array for an array, a list for a list; DataFrames if ``set_output`` says so.
         """
         check_is_fitted(self)
         beta = self._check_parameters()
@@ -171,8 +172,10 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         W = self.components_.astype(sequences.dtype, copy=False)
         settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.max_iter}
         if sequences.kind == "table":
-            return infer_activations(sequences.frames(), W, **settings)
-        return [infer_activations(x, W, **settings) for x in sequences]
+            activations = infer_activations(sequences.frames(), W, **settings)
+        else:
+            activations = [infer_activations(x, W, **settings) for x in sequences]
+        return self._in_container(activations, X)
 
     def inverse_transform(self, X):
         """Turn activations into magnitudes: ``X @ components_``.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import batches_by_length, pad
+from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.metrics import mean_sdr
 
@@ -16,13 +19,25 @@ MAX_FRAMES = 16_000
 BLOCK = 2_000
 
 
-class BaseSeparator(TransformerMixin, BaseEstimator):
+class BaseSeparator(RecordingsTransformerMixin, BaseEstimator, ABC):
     """Separates the target from mixtures by masks.
 
     A subclass has ``fit``, ``_masks(sequences)`` and ``_activations(sequences)``, which give one
     array for each recording: the target's mask (n_frames, n_freqs), activations
     (n_frames, n_components of all sources).
     """
+
+    @abstractmethod
+    def fit(self, X, Y):
+        """Learn from mixtures and targets."""
+
+    @abstractmethod
+    def _masks(self, sequences):
+        """Estimate the target's mask of each recording."""
+
+    @abstractmethod
+    def _activations(self, sequences):
+        """Infer the activations of each recording."""
 
     def predict(self, X):
         """Separate the target from the mixtures.
@@ -79,10 +94,10 @@ class BaseSeparator(TransformerMixin, BaseEstimator):
         Returns
         -------
         activations : list of ndarray of shape (n_frames, 2 * n_components), or ndarray for a table
-            The target's components first.
+            The target's components first. DataFrames if ``set_output`` says so.
         """
         sequences = self._check_input(X)
-        return sequences.restore(self._activations(sequences))
+        return self._in_container(sequences.restore(self._activations(sequences)), X)
 
     def score(self, X, y):
         """Measure the mean SDR of the separated target in dB; higher is better.
@@ -119,6 +134,11 @@ class BaseSeparator(TransformerMixin, BaseEstimator):
                 f"spectrograms made with {fitted}."
             )
         return sequences
+
+    @property
+    def _n_features_out(self):
+        # DR-NMF has such a dictionary for each layer.
+        return self.components_.shape[-2]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from sknmf_unfold._checks import check_list, check_number, check_waveform_table, check_waveforms
+from sknmf_unfold._containers import RecordingsTransformerMixin
 
 from .spectrograms import Spectrogram, Spectrograms
 from .stft import synthesis_window
 
 
-class STFT(TransformerMixin, BaseEstimator):
+class STFT(RecordingsTransformerMixin, BaseEstimator):
     """Short-time Fourier transform of a list of waveforms, as the first step of a pipeline.
 
     Parameters
@@ -34,6 +35,9 @@ class STFT(TransformerMixin, BaseEstimator):
     Notes
     -----
     The STFT is unnormalised: a sinusoid of amplitude a peaks at about ``a * sum(window) / 2``.
+
+    ``set_output`` leaves the spectrograms as they are, so that a whole pipeline may be set to give
+    DataFrames of activations; ``get_feature_names_out`` names the bins.
 
     References
     ----------
@@ -130,8 +134,16 @@ class STFT(TransformerMixin, BaseEstimator):
 
     def _check_input(self, X, reset):
         if isinstance(X, (list, tuple)):
+            if reset:
+                # Recordings have no common length; that of an earlier fit on a table is gone.
+                for name in ("n_features_in_", "feature_names_in_"):
+                    vars(self).pop(name, None)
             return check_waveforms(X)
         return list(check_waveform_table(self, X, reset))
+
+    @property
+    def _n_features_out(self):
+        return self.n_fft // 2 + 1
 
     def __sklearn_is_fitted__(self):
         # Nothing is learned, so that a model can be read without having been fitted.

@@ -1,0 +1,40 @@
+"""All public estimators of the package, found and not listed."""
+
+import importlib
+import inspect
+import pkgutil
+
+from sklearn.base import BaseEstimator
+
+import sknmf_unfold
+
+# Small settings, not other behaviour: the checks fit each estimator about a hundred times.
+QUICK = {"n_components": 5, "max_iter": 30, "n_iter": 30, "max_epochs": 2, "random_state": 0}
+
+
+def public_modules():
+    yield sknmf_unfold
+    for module in pkgutil.walk_packages(sknmf_unfold.__path__, "sknmf_unfold."):
+        if not any(part.startswith("_") for part in module.name.split(".")):
+            yield importlib.import_module(module.name)
+
+
+def public_estimator_classes():
+    """Classes that a public module holds, derived from `BaseEstimator`, not abstract, by name."""
+    found = {
+        value
+        for module in public_modules()
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__.startswith("sknmf_unfold")
+    }
+    public = (c for c in found if issubclass(c, BaseEstimator) and not c.__name__.startswith("_"))
+    return sorted((c for c in public if not inspect.isabstract(c)), key=lambda c: c.__name__)
+
+
+def quick(cls):
+    accepted = inspect.signature(cls).parameters
+    return cls(**{name: value for name, value in QUICK.items() if name in accepted})
+
+
+def public_estimators():
+    return [quick(cls) for cls in public_estimator_classes()]
