@@ -252,3 +252,30 @@ def check_table_targets(Y, X):
     if Y.ndim != 2 or Y.shape[1] not in (1, X.shape[1]):
         raise ValueError(f"Y of shape {Y.shape} does not broadcast to X of shape {X.shape}.")
     return np.broadcast_to(Y, X.shape)
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Weights of recordings (or rows of a table) as float64, None as it is.
+
+    Examples
+    --------
+    >>> check_sample_weight([1, 2], 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: `sample_weight` must have one weight for each of the 3 items of X; got shape (2,).
+    """
+    if sample_weight is None:
+        return None
+    settings = {"ensure_2d": False, "dtype": np.float64, "input_name": "sample_weight"}
+    weights = check_array(np.atleast_1d(sample_weight), **settings)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"`sample_weight` must have one weight for each of the {n_samples} items of X; got "
+            f"shape {weights.shape}."
+        )
+    if weights.min() < 0 or not weights.any():
+        raise ValueError(
+            f"`sample_weight` must be >= 0 and not all 0; got a minimum of {weights.min():.6g} and "
+            f"a maximum of {weights.max():.6g}."
+        )
+    return weights

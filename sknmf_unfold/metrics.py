@@ -153,13 +153,15 @@ def si_sdr_improvement(reference, estimate, mixture):
     return _improvement(si_sdr_of_pair, reference, estimate, mixture)
 
 
-def mean_over_active(values):
+def mean_over_active(values, weights=None):
     """Mean of scores in dB: undefined ones (NaN) left out, each limited to +-100 dB.
 
     Parameters
     ----------
     values : array-like of shape (n_waveforms,)
         Scores in dB.
+    weights : array-like of shape (n_waveforms,), optional
+        Weight of each, >= 0; what has none is left out too.
 
     Returns
     -------
@@ -174,8 +176,11 @@ def mean_over_active(values):
     nan
     """
     values = np.asarray(values, dtype=np.float64)
-    active = _limited(values[~np.isnan(values)])
-    return float(active.mean()) if active.size else float("nan")
+    weights = np.ones(values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    active = ~np.isnan(values) & (weights > 0)
+    if not active.any():
+        return float("nan")
+    return float(np.average(_limited(values[active]), weights=weights[active]))
 
 
 def mean_sdr(reference, estimate):

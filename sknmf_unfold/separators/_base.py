@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import batches_by_length, pad
+from sknmf_unfold._checks import check_sample_weight
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._sequences import check_sequences, check_targets
-from sknmf_unfold.metrics import mean_sdr
+from sknmf_unfold.metrics import mean_over_active, sdr
 
 # Frames that go through the arithmetic together: enough to fill matrix products, and a bound on
 # memory for long recordings, whose state is carried from block to block.
@@ -99,7 +100,7 @@ class BaseSeparator(RecordingsTransformerMixin, BaseEstimator, ABC):
         sequences = self._check_input(X)
         return self._in_container(sequences.restore(self._activations(sequences)), X)
 
-    def score(self, X, y):
+    def score(self, X, y, sample_weight=None):
         """Measure the mean SDR of the separated target in dB; higher is better.
 
         Parameters
@@ -108,6 +109,8 @@ class BaseSeparator(RecordingsTransformerMixin, BaseEstimator, ABC):
             Mixtures.
         y : list of ndarray of shape (n_times,), or magnitudes like X
             Clean targets.
+        sample_weight : array-like of shape (n_recordings,), optional
+            Weight of each recording, or of each row of a table.
 
         Returns
         -------
@@ -117,12 +120,16 @@ class BaseSeparator(RecordingsTransformerMixin, BaseEstimator, ABC):
         """
         sequences = self._check_input(X)
         targets = check_targets(y, sequences)
+        weights = check_sample_weight(sample_weight, len(sequences))
         prediction = self.predict(X)
         if sequences.kind == "spectrograms":
-            return mean_sdr([item.waveform for item in targets.items], prediction)
+            values = sdr([item.waveform for item in targets.items], prediction)
+            return mean_over_active(values, weights)
         if sequences.kind == "table":
-            return _magnitude_sdr(targets.frames(), prediction)
-        return float(np.mean([_magnitude_sdr(*p) for p in zip(targets, prediction, strict=True)]))
+            root = 1.0 if weights is None else np.sqrt(weights)[:, np.newaxis]
+            return _magnitude_sdr(root * targets.frames(), root * prediction)
+        values = [_magnitude_sdr(*pair) for pair in zip(targets, prediction, strict=True)]
+        return mean_over_active(values, weights)
 
     def _check_input(self, X):
         check_is_fitted(self)

@@ -137,7 +137,8 @@ class STFT(RecordingsTransformerMixin, BaseEstimator):
             if reset:
                 # Recordings have no common length; that of an earlier fit on a table is gone.
                 for name in ("n_features_in_", "feature_names_in_"):
-                    vars(self).pop(name, None)
+                    if hasattr(self, name):
+                        delattr(self, name)
             return check_waveforms(X)
         return list(check_waveform_table(self, X, reset))
 
