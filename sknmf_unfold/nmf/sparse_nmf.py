@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_number
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences
@@ -16,7 +17,9 @@ from .inference import infer_activations
 from .multiplicative import FLOOR, factorize, initial_activations, unit_rows
 
 
-class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SparseNMF(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     r"""Sparse NMF "well done": l1-penalised activations, unit-norm components.
 
     Minimises :math:`D_\beta(X \mid H W) + \lambda \sum_{tn} H_{tn}` over :math:`H \ge 0` and
@@ -110,6 +113,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, Y=None):
         """Learn the components.
 
@@ -129,14 +133,17 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             If a parameter or the data are not as described.
         """
         beta = self._check_parameters()
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        task = FitTask(context, self, X, Y)
         rng = check_random_state(self.random_state)
         frames = check_sequences(self, X, reset=True).frames(self.max_frames, rng)
         W, H, n_fixed = self._initialize(frames, rng)
         with progress_bar(self.max_iter, self.verbose, "SparseNMF") as bar:
 
-            def report(value):
+            def report(value, components):
                 bar.set_postfix_str(f"objective {value:.4g}", refresh=False)
                 bar.update()
+                return task.part("iteration").end(lambda: {"components_": components})
 
             W, H, curve = factorize(
                 frames,
@@ -150,6 +157,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 callback=report,
             )
         self._store(frames, W, H, curve, beta)
+        task.end(dict)
         return self
 
     def transform(self, X):

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sknmf_unfold._arrays import resolve_device, to_tensor, tree_to_numpy, tree_to_tensors
-from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_folder
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
@@ -24,7 +24,7 @@ from ._validation import check_validation_data, split_recordings
 NOT_OF_THE_FIT = ("verbose", "checkpoint_dir")
 
 
-class TrainedSeparator(CallbackSupportMixin, BaseSeparator):
+class TrainedSeparator(BaseSeparator):
     """A separator whose network is trained by `training.loop.Trainer`.
 
     A subclass has the parameters `device`, `random_state`, `verbose`, `validation_fraction`,
