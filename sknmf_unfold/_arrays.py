@@ -55,13 +55,33 @@ def to_tensor(array, device):
 
     array = np.asarray(array)
     # torch warns about memory that it must not write to, as joblib's memory maps are.
-    array = np.ascontiguousarray(array) if array.flags.writeable else array.copy()
+    array = np.asarray(array, order="C") if array.flags.writeable else array.copy(order="C")
     return torch.from_numpy(array).to(device)
 
 
 def to_numpy(tensor):
     """Return the tensor's numbers in a numpy array that owns its memory."""
     return tensor.detach().cpu().numpy().copy()
+
+
+def tree_to_numpy(tree):
+    """Return nested dicts and lists with numpy arrays in place of the tensors."""
+    return _map_leaves(tree, lambda leaf: to_numpy(leaf) if hasattr(leaf, "detach") else leaf)
+
+
+def tree_to_tensors(tree):
+    """Return nested dicts and lists with tensors in place of the numpy arrays."""
+    return _map_leaves(
+        tree, lambda leaf: to_tensor(leaf, "cpu") if isinstance(leaf, np.ndarray) else leaf
+    )
+
+
+def _map_leaves(tree, function):
+    if isinstance(tree, dict):
+        return {key: _map_leaves(value, function) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_map_leaves(value, function) for value in tree]
+    return function(tree)
 
 
 def pad(arrays):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numbers
+import os
+from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
@@ -66,6 +68,33 @@ def check_choice(name, value, choices):
     if not (isinstance(value, str) and value in choices):
         wants = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"`{name}` must be one of {wants}; got {value!r}.")
+
+
+def check_folder(name, path):
+    """Check a parameter that names a folder, which need not exist yet.
+
+    Parameters
+    ----------
+    name : str
+        Its name, for the message.
+    path : str or os.PathLike
+        What it got.
+
+    Returns
+    -------
+    folder : Path
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no path, or the path of a file.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"`{name}` must be a path or None; got {path!r}.")
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`{name}` must be a folder; {folder} is a file.")
+    return folder
 
 
 def check_list(X, name, what):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def progress_bar(total, verbose, description):
+def progress_bar(total, verbose, description, initial=0):
     """Open a tqdm progress bar on standard error, silent unless `verbose`.
 
     Parameters
@@ -14,6 +14,8 @@ def progress_bar(total, verbose, description):
         Whether to show it.
     description : str
         What stands in front of the bar.
+    initial : int, default=0
+        Steps that were done before.
 
     Returns
     -------
@@ -22,4 +24,4 @@ def progress_bar(total, verbose, description):
     """
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc=description, disable=not verbose, leave=True)
+    return tqdm(total=total, desc=description, disable=not verbose, leave=True, initial=initial)

@@ -232,7 +232,7 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
         Stop once 10 iterations lowered the objective by less than `tol` times its first value; 0
         never stops.
     callback : callable, optional
-        Called with each new objective.
+        ``callback(objective, W)`` after each iteration; what is true stops.
 
     Returns
     -------
@@ -247,8 +247,8 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
         H = update_activations(X, W, H, beta, sparsity)
         W, divergence = update_components(X, W, H, beta, n_fixed, power)
         curve.append(divergence + sparsity * float(H.sum(dtype=np.float64)))
-        if callback is not None:
-            callback(curve[-1])
+        if callback is not None and callback(curve[-1], W):
+            break
         if i % CHECK_EVERY == 0 and curve[-1 - CHECK_EVERY] - curve[-1] < tol * curve[0]:
             break
     return W, H, np.array(curve)

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_number
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._progress import progress_bar
@@ -17,7 +18,7 @@ from .inference import infer_activations
 from .multiplicative import FLOOR, factorize, initial_activations, unit_rows
 
 
-class SparseNMF(RecordingsTransformerMixin, BaseEstimator):
+class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstimator):
     r"""Sparse NMF "well done": l1-penalised activations, unit-norm components.
 
     Minimises :math:`D_\beta(X \mid H W) + \lambda \sum_{tn} H_{tn}` over :math:`H \ge 0` and
@@ -111,6 +112,7 @@ class SparseNMF(RecordingsTransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, Y=None):
         """Learn the components.
 
@@ -130,14 +132,17 @@ class SparseNMF(RecordingsTransformerMixin, BaseEstimator):
             If a parameter or the data are not as described.
         """
         beta = self._check_parameters()
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        task = FitTask(context, self, X, Y)
         rng = check_random_state(self.random_state)
         frames = check_sequences(self, X, reset=True).frames(self.max_frames, rng)
         W, H, n_fixed = self._initialize(frames, rng)
         with progress_bar(self.max_iter, self.verbose, "SparseNMF") as bar:
 
-            def report(value):
+            def report(value, components):
                 bar.set_postfix_str(f"objective {value:.4g}", refresh=False)
                 bar.update()
+                return task.part("iteration").end(lambda: {"components_": components})
 
             W, H, curve = factorize(
                 frames,
@@ -151,6 +156,7 @@ class SparseNMF(RecordingsTransformerMixin, BaseEstimator):
                 callback=report,
             )
         self._store(frames, W, H, curve, beta)
+        task.end(dict)
         return self
 
     def transform(self, X):

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import batches_by_length, pad
+from sknmf_unfold._callbacks import CallbackSupportMixin
 from sknmf_unfold._checks import check_sample_weight
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._sequences import check_sequences, check_targets
@@ -20,7 +21,7 @@ MAX_FRAMES = 16_000
 BLOCK = 2_000
 
 
-class BaseSeparator(RecordingsTransformerMixin, BaseEstimator, ABC):
+class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstimator, ABC):
     """Separates the target from mixtures by masks.
 
     A subclass has ``fit``, ``_masks(sequences)`` and ``_activations(sequences)``, which give one

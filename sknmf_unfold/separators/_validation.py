@@ -55,13 +55,13 @@ def _with_stft(x, label, sequences):
     return sequences.items[0].of(waveform)
 
 
-def split_recordings(sequences, targets, fraction, rng):
+def split_recordings(n_recordings, fraction, rng):
     """Keep a part of the recordings from training.
 
     Parameters
     ----------
-    sequences, targets : Sequences
-        Checked training data.
+    n_recordings : int
+        How many there are.
     fraction : float
         Part of the recordings to watch; at least one of them.
     rng : numpy.random.RandomState
@@ -69,20 +69,18 @@ def split_recordings(sequences, targets, fraction, rng):
 
     Returns
     -------
-    train, validation : tuple of Sequences
-        Mixtures and targets; the same for both, with a warning, if there is one recording only.
+    train, validation : ndarray of int
+        Which recordings; the same for both, with a warning, if there is one recording only.
     """
-    if len(sequences) == 1:
-        warnings.warn(
-            "X has one recording, which is trained on and watched too: early stopping cannot "
-            "see overfitting. Pass more recordings or validation_data.",
-            UserWarning,
-            stacklevel=3,
-        )
-        return (sequences, targets), (sequences, targets)
-    parts = split_validation(len(sequences), fraction, rng)
-    train, validation = ((sequences.subset(part), targets.subset(part)) for part in parts)
-    return train, validation
+    if n_recordings > 1:
+        return split_validation(n_recordings, fraction, rng)
+    warnings.warn(
+        "X has one recording, which is trained on and watched too: early stopping cannot see "
+        "overfitting. Pass more recordings or validation_data.",
+        UserWarning,
+        stacklevel=5,
+    )
+    return np.zeros(1, dtype=int), np.zeros(1, dtype=int)
 
 
 def split_validation(n_recordings, fraction, rng):

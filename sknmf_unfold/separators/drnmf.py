@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import check_number
-from sknmf_unfold._progress import progress_bar
-from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._checks import check_folder, check_number
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
-from ._base import BaseSeparator, run_in_batches
-from ._recipes import LEARNED, OVERRIDES, resolve_recipe
-from ._validation import check_validation_data, split_recordings
+from ._base import run_in_batches
+from ._recipes import OVERRIDES, resolve_recipe
+from ._trained import TrainedSeparator
 from ._warm_start import starting_components
 
 # What the network is made of, and the fitted attribute that holds it.
@@ -30,7 +22,7 @@ STATE = {
 }
 
 
-class DRNMFSeparator(BaseSeparator):
+class DRNMFSeparator(TrainedSeparator):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
@@ -76,6 +68,12 @@ class DRNMFSeparator(BaseSeparator):
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last one, with a new optimiser, instead of
+        from `nmf`.
+    checkpoint_dir : str, PathLike or None, default=None
+        Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
+        kill the same ``fit`` goes on from there, to the same bits. One fit at a time.
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
@@ -171,6 +169,8 @@ class DRNMFSeparator(BaseSeparator):
         learn_thresholds=None,
         learn_mask_exponent=None,
         validation_fraction=0.1,
+        warm_start=False,
+        checkpoint_dir=None,
         device="auto",
         random_state=None,
         verbose=0,
@@ -189,80 +189,44 @@ class DRNMFSeparator(BaseSeparator):
         self.learn_thresholds = learn_thresholds
         self.learn_mask_exponent = learn_mask_exponent
         self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, Y, validation_data=None):
-        """Fit the NMF where needed, unfold it, and train.
+    def _starting_values(self, sequences, targets, rng):
+        from sknmf_unfold.networks.drnmf import unfold
 
-        Parameters
-        ----------
-        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
-            Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
-        Y : list of ndarray of shape (n_times,), or magnitudes like X
-            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
-        validation_data : tuple (X, Y), optional
-            Recordings to watch the loss on instead of a part of X and Y. Beside spectrograms its X
-            may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
-
-        Returns
-        -------
-        self : DRNMFSeparator
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a parameter or the data are not as described.
-        """
-        settings = self._check_parameters()
-        device = resolve_device(self.device)
-        rng = check_random_state(self.random_state)
-        sequences = check_sequences(self, X, reset=True)
-        targets = check_targets(Y, sequences)
-        if validation_data is None:
-            fraction = self.validation_fraction
-            train, validation = split_recordings(sequences, targets, fraction, rng)
-        else:
-            train = sequences, targets
-            validation = check_validation_data(self, validation_data, sequences)
-        nmf_settings = {
-            name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")
-        }
-        nmf_settings["random_state"] = rng.randint(2**31 - 1)
-        components = starting_components(self.nmf, train[0], train[1], nmf_settings)
-        self._train(components.astype(sequences.dtype), train, validation, settings, device, rng)
-        self.stft_settings_ = sequences.settings
-        return self
-
-    def _train(self, components, train, validation, settings, device, rng):
-        from sknmf_unfold.networks.drnmf import DRNMF, unfold
-        from sknmf_unfold.training.loop import Recipe, Trainer
-        from sknmf_unfold.training.pairs import Pairs
-
-        settings = dict(settings)
+        settings = {name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")}
+        settings["random_state"] = rng.randint(2**31 - 1)
+        components = starting_components(self.nmf, sequences, targets, settings)
+        components = components.astype(sequences.dtype)
         step_size = self.step_size
         if step_size == "auto":
             step_size = 1 / largest_eigenvalue(components)
-        values = unfold(to_tensor(components, device), self.n_layers, self.sparsity, step_size)
-        learned = {name: settings.pop(name) for name in LEARNED}
-        network = DRNMF(**values, **learned)
-        trainer = Trainer(network, Recipe(**settings), rng)
-        with progress_bar(settings["max_epochs"], self.verbose, "DRNMF") as bar:
-            history, best_epoch = trainer.fit(Pairs(*train), Pairs(*validation), bar)
-        if not np.isfinite(history["validation_loss"][-1]):
-            warnings.warn(
-                f"The loss became {history['validation_loss'][-1]} in epoch "
-                f"{history['epoch'][-1]}; the weights of epoch {best_epoch} are kept. Lower "
-                f"learning_rate, or scale the recordings to [-1, 1].",
-                ConvergenceWarning,
-                stacklevel=3,
+        return unfold(to_tensor(components, "cpu"), self.n_layers, self.sparsity, step_size)
+
+    def _remember_start(self, start):
+        self.initial_components_ = to_numpy(start["output_components"])
+
+    def _fitted_values(self):
+        if len(self.components_) != self.n_layers:
+            raise ValueError(
+                f"`n_layers` is {self.n_layers}, but the fitted model has "
+                f"{len(self.components_)} layers; training cannot go on from it."
             )
-        self.history_, self.best_epoch_ = history, best_epoch
-        self.n_parameters_ = sum(p.numel() for p in trainer.parameters)
-        self.initial_components_ = components
-        for name, value in network.values().items():
-            setattr(self, STATE[name], to_numpy(value))
+        return {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
+
+    @staticmethod
+    def _make_network(values, **learned):
+        from sknmf_unfold.networks.drnmf import DRNMF
+
+        return DRNMF(**values, **learned)
+
+    @staticmethod
+    def _attributes(network):
+        return {STATE[name]: to_numpy(value) for name, value in network.values().items()}
 
     def _network(self, dtype):
         """Rebuild the fitted network from numpy arrays."""
@@ -299,6 +263,8 @@ class DRNMFSeparator(BaseSeparator):
         check_number("validation_fraction", self.validation_fraction, **fraction)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
+        if self.checkpoint_dir is not None:
+            check_folder("checkpoint_dir", self.checkpoint_dir)
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_choice, check_number
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
@@ -113,6 +114,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X, Y):
         """Learn both dictionaries.
 
@@ -133,12 +135,14 @@ class SupervisedNMFSeparator(BaseSeparator):
             If a parameter or the data are not as described.
         """
         self._check_parameters()
+        task = FitTask(self._init_callback_context(), self, X, Y)
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
         nmf = self._dictionary(rng).fit(targets.frames(self.max_frames, rng))
         n_iter = self._fit_interference(sequences, nmf.components_, rng)
         self.n_iter_ = max(nmf.n_iter_, n_iter)
+        task.end(dict)
         return self
 
     def fit_interference(self, X, target_components):

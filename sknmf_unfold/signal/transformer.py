@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sklearn.base import BaseEstimator
 
+from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_list, check_number, check_waveform_table, check_waveforms
 from sknmf_unfold._containers import RecordingsTransformerMixin
 
@@ -11,7 +12,7 @@ from .spectrograms import Spectrogram, Spectrograms
 from .stft import synthesis_window
 
 
-class STFT(RecordingsTransformerMixin, BaseEstimator):
+class STFT(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstimator):
     """Short-time Fourier transform of a list of waveforms, as the first step of a pipeline.
 
     Parameters
@@ -63,6 +64,7 @@ class STFT(RecordingsTransformerMixin, BaseEstimator):
         self.window = window
         self.sample_rate = sample_rate
 
+    @with_callbacks
     def fit(self, X, Y=None):
         """Check the parameters and the waveforms; nothing is learned.
 
@@ -77,8 +79,10 @@ class STFT(RecordingsTransformerMixin, BaseEstimator):
         self : STFT
         """
         self._check_parameters()
+        task = FitTask(self._init_callback_context(), self, X, Y)
         self._check_input(X, reset=True)
         self.n_freqs_ = self.n_fft // 2 + 1
+        task.end(dict)
         return self
 
     def transform(self, X):

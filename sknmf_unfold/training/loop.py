@@ -1,4 +1,4 @@
-"""The training loop: mini-batches, early stopping, the best weights kept."""
+"""Training: mini-batches, early stopping, the best weights kept, and going on later."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import dataclasses
 import math
 import time
 
+import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 
 from sknmf_unfold._arrays import batches_by_length
 
 from .losses import signal_approximation
+
+HISTORY = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +53,27 @@ class Recipe:
     averaging: float = 0.0
 
 
+@dataclasses.dataclass
+class Best:
+    """The weights with the lowest validation loss so far.
+
+    Parameters
+    ----------
+    loss : float
+        Their validation loss.
+    epoch : int
+        When that was.
+    weights : dict of Tensor
+        The averaged network's ``state_dict``.
+    """
+
+    loss: float
+    epoch: int
+    weights: dict
+
+
 class Trainer:
-    """Trains one network on one set of pairs.
+    """Trains one network.
 
     Parameters
     ----------
@@ -61,16 +83,84 @@ class Trainer:
         How to train.
     rng : numpy.random.RandomState
         Shuffles; torch's global random state is not used.
+
+    Attributes
+    ----------
+    history : dict of lists
+        ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate`` and
+        ``seconds``.
+    average : torch.nn.Module
+        The network with the moving average of its weights.
+    best : Best
+        Its weights with the lowest validation loss so far.
     """
 
     def __init__(self, network, recipe, rng):
         self.network = network
         self.recipe = recipe
         self.rng = rng
-        self.average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging))
+        self._averager = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging))
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
+        self.history: dict[str, list] = {name: [] for name in HISTORY}
+        self.best = Best(math.inf, 0, copy.deepcopy(self.average.state_dict()))
+
+    @property
+    def average(self):
+        """The network with the moving average of its weights."""
+        return self._averager.module
+
+    def begin(self, train, validation):
+        """Take the data, and the loss before training unless `load_state_dict` brought one.
+
+        Parameters
+        ----------
+        train : Pairs
+            Cut to `sequence_length` here.
+        validation : Pairs or None
+            Not cut. With None the validation loss is NaN, and the latest weights count as the best
+            as long as they are finite.
+        """
+        self._train = train.segments(self.recipe.sequence_length)
+        self._validation = validation
+        if not self.history["epoch"]:
+            self._record(0, math.nan, self._validate(), 0.0)
+
+    @property
+    def n_epochs(self):
+        """Number of epochs so far."""
+        return max(len(self.history["epoch"]) - 1, 0)
+
+    @property
+    def unfinished(self):
+        """Whether another epoch is due: the loss is finite and has not stopped falling."""
+        waited = self.n_epochs - self.best.epoch
+        finite = math.isfinite(self.history["validation_loss"][-1])
+        return finite and self.n_epochs < self.recipe.max_epochs and waited < self.recipe.patience
+
+    def epoch(self):
+        """Train on all data once in a new order, validate, bring `history` and `best` up to date.
+
+        Returns
+        -------
+        loss : float
+            Validation loss.
+        """
+        start = time.perf_counter()
+        order = self.rng.permutation(len(self._train))
+        starts = range(0, len(order), self.recipe.batch_size)
+        batches = [order[i : i + self.recipe.batch_size] for i in starts]
+        train_loss = self._mean_loss(self._train, self.train_step, batches)
+        loss = self._validate()
+        seconds = self.history["seconds"][-1] + time.perf_counter() - start
+        self._record(self.n_epochs + 1, train_loss, loss, seconds)
+        self._anneal()
+        return loss
+
+    def restore_best(self):
+        """Give the network the best weights."""
+        self.network.load_state_dict(self.best.weights)
 
     def train_step(self, batch):
         """Take one step of Adam.
@@ -93,7 +183,7 @@ class Trainer:
         if self.recipe.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_gradient_norm)
         self.optimizer.step()
-        self.average.update_parameters(self.network)
+        self._averager.update_parameters(self.network)
         return total.detach().item(), count
 
     @torch.no_grad()
@@ -115,76 +205,67 @@ class Trainer:
         total, count = self._loss(self.average, batch)
         return total.detach().item(), count
 
-    def run_epoch(self, pairs, step, batches):
-        """Go through all batches once.
-
-        Parameters
-        ----------
-        pairs : Pairs
-            Data.
-        step : callable
-            `train_step` or `validation_step`.
-        batches : list of sequence of int
-            Indices into `pairs`.
+    def state_dict(self):
+        """Return all that training goes on from: tensors and plain Python values.
 
         Returns
         -------
-        loss : float
-            Mean over all frames and bins.
+        state : dict
+            For `load_state_dict` of a trainer of the same network and recipe.
         """
+        return {
+            "network": self.network.state_dict(),
+            "average": self._averager.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": _rng_state(self.rng),
+            "history": self.history,
+            "best": vars(self.best).copy(),
+        }
+
+    def load_state_dict(self, state):
+        """Go back to what `state_dict` returned.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        self.network.load_state_dict(state["network"])
+        self._averager.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        _set_rng_state(self.rng, state["rng"])
+        self.history = {name: list(values) for name, values in state["history"].items()}
+        self.best = Best(**state["best"])
+
+    def _validate(self):
+        if self._validation is None:
+            return math.nan
+        frames = self.recipe.batch_size * self.recipe.sequence_length
+        batches = batches_by_length(self._validation.n_frames, frames)
+        return self._mean_loss(self._validation, self.validation_step, batches)
+
+    def _mean_loss(self, pairs, step, batches):
         results = [step(pairs.batch(indices, self.device)) for indices in batches]
         totals, counts = zip(*results, strict=True)
         return math.fsum(totals) / sum(counts)
 
-    def fit(self, train, validation, progress):
-        """Train until the validation loss stops falling, then go back to the best weights.
+    def _record(self, epoch, train_loss, loss, seconds):
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        row = (epoch, train_loss, loss, learning_rate, seconds)
+        # Anew, so that an interruption cannot leave columns of different lengths.
+        rows = zip(self.history.items(), row, strict=True)
+        self.history = {name: [*values, value] for (name, values), value in rows}
+        if epoch == 0 or self._is_best(loss):
+            self.best = Best(loss, epoch, copy.deepcopy(self.average.state_dict()))
 
-        Parameters
-        ----------
-        train, validation : Pairs
-            Data; the training part is cut to `sequence_length`, the validation part is not.
-        progress : object with ``update()`` and ``set_postfix_str(text, refresh=...)``
-            A progress bar.
+    def _is_best(self, loss):
+        if self._validation is None:
+            return all(bool(p.isfinite().all()) for p in self.average.parameters())
+        return loss < self.best.loss
 
-        Returns
-        -------
-        history : dict of lists
-            ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``,
-            ``learning_rate`` and ``seconds``.
-        best_epoch : int
-            The epoch whose weights the network now has.
-        """
-        segments = train.segments(self.recipe.sequence_length)
-        validate = _Validation(self, validation)
-        history: dict[str, list] = {
-            key: []
-            for key in ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
-        }
-        best = _Best(self.average.module, validate())
-        start = time.perf_counter()
-        _append(history, 0, math.nan, best.loss, self._learning_rate, 0.0)
-        for epoch in range(1, self.recipe.max_epochs + 1):
-            train_loss = self.run_epoch(segments, self.train_step, self._shuffled(segments))
-            loss = validate()
-            seconds = time.perf_counter() - start
-            _append(history, epoch, train_loss, loss, self._learning_rate, seconds)
-            best.update(self.average.module, loss, epoch)
-            text = f"validation {loss:.4g} (best {best.loss:.4g})"
-            progress.set_postfix_str(text, refresh=False)
-            progress.update()
-            if epoch - best.epoch >= self.recipe.patience or not math.isfinite(loss):
-                break
-            self._anneal(epoch - best.epoch)
-        best.restore(self.network)
-        return history, best.epoch
-
-    @property
-    def _learning_rate(self):
-        return self.optimizer.param_groups[0]["lr"]
-
-    def _anneal(self, epochs_since_best):
+    def _anneal(self):
         patience = self.recipe.learning_rate_patience
-        if patience is not None and epochs_since_best and epochs_since_best % patience == 0:
+        waited = self.n_epochs - self.best.epoch
+        if patience is not None and waited and waited % patience == 0:
             self.optimizer.param_groups[0]["lr"] *= 0.5
 
     @staticmethod
@@ -193,38 +274,18 @@ class Trainer:
         masks, _ = network(mixture)
         return signal_approximation(masks, mixture, target, n_frames)
 
-    def _shuffled(self, pairs):
-        order = self.rng.permutation(len(pairs))
-        starts = range(0, len(order), self.recipe.batch_size)
-        return [order[start : start + self.recipe.batch_size] for start in starts]
+
+def _rng_state(rng):
+    """Turn the state of a `numpy.random.RandomState` into a tensor and plain Python values."""
+    state = rng.get_state(legacy=False)
+    key = torch.from_numpy(state["state"]["key"].astype(np.int64))
+    return state | {"state": {"key": key, "pos": int(state["state"]["pos"])}}
 
 
-class _Validation:
-    """Validation loss on whole recordings, batched by length once."""
-
-    def __init__(self, trainer, pairs):
-        frames = trainer.recipe.batch_size * trainer.recipe.sequence_length
-        self.trainer, self.pairs = trainer, pairs
-        self.batches = batches_by_length(pairs.n_frames, frames)
-
-    def __call__(self):
-        return self.trainer.run_epoch(self.pairs, self.trainer.validation_step, self.batches)
-
-
-class _Best:
-    """The weights with the lowest validation loss so far."""
-
-    def __init__(self, network, loss):
-        self.loss, self.epoch = loss, 0
-        self.weights = copy.deepcopy(network.state_dict())
-
-    def update(self, network, loss, epoch):
-        if loss < self.loss:
-            self.loss, self.epoch = loss, epoch
-            self.weights = copy.deepcopy(network.state_dict())
-
-    def restore(self, network):
-        network.load_state_dict(self.weights)
+def _set_rng_state(rng, state):
+    """Give a `numpy.random.RandomState` the state that `_rng_state` returned."""
+    key = state["state"]["key"].numpy().astype(np.uint32)
+    rng.set_state(state | {"state": {"key": key, "pos": state["state"]["pos"]}})
 
 
 def _moving_average(averaging):
@@ -235,8 +296,3 @@ def _moving_average(averaging):
         torch._foreach_lerp_(averages, values, 1 - kept)
 
     return update
-
-
-def _append(history, *row):
-    for values, value in zip(history.values(), row, strict=True):
-        values.append(value)

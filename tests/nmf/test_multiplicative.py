@@ -338,8 +338,18 @@ def test_stops_once_ten_iterations_lower_the_objective_by_less_than_tol():
 def test_callback_hears_every_new_objective():
     X, W, H = problem()
     heard = []
-    _, _, curve = factorize(X, W, H, beta=1, sparsity=0.1, max_iter=7, callback=heard.append)
-    np.testing.assert_array_equal(heard, curve[1:])
+
+    def listen(value, components):
+        heard.append((value, components))
+        return len(heard) == stop
+
+    stop = None
+    W1, _, curve = factorize(X, W, H, beta=1, sparsity=0.1, max_iter=7, callback=listen)
+    np.testing.assert_array_equal([value for value, _ in heard], curve[1:])
+    np.testing.assert_array_equal(heard[-1][1], W1)
+    heard, stop = [], 3
+    _, _, curve = factorize(X, W, H, beta=1, sparsity=0.1, max_iter=7, callback=listen)
+    assert len(curve) == 4
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -1,3 +1,4 @@
+import io
 import math
 
 import numpy as np
@@ -37,20 +38,6 @@ class Filter(torch.nn.Module):
         return torch.stack([mask, 1 - mask], dim=1), state
 
 
-class Bar:
-    """What `Trainer.fit` wants of a progress bar."""
-
-    def __init__(self):
-        self.updates, self.texts = 0, []
-
-    def update(self):
-        self.updates += 1
-
-    def set_postfix_str(self, text, refresh=True):
-        assert refresh is False
-        self.texts.append(text)
-
-
 def recipe(**changes):
     defaults = {
         "learning_rate": 0.1,
@@ -71,9 +58,19 @@ def pairs(lengths=(4, 7, 2, 5, 3), share=None, n_freqs=3, dtype="float64", seed=
     return Pairs(mixtures, targets)
 
 
+def run(trainer, train, validation):
+    """Train to the end; return the history and the best epoch, whose weights the network has."""
+    trainer.begin(train, validation)
+    while trainer.unfinished:
+        loss = trainer.epoch()
+        np.testing.assert_equal(loss, trainer.history["validation_loss"][-1])
+    trainer.restore_best()
+    return trainer.history, trainer.best.epoch
+
+
 def fit(network, train, validation, seed=0, **changes):
     trainer = Trainer(network, recipe(**changes), np.random.RandomState(seed))
-    return trainer, *trainer.fit(train, validation, Bar())
+    return trainer, *run(trainer, train, validation)
 
 
 def loss_loop(network, data):
@@ -156,7 +153,7 @@ def test_validation_changes_nothing():
     before, expected = network.logits.detach().clone(), loss_loop(network, data)
     # Nor does it record what only a gradient needs.
     recording = []
-    for module in (network, trainer.average.module):
+    for module in (network, trainer.average):
         module.register_forward_hook(lambda *_: recording.append(torch.is_grad_enabled()))
     total, count = trainer.validation_step(data.batch(range(5), CPU))
     assert total / count == pytest.approx(expected, rel=1e-13)
@@ -171,18 +168,18 @@ def test_validation_changes_nothing():
 def test_weights_are_averaged_over_the_steps(averaging):
     data, network = pairs(), Filter()
     trainer = Trainer(network, recipe(averaging=averaging), np.random.RandomState(0))
-    assert torch.equal(trainer.average.module.logits, network.logits)
+    assert torch.equal(trainer.average.logits, network.logits)
     average = None
     for step in range(30):
         trainer.train_step(data.batch([step % 5, (step + 2) % 5], CPU))
         weights = network.logits.detach().numpy().copy()
         kept = min(averaging, (1 + step) / (10 + step)) if step else 0.0
         average = weights if not kept else kept * average + (1 - kept) * weights
-        actual = trainer.average.module.logits.detach().numpy()
+        actual = trainer.average.logits.detach().numpy()
         np.testing.assert_allclose(actual, average, rtol=1e-12)
     assert (np.abs(average - weights).max() > 0.01) == (averaging > 0)
     total, count = trainer.validation_step(data.batch(range(5), CPU))
-    assert total / count == pytest.approx(loss_loop(trainer.average.module, data), rel=1e-13)
+    assert total / count == pytest.approx(loss_loop(trainer.average, data), rel=1e-13)
 
 
 def test_the_average_is_what_is_kept():
@@ -190,7 +187,7 @@ def test_the_average_is_what_is_kept():
     network = Filter()
     trainer, history, best_epoch = fit(network, train, validation, averaging=0.9, max_epochs=3)
     assert best_epoch == 3
-    assert torch.equal(network.logits, trainer.average.module.logits)
+    assert torch.equal(network.logits, trainer.average.logits)
     assert loss_loop(network, validation) == pytest.approx(history["validation_loss"][-1])
 
 
@@ -216,7 +213,7 @@ def test_an_epoch_sees_every_segment_once_in_a_new_order():
     train = pairs((9, 4, 6))
     trainer = Trainer(Share(), recipe(sequence_length=3, batch_size=2), np.random.RandomState(0))
     trainer.train_step = lambda batch: seen.append(batch) or (0.0, 1)
-    trainer.fit(train, train, Bar())
+    run(trainer, train, train)
     segments = train.segments(3)
     per_epoch = math.ceil(len(segments) / 2)
     assert len(segments) == 7 and len(seen) == per_epoch * 3
@@ -238,9 +235,8 @@ def test_history_tells_what_happened():
     network = Filter()
     before = loss_loop(network, train), loss_loop(network, validation)
     # One batch of whole sequences: the training loss is that of the weights before each step.
-    bar = Bar()
     trainer = Trainer(network, recipe(batch_size=5), np.random.RandomState(0))
-    history, best_epoch = trainer.fit(train, validation, bar)
+    history, best_epoch = run(trainer, train, validation)
     assert list(history) == ["epoch", "train_loss", "validation_loss", "learning_rate", "seconds"]
     assert history["epoch"] == list(range(13))
     assert {len(values) for values in history.values()} == {13}
@@ -255,9 +251,7 @@ def test_history_tells_what_happened():
     assert loss_loop(network, validation) == pytest.approx(
         min(history["validation_loss"]), rel=1e-12
     )
-    assert bar.updates == len(bar.texts) == 12
-    losses = history["validation_loss"]
-    assert bar.texts[-1] == f"validation {losses[-1]:.4g} (best {min(losses):.4g})"
+    assert trainer.n_epochs == 12
 
 
 def test_the_recorded_loss_does_not_depend_on_how_recordings_are_batched():
@@ -329,7 +323,7 @@ def test_steps_are_as_long_as_the_learning_rate_in_the_history():
     trainer.train_step = lambda batch: (step(batch), logits.append(float(network.logit.detach())))[
         0
     ]
-    history, _ = trainer.fit(pairs(share=1.0), pairs(share=0.0), Bar())
+    history, _ = run(trainer, pairs(share=1.0), pairs(share=0.0))
     assert history["learning_rate"] == [0.1, 0.1, 0.05, 0.025, 0.0125]
     # Adam's steps are as long as its rate while the gradient stays about the same.
     np.testing.assert_allclose(np.diff(logits), history["learning_rate"][1:], rtol=0.02)
@@ -355,12 +349,58 @@ def test_stops_where_the_loss_is_not_finite_and_keeps_the_last_good_weights(batc
 
     trainer.train_step = breaks
     start = network.logits.detach().clone()
-    history, best_epoch = trainer.fit(train, train, Bar())
+    history, best_epoch = run(trainer, train, train)
     n_epochs = 1 if batch == "first" else 3
     assert len(history["epoch"]) == n_epochs + 1
     assert math.isnan(history["validation_loss"][-1])
     assert best_epoch == n_epochs - 1
     assert torch.equal(network.logits, start if batch == "first" else good[best_epoch - 1])
+
+
+# Going on
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 5, 11, 12])
+def test_going_on_from_a_state_ends_bit_identical(n_before):
+    train, validation = pairs((9, 4, 6, 12, 3)), pairs((6, 1), seed=1)
+    changes = {"averaging": 0.9, "learning_rate_patience": 1, "learning_rate": 1.0, "patience": 9}
+    whole = Trainer(Filter(), recipe(**changes), np.random.RandomState(3))
+    history, best_epoch = run(whole, train, validation)
+    assert len(set(history["learning_rate"])) > 1
+    first = Trainer(Filter(), recipe(**changes), np.random.RandomState(3))
+    first.begin(train, validation)
+    for _ in range(min(n_before, whole.n_epochs)):
+        first.epoch()
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = Trainer(Filter(), recipe(**changes), np.random.RandomState(99))
+    second.load_state_dict(torch.load(file, weights_only=True))
+    again, again_best = run(second, train, validation)
+    assert again_best == best_epoch
+    for name in set(history) - {"seconds"}:
+        np.testing.assert_array_equal(again[name], history[name])
+    assert (np.diff(again["seconds"]) > 0).all()
+    assert torch.equal(second.network.logits, whole.network.logits)
+    assert torch.equal(second.average.logits, whole.average.logits)
+
+
+def test_without_validation_the_latest_finite_weights_are_the_best():
+    train = pairs()
+    trainer = Trainer(Filter(), recipe(averaging=0.5), np.random.RandomState(0))
+    trainer.begin(train, None)
+    for epoch in range(1, 4):
+        assert math.isnan(trainer.epoch())
+        assert trainer.best.epoch == epoch
+        assert torch.equal(trainer.best.weights["logits"], trainer.average.logits)
+    kept = trainer.average.logits.detach().clone()
+    with torch.no_grad():
+        trainer.network.logits.fill_(math.inf)
+    trainer.epoch()
+    trainer.restore_best()
+    assert trainer.best.epoch == 3
+    assert torch.equal(trainer.network.logits, kept)
+    assert trainer.history["epoch"] == [0, 1, 2, 3, 4]
 
 
 # Repeatable, and alone

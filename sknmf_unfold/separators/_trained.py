@@ -1,0 +1,295 @@
+"""What separators with a trained network share: the course of a fit, whatever happens to it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from sknmf_unfold._arrays import resolve_device, to_tensor, tree_to_numpy, tree_to_tensors
+from sknmf_unfold._callbacks import FitTask, with_callbacks
+from sknmf_unfold._checks import check_folder
+from sknmf_unfold._progress import progress_bar
+from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._version import __version__
+
+from ._base import BaseSeparator
+from ._recipes import LEARNED
+from ._validation import check_validation_data, split_recordings
+
+# Neither changes what comes out of a fit.
+NOT_OF_THE_FIT = ("verbose", "checkpoint_dir")
+
+
+class TrainedSeparator(BaseSeparator):
+    """A separator whose network is trained by `training.loop.Trainer`.
+
+    A subclass has the parameters `device`, `random_state`, `verbose`, `validation_fraction`,
+    `warm_start`, `checkpoint_dir` and those that its recipes set, and
+
+    - ``_check_parameters()``, which returns the settings of training,
+    - ``_starting_values(sequences, targets, rng)``, tensors of the network before training,
+    - ``_remember_start(start)``, which sets fitted attributes from them,
+    - ``_fitted_values()``, such tensors from the fitted attributes,
+    - ``_make_network(values, **learned)``,
+    - ``_attributes(network)``, a dict of the fitted attributes that hold the network.
+    """
+
+    @with_callbacks
+    def fit(self, X, Y, validation_data=None):
+        """Train, from the start or, with `warm_start`, from where the last fit ended.
+
+        Ctrl-C while the network is trained ends training early, with a warning: the estimator then
+        has the best weights so far.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
+        Y : list of ndarray of shape (n_times,), or magnitudes like X
+            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
+        validation_data : tuple (X, Y), optional
+            Recordings to watch the loss on instead of a part of X and Y. Beside spectrograms its X
+            may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described, or if `checkpoint_dir` has the
+            checkpoint of another fit.
+        MemoryError
+            If a batch does not fit into the memory of the GPU.
+        """
+        settings = self._check_parameters()
+        context = self._init_callback_context(max_subtasks=settings["max_epochs"])
+        task = FitTask(context, self, X, Y)
+        data = self._check_data(X, Y, validation_data)
+        checkpoint = self._checkpoint(data)
+        plan, trainer = self._prepare(data, settings, checkpoint.load())
+
+        def after_epoch():
+            checkpoint.save(plan | {"trainer": trainer.state_dict()})
+
+        finished = self._run(trainer, _pairs(data, plan), task, after_epoch)
+        trainer.restore_best()
+        if hasattr(self, "_training_state"):
+            del self._training_state
+        self._store(trainer, trainer.network)
+        task.end(dict)
+        if finished:
+            checkpoint.remove()
+        return self
+
+    def partial_fit(self, X, Y):
+        """Train on data once more; the first call also fits the NMF to start from.
+
+        The steps of Adam and the moving average go on from call to call. Nothing is validated: the
+        latest weights are kept.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures, as for ``fit``.
+        Y : list of ndarray of shape (n_times,), or magnitudes like X
+            Clean targets, as for ``fit``.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described.
+        """
+        from sknmf_unfold.training.pairs import Pairs
+
+        settings = self._check_parameters()
+        first = not self.__sklearn_is_fitted__()
+        sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
+        targets = check_targets(Y, sequences)
+        rng = check_random_state(self.random_state)
+        start = self._begin(sequences, targets, rng) if first else self._fitted_values()
+        self.stft_settings_ = sequences.settings
+        trainer = self._make_trainer(start, settings, sequences.dtype, rng)
+        if hasattr(self, "_training_state"):
+            self._go_on(trainer, settings)
+        trainer.begin(Pairs(sequences, targets), None)
+        if first:
+            self._store(trainer, trainer.average)
+        trainer.epoch()
+        self._warn_if_diverged(trainer, "train_loss")
+        if trainer.best.epoch == trainer.n_epochs:
+            self._training_state = tree_to_numpy(trainer.state_dict() | {"best": None})
+            self._store(trainer, trainer.average)
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "n_parameters_")
+
+    def _check_data(self, X, Y, validation_data):
+        """Check all data; return mixtures, targets and None or the pair to watch."""
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
+        targets = check_targets(Y, sequences)
+        self.stft_settings_ = sequences.settings
+        if validation_data is None:
+            return sequences, targets, None
+        return sequences, targets, check_validation_data(self, validation_data, sequences)
+
+    def _checkpoint(self, data):
+        """Open the checkpoint of this fit; without `checkpoint_dir` one that does nothing."""
+        from sknmf_unfold.training.checkpoint import Checkpoint, NoCheckpoint, describe
+
+        if self.checkpoint_dir is None:
+            return NoCheckpoint()
+        parameters = self.get_params(deep=False)
+        facts = {"sknmf_unfold": __version__}
+        facts |= {k: describe(v) for k, v in parameters.items() if k not in NOT_OF_THE_FIT}
+        names = ("X", "Y", "validation_data")
+        facts |= {name: describe(_content(part)) for name, part in zip(names, data, strict=True)}
+        if self.warm_start and self.__sklearn_is_fitted__():
+            facts["fitted model"] = describe(tree_to_numpy(self._fitted_values()))
+        folder = check_folder("checkpoint_dir", self.checkpoint_dir)
+        return Checkpoint(folder / f"{type(self).__name__}.checkpoint", facts)
+
+    def _prepare(self, data, settings, plan):
+        """Make what a fit draws and computes before training, or take it from a checkpoint.
+
+        Returns
+        -------
+        plan : dict
+            ``parts`` (recordings to train on and to watch) and ``start`` (the network's values).
+        trainer : Trainer
+        """
+        if plan is not None:
+            # The saved state replaces this generator's; numpy's global one must stay as it is.
+            trainer = self._make_trainer(
+                plan["start"], settings, data[0].dtype, np.random.RandomState()
+            )
+            trainer.load_state_dict(plan.pop("trainer"))
+            self._remember_start(plan["start"])
+            return plan, trainer
+        rng = check_random_state(self.random_state)
+        parts = None
+        if data[2] is None:
+            parts = split_recordings(len(data[0]), self.validation_fraction, rng)
+            parts = [part.tolist() for part in parts]
+        if self.warm_start and self.__sklearn_is_fitted__():
+            start = self._fitted_values()
+        else:
+            sequences, targets = data[:2]
+            if parts is not None:
+                sequences, targets = sequences.subset(parts[0]), targets.subset(parts[0])
+            start = self._begin(sequences, targets, rng)
+        trainer = self._make_trainer(start, settings, data[0].dtype, rng)
+        return {"parts": parts, "start": start}, trainer
+
+    def _begin(self, sequences, targets, rng):
+        start = self._starting_values(sequences, targets, rng)
+        self._remember_start(start)
+        return start
+
+    def _make_trainer(self, start, settings, dtype, rng):
+        from sknmf_unfold.training.loop import Recipe, Trainer
+
+        device, settings = resolve_device(self.device), dict(settings)
+        learned = {name: settings.pop(name) for name in LEARNED}
+        dtype = to_tensor(np.zeros(0, dtype), device).dtype
+        values = {name: value.to(device, dtype) for name, value in start.items()}
+        return Trainer(self._make_network(values, **learned), Recipe(**settings), rng)
+
+    def _go_on(self, trainer, settings):
+        """Give a trainer the state that an earlier call of ``partial_fit`` left."""
+        state = tree_to_tensors(self._training_state)
+        # The fitted attributes, which the trainer began with, are the best weights.
+        best = vars(trainer.best) | {"epoch": self.best_epoch_}
+        trainer.rng = np.random.RandomState()
+        trainer.load_state_dict(state | {"best": best})
+        trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
+
+    def _run(self, trainer, pairs, task, after_epoch):
+        """Train; return whether it ended by itself."""
+        import torch
+
+        name, total = type(self).__name__, trainer.recipe.max_epochs
+        try:
+            with progress_bar(total, self.verbose, name, trainer.n_epochs) as bar:
+                self._run_epochs(trainer, pairs, task, after_epoch, bar)
+        except KeyboardInterrupt:
+            warnings.warn(
+                f"Training was interrupted after {trainer.n_epochs} epochs; the weights of epoch "
+                f"{trainer.best.epoch} are kept.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+            return False
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError(
+                f"A batch of {trainer.recipe.batch_size} sequences of "
+                f"{trainer.recipe.sequence_length} frames does not fit into the memory of "
+                f"{trainer.device}; lower `batch_size` or `sequence_length`."
+            ) from error
+        self._warn_if_diverged(trainer, "validation_loss")
+        return True
+
+    def _run_epochs(self, trainer, pairs, task, after_epoch, bar):
+        trainer.begin(*pairs)
+        stop = False
+        while trainer.unfinished and not stop:
+            part = task.part("epoch")
+            loss = trainer.epoch()
+            after_epoch()
+            text = f"validation {loss:.4g} (best {trainer.best.loss:.4g})"
+            bar.set_postfix_str(text, refresh=False)
+            bar.update()
+            stop = part.end(lambda: self._trained_attributes(trainer, trainer.average))
+
+    def _warn_if_diverged(self, trainer, name):
+        history = trainer.history
+        if not math.isfinite(history[name][-1]):
+            warnings.warn(
+                f"The loss became {history[name][-1]} in epoch {history['epoch'][-1]}; the "
+                f"weights of epoch {trainer.best.epoch} are kept. Lower learning_rate, or scale "
+                f"the recordings to [-1, 1].",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _store(self, trainer, network):
+        for name, value in self._trained_attributes(trainer, network).items():
+            setattr(self, name, value)
+
+    def _trained_attributes(self, trainer, network):
+        return self._attributes(network) | {
+            "history_": {name: list(values) for name, values in trainer.history.items()},
+            "best_epoch_": trainer.best.epoch,
+            "n_parameters_": sum(p.numel() for p in trainer.parameters),
+        }
+
+
+def _pairs(data, plan):
+    """Make what training goes through: the part to train on and the part to watch."""
+    from sknmf_unfold.training.pairs import Pairs
+
+    if plan["parts"] is None:
+        return Pairs(*data[:2]), Pairs(*data[2])
+    return [Pairs(*(part.subset(indices) for part in data[:2])) for indices in plan["parts"]]
+
+
+def _content(part):
+    """Return what determines recordings, or pairs of them, for a hash."""
+    if part is None:
+        return None
+    if isinstance(part, tuple):
+        return [_content(each) for each in part]
+    if part.kind == "spectrograms":
+        return part.settings, [(item.waveform, item.mask) for item in part.items]
+    return part.items
