@@ -64,6 +64,8 @@ def use(estimator, data):
     arguments = {"score": (X, Y), "get_feature_names_out": ()}
     results = {name: getattr(model, name)(*arguments.get(name, (X,))) for name in found}
     assert "transform" in found
+    if hasattr(model, "partial_fit"):
+        results["partial_fit"] = vars(model.partial_fit(X, Y))["components_"]
     learned = {name: value for name, value in vars(model).items() if name.endswith("_")}
     # The only thing that is not the same each time.
     learned.get("history_", {}).pop("seconds", None)
