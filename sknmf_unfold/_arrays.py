@@ -5,6 +5,8 @@ torch is imported where it is used: importing the package does not load it.
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 
@@ -62,6 +64,15 @@ def to_tensor(array, device):
 def to_numpy(tensor):
     """Return the tensor's numbers in a numpy array that owns its memory."""
     return tensor.detach().cpu().numpy().copy()
+
+
+@contextlib.contextmanager
+def gradients():
+    """Let torch record gradients inside, also under the caller's `no_grad` or inference mode."""
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def tree_to_numpy(tree):

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sknmf_unfold._arrays import resolve_device, to_tensor, tree_to_numpy, tree_to_tensors
+from sknmf_unfold._arrays import gradients, resolve_device, to_tensor, tree_to_numpy, tree_to_tensors
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_folder
 from sknmf_unfold._progress import progress_bar
@@ -72,13 +72,14 @@ class TrainedSeparator(BaseSeparator):
         task = FitTask(context, self, X, Y)
         data = self._check_data(X, Y, validation_data)
         checkpoint = self._checkpoint(data)
-        plan, trainer = self._prepare(data, settings, checkpoint.load())
+        with gradients():
+            plan, trainer = self._prepare(data, settings, checkpoint.load())
 
-        def after_epoch():
-            checkpoint.save(plan | {"trainer": trainer.state_dict()})
+            def after_epoch():
+                checkpoint.save(plan | {"trainer": trainer.state_dict()})
 
-        finished = self._run(trainer, _pairs(data, plan), task, after_epoch)
-        trainer.restore_best()
+            finished = self._run(trainer, _pairs(data, plan), task, after_epoch)
+            trainer.restore_best()
         if hasattr(self, "_training_state"):
             del self._training_state
         self._store(trainer, trainer.network)
@@ -116,15 +117,16 @@ class TrainedSeparator(BaseSeparator):
         sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
         targets = check_targets(Y, sequences)
         rng = check_random_state(self.random_state)
-        start = self._begin(sequences, targets, rng) if first else self._fitted_values()
         self.stft_settings_ = sequences.settings
-        trainer = self._make_trainer(start, settings, sequences.dtype, rng)
-        if hasattr(self, "_training_state"):
-            self._go_on(trainer, settings)
-        trainer.begin(Pairs(sequences, targets), None)
-        if first:
-            self._store(trainer, trainer.average)
-        trainer.epoch()
+        with gradients():
+            start = self._begin(sequences, targets, rng) if first else self._fitted_values()
+            trainer = self._make_trainer(start, settings, sequences.dtype, rng)
+            if hasattr(self, "_training_state"):
+                self._go_on(trainer, settings)
+            trainer.begin(Pairs(sequences, targets), None)
+            if first:
+                self._store(trainer, trainer.average)
+            trainer.epoch()
         self._warn_if_diverged(trainer, "train_loss")
         if trainer.best.epoch == trainer.n_epochs:
             self._training_state = tree_to_numpy(trainer.state_dict() | {"best": None})
