@@ -9,7 +9,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sknmf_unfold._arrays import gradients, resolve_device, to_tensor, tree_to_numpy, tree_to_tensors
+from sknmf_unfold._arrays import (
+    gradients,
+    resolve_device,
+    to_tensor,
+    tree_to_numpy,
+    tree_to_tensors,
+)
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_folder
 from sknmf_unfold._progress import progress_bar
