@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import batches_by_length, pad
+from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.metrics import mean_sdr
 
@@ -16,7 +17,7 @@ MAX_FRAMES = 16_000
 BLOCK = 2_000
 
 
-class BaseSeparator(TransformerMixin, BaseEstimator):
+class BaseSeparator(TransformerMixin, VersionedEstimator):
     """Separates the target from mixtures by masks.
 
     A subclass has ``fit``, ``_masks(sequences)`` and ``_activations(sequences)``, which give one

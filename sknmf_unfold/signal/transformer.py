@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 
 from sknmf_unfold._checks import check_list, check_number, check_waveform_table, check_waveforms
+from sknmf_unfold._persistence import VersionedEstimator
 
 from .spectrograms import Spectrogram, Spectrograms
 from .stft import synthesis_window
 
 
-class STFT(TransformerMixin, BaseEstimator):
+class STFT(TransformerMixin, VersionedEstimator):
     """Short-time Fourier transform of a list of waveforms, as the first step of a pipeline.
 
     Parameters
