@@ -14,7 +14,7 @@ from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
-from ._base import BaseSeparator, run_in_batches
+from ._base import BaseSeparator
 from ._recipes import LEARNED, OVERRIDES, resolve_recipe
 from ._validation import check_validation_data, split_recordings
 from ._warm_start import starting_components
@@ -272,23 +272,25 @@ class DRNMFSeparator(BaseSeparator):
         arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
 
-    def _masks(self, sequences):
-        network = self._network(sequences.dtype)
+    def _mask_step(self, dtype):
+        network = self._network(dtype)
 
+        @_without_gradients
         def step(magnitude, state):
             masks, state = network(to_tensor(magnitude, network.device), state)
             return to_numpy(masks[:, 0]), state
 
-        return _without_gradients(run_in_batches, sequences, step)
+        return step
 
-    def _activations(self, sequences):
-        network = self._network(sequences.dtype)
+    def _activation_step(self, dtype):
+        network = self._network(dtype)
 
+        @_without_gradients
         def step(magnitude, state):
             activations = network.activations(to_tensor(magnitude, network.device), state)
             return to_numpy(activations), activations[:, -1]
 
-        return _without_gradients(run_in_batches, sequences, step)
+        return step
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
@@ -302,9 +304,8 @@ class DRNMFSeparator(BaseSeparator):
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
 
 
-def _without_gradients(function, *arguments):
-    """Call with torch's recording of gradients off, in this thread and for this call only."""
+def _without_gradients(function):
+    """Turn torch's recording of gradients off, in the calling thread and for each call only."""
     import torch
 
-    with torch.no_grad():
-        return function(*arguments)
+    return torch.no_grad()(function)
