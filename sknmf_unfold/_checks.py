@@ -114,8 +114,11 @@ def _native_float(array, label):
     if array.dtype.name in PCM_DTYPES:
         bits = 8 * array.dtype.itemsize
         offset = 128.0 if array.dtype.kind == "u" else 0.0
-        scaled = (array.astype(np.float64) - offset) / 2.0 ** (bits - 1)
-        return scaled.astype(np.float32)
+        # Rounds once, on conversion: the rest is exact.
+        scaled = array.astype(np.float32)
+        scaled -= np.float32(offset)
+        scaled /= np.float32(2.0 ** (bits - 1))
+        return scaled
     if array.dtype.kind != "f":
         raise TypeError(
             f"{label} has dtype {array.dtype}; wanted floats in [-1, 1] or PCM of dtype "

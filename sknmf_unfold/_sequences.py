@@ -50,6 +50,12 @@ class Sequences:
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
+    def block(self, index, start, stop):
+        """Frames of one recording from `start` up to `stop`: complex ones of a spectrogram."""
+        if self.kind == "spectrograms":
+            return self.items[index].stft(start, stop)
+        return np.asarray(self.items[index][start:stop], dtype=self.dtype)
+
     @property
     def n_freqs(self):
         """Number of bins."""

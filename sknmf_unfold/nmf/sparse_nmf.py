@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_number
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences
 
@@ -18,7 +18,7 @@ from .inference import infer_activations
 from .multiplicative import FLOOR, factorize, initial_activations, unit_rows
 
 
-class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstimator):
+class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
     r"""Sparse NMF "well done": l1-penalised activations, unit-norm components.
 
     Minimises :math:`D_\beta(X \mid H W) + \lambda \sum_{tn} H_{tn}` over :math:`H \ge 0` and

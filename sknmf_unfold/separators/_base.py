@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sknmf_unfold._arrays import batches_by_length, pad
 from sknmf_unfold._callbacks import CallbackSupportMixin
 from sknmf_unfold._checks import check_sample_weight
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.metrics import mean_over_active, sdr
 
-# Frames that go through the arithmetic together: enough to fill matrix products, and a bound on
-# memory for long recordings, whose state is carried from block to block.
-MAX_FRAMES = 16_000
-BLOCK = 2_000
+from ._blocks import Rows, run_in_blocks, run_on_table
 
 
-class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstimator, ABC):
+class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
     """Separates the target from mixtures by masks.
 
-    A subclass has ``fit``, ``_masks(sequences)`` and ``_activations(sequences)``, which give one
-    array for each recording: the target's mask (n_frames, n_freqs), activations
-    (n_frames, n_components of all sources).
+    A subclass has ``fit``, and ``_mask_step(dtype)`` and ``_activation_step(dtype)``, which give
+    functions ``step(magnitude, state) -> (result, state)`` for `run_in_blocks`: its results are the
+    target's mask (batch, n_frames, n_freqs), activations (batch, n_frames, n_components of all
+    sources).
     """
 
     @abstractmethod
-    def fit(self, X, Y):
-        """Learn from mixtures and targets."""
+    def _mask_step(self, dtype):
+        """Make the function that estimates the target's mask."""
 
     @abstractmethod
-    def _masks(self, sequences):
-        """Estimate the target's mask of each recording."""
+    def _activation_step(self, dtype):
+        """Make the function that infers the activations."""
 
-    @abstractmethod
-    def _activations(self, sequences):
-        """Infer the activations of each recording."""
+    @property
+    def _recurrent(self):
+        """Whether what is inferred for a frame depends on the frames before it."""
+        return True
 
     def predict(self, X):
         """Separate the target from the mixtures.
@@ -61,13 +59,15 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstima
             If X does not look like what the estimator was fitted on.
         """
         sequences = self._check_input(X)
-        masks = self._masks(sequences)
-        if sequences.kind == "spectrograms":
-            pairs = zip(sequences.items, masks, strict=True)
-            return [item.masked(mask).inverse() for item, mask in pairs]
+        step = self._mask_step(sequences.dtype)
         if sequences.kind == "table":
-            return sequences.frames() * sequences.restore(masks)
-        return [magnitude * mask for magnitude, mask in zip(sequences, masks, strict=True)]
+            return sequences.frames() * run_on_table(sequences.frames(), step)
+        if sequences.kind == "magnitudes":
+            return self._run(sequences, step, lambda frames, mask: frames * mask)
+        inverses = [item.overlap_add() for item in sequences.items]
+        for i, frames, mask in run_in_blocks(sequences, step, self._recurrent):
+            inverses[i].append(frames * mask)
+        return [inverse.waveform for inverse in inverses]
 
     def predict_mask(self, X):
         """Estimate the masks of the target.
@@ -83,7 +83,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstima
             In [0, 1]; the interference's mask is ``1 - mask``.
         """
         sequences = self._check_input(X)
-        return sequences.restore(self._masks(sequences))
+        return self._run(sequences, self._mask_step(sequences.dtype))
 
     def transform(self, X):
         """Infer the activations of the components of both sources.
@@ -99,7 +99,17 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstima
             The target's components first. DataFrames if ``set_output`` says so.
         """
         sequences = self._check_input(X)
-        return self._in_container(sequences.restore(self._activations(sequences)), X)
+        activations = self._run(sequences, self._activation_step(sequences.dtype))
+        return self._in_container(activations, X)
+
+    def _run(self, sequences, step, combine=lambda frames, result: result):
+        """Results of a step for all frames: a list of arrays, or one array for a table."""
+        if sequences.kind == "table":
+            return run_on_table(sequences.frames(), step)
+        rows = [Rows(n) for n in sequences.n_frames]
+        for i, frames, result in run_in_blocks(sequences, step, self._recurrent):
+            rows[i].append(combine(frames, result))
+        return [each.array for each in rows]
 
     def score(self, X, y, sample_weight=None):
         """Measure the mean SDR of the separated target in dB; higher is better.
@@ -163,32 +173,3 @@ def _magnitude_sdr(target, estimate):
     signal = np.sum(np.square(target, dtype=np.float64))
     error = np.sum(np.square(target - estimate, dtype=np.float64))
     return float(np.clip(10 * np.log10((signal + tiny) / (error + tiny)), -100, 100))
-
-
-def run_in_batches(sequences, step):
-    """Apply a recurrent function to all recordings, similar lengths together, in blocks of frames.
-
-    Parameters
-    ----------
-    sequences : Sequences
-        Recordings.
-    step : callable
-        ``step(magnitude, state) -> (result, state)`` with `magnitude` (batch, frames, bins),
-        `result` (batch, frames, anything) and a state that is None at first.
-
-    Returns
-    -------
-    results : list of ndarray of shape (n_frames, anything)
-        One for each recording.
-    """
-    results = [None] * len(sequences)
-    for indices in batches_by_length(sequences.n_frames, MAX_FRAMES):
-        batch, n_frames = pad([sequences[i] for i in indices])
-        blocks, state = [], None
-        for start in range(0, batch.shape[1], BLOCK):
-            block, state = step(batch[:, start : start + BLOCK], state)
-            blocks.append(block)
-        joined = np.concatenate(blocks, axis=1)
-        for i, row, n in zip(indices, joined, n_frames, strict=True):
-            results[i] = row[:n]
-    return results

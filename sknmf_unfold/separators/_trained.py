@@ -84,7 +84,7 @@ class TrainedSeparator(BaseSeparator):
             def after_epoch():
                 checkpoint.save(plan | {"trainer": trainer.state_dict()})
 
-            finished = self._run(trainer, _pairs(data, plan), task, after_epoch)
+            finished = self._train(trainer, _pairs(data, plan), task, after_epoch)
             trainer.restore_best()
         if hasattr(self, "_training_state"):
             del self._training_state
@@ -223,14 +223,14 @@ class TrainedSeparator(BaseSeparator):
         trainer.load_state_dict(state | {"best": best})
         trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
 
-    def _run(self, trainer, pairs, task, after_epoch):
+    def _train(self, trainer, pairs, task, after_epoch):
         """Train; return whether it ended by itself."""
         import torch
 
         name, total = type(self).__name__, trainer.recipe.max_epochs
         try:
             with progress_bar(total, self.verbose, name, trainer.n_epochs) as bar:
-                self._run_epochs(trainer, pairs, task, after_epoch, bar)
+                self._train_epochs(trainer, pairs, task, after_epoch, bar)
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted after {trainer.n_epochs} epochs; the weights of epoch "
@@ -248,7 +248,7 @@ class TrainedSeparator(BaseSeparator):
         self._warn_if_diverged(trainer, "validation_loss")
         return True
 
-    def _run_epochs(self, trainer, pairs, task, after_epoch, bar):
+    def _train_epochs(self, trainer, pairs, task, after_epoch, bar):
         trainer.begin(*pairs)
         stop = False
         while trainer.unfinished and not stop:

@@ -6,7 +6,6 @@ from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import check_folder, check_number
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
-from ._base import run_in_batches
 from ._recipes import OVERRIDES, resolve_recipe
 from ._trained import TrainedSeparator
 from ._warm_start import starting_components
@@ -236,23 +235,25 @@ class DRNMFSeparator(TrainedSeparator):
         arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
 
-    def _masks(self, sequences):
-        network = self._network(sequences.dtype)
+    def _mask_step(self, dtype):
+        network = self._network(dtype)
 
+        @_without_gradients
         def step(magnitude, state):
             masks, state = network(to_tensor(magnitude, network.device), state)
             return to_numpy(masks[:, 0]), state
 
-        return _without_gradients(run_in_batches, sequences, step)
+        return step
 
-    def _activations(self, sequences):
-        network = self._network(sequences.dtype)
+    def _activation_step(self, dtype):
+        network = self._network(dtype)
 
+        @_without_gradients
         def step(magnitude, state):
             activations = network.activations(to_tensor(magnitude, network.device), state)
             return to_numpy(activations), activations[:, -1]
 
-        return _without_gradients(run_in_batches, sequences, step)
+        return step
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
@@ -268,9 +269,8 @@ class DRNMFSeparator(TrainedSeparator):
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
 
 
-def _without_gradients(function, *arguments):
-    """Call with torch's recording of gradients off, in this thread and for this call only."""
+def _without_gradients(function):
+    """Turn torch's recording of gradients off, in the calling thread and for each call only."""
     import torch
 
-    with torch.no_grad():
-        return function(*arguments)
+    return torch.no_grad()(function)

@@ -14,7 +14,7 @@ from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.signal.masks import ratio_masks
 
-from ._base import BaseSeparator, run_in_batches
+from ._base import BaseSeparator
 
 INFERENCES = ("mu", "ista", "warm_ista")
 
@@ -206,36 +206,48 @@ class SupervisedNMFSeparator(BaseSeparator):
                 f"beta_loss={self.beta_loss!r}. Use inference='mu'."
             )
 
-    def _activations(self, sequences):
-        components = self.components_.astype(sequences.dtype, copy=False)
+    @property
+    def _recurrent(self):
+        return self.inference == "warm_ista"
+
+    def _activation_step(self, dtype):
+        components = self.components_.astype(dtype, copy=False)
         if self.inference == "mu":
             beta = check_beta(self.beta_loss)
             settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.n_iter}
-            return _by_recording(sequences, lambda x: infer_activations(x, components, **settings))
-        step_size = sequences.dtype.type(self.step_size_)
+            return _framewise(lambda x: infer_activations(x, components, **settings))
+        step_size = dtype.type(self.step_size_)
         settings = {"sparsity": self.sparsity, "step_size": step_size, "n_iter": self.n_iter}
         if self.inference == "ista":
-            return _by_recording(sequences, lambda x: ista(x, components, **settings))
+            return _framewise(lambda x: ista(x, components, **settings))
 
         def step(magnitude, state):
             activations = warm_ista(magnitude, components, initial=state, **settings)
             return activations, activations[:, -1]
 
-        return run_in_batches(sequences, step)
+        return step
 
-    def _masks(self, sequences):
-        return [self._mask(activations) for activations in self._activations(sequences)]
+    def _mask_step(self, dtype):
+        infer = self._activation_step(dtype)
+        dictionaries = self.target_components_, self.interference_components_
+        components = [part.astype(dtype, copy=False) for part in dictionaries]
+        n_target = len(components[0])
 
-    def _mask(self, activations):
-        n_target = len(self.target_components_)
-        components = self.components_.astype(activations.dtype, copy=False)
-        target = activations[:, :n_target] @ components[:n_target]
-        interference = activations[:, n_target:] @ components[n_target:]
-        return ratio_masks(np.stack([target, interference]))[0]
+        def step(magnitude, state):
+            activations, state = infer(magnitude, state)
+            rows = activations.reshape(-1, activations.shape[-1])
+            parts = zip((rows[:, :n_target], rows[:, n_target:]), components, strict=True)
+            masks = ratio_masks(np.stack([part @ dictionary for part, dictionary in parts]))[0]
+            return masks.reshape(magnitude.shape), state
+
+        return step
 
 
-def _by_recording(sequences, infer):
-    """Activations frame by frame; all rows of a table at once."""
-    if sequences.kind == "table":
-        return [infer(sequences.frames())]
-    return [infer(x) for x in sequences]
+def _framewise(infer):
+    """Make a step of a function of independent frames."""
+
+    def step(magnitude, state):
+        activations = infer(magnitude.reshape(-1, magnitude.shape[-1]))
+        return activations.reshape(*magnitude.shape[:2], -1), None
+
+    return step

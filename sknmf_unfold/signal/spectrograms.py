@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .stft import istft, n_frames_of, stft
+from .stft import OverlapAdd, n_frames_of, stft
+
+# Frames that the way back to audio works on together: a bound on memory for long recordings.
+BLOCK = 4096
 
 
 class Spectrogram:
@@ -85,15 +88,22 @@ class Spectrogram:
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.magnitude(), dtype=dtype)
 
-    def stft(self):
-        """Compute the complex frames, the mask applied.
+    def stft(self, start=0, stop=None):
+        """Compute the complex frames, or a part of them, the mask applied.
+
+        Parameters
+        ----------
+        start : int, default=0
+            The first frame.
+        stop : int, optional
+            The frame to stop before; None goes to the end.
 
         Returns
         -------
         frames : ndarray of shape (n_frames, n_freqs), complex
         """
-        frames = stft(self.waveform, self.n_fft, self.hop_length, self.window)
-        return frames if self.mask is None else frames * self.mask
+        frames = stft(self.waveform, self.n_fft, self.hop_length, self.window, start, stop)
+        return frames if self.mask is None else frames * self.mask[start:stop]
 
     def magnitude(self):
         """Compute the magnitudes.
@@ -140,7 +150,19 @@ class Spectrogram:
         -------
         waveform : ndarray of shape (n_times,)
         """
-        return istft(self.stft(), self.n_times, self.n_fft, self.hop_length, self.window)
+        inverse = self.overlap_add()
+        for start in range(0, len(self), BLOCK):
+            inverse.append(self.stft(start, start + BLOCK))
+        return inverse.waveform
+
+    def overlap_add(self):
+        """Make what takes frames of these settings, block by block, back to a waveform.
+
+        Returns
+        -------
+        inverse : OverlapAdd
+        """
+        return OverlapAdd(self.n_times, self.n_fft, self.hop_length, self.window)
 
 
 class Spectrograms(list):

@@ -121,8 +121,8 @@ def synthesis_window(window, n_fft, hop_length):
     return values / np.resize(overlap, n_fft)
 
 
-def stft(waveform, n_fft=512, hop_length=128, window="sqrt_hann"):
-    """Compute the unnormalised STFT, frames before bins.
+def stft(waveform, n_fft=512, hop_length=128, window="sqrt_hann", start=0, stop=None):
+    """Compute the unnormalised STFT, or a part of its frames; frames before bins.
 
     Frame t covers samples ``t * hop_length - (n_fft - hop_length)`` up to ``(t + 1) * hop_length``
     (exclusive), zeros outside the waveform: every sample lies under full overlap, the first and the
@@ -136,6 +136,10 @@ def stft(waveform, n_fft=512, hop_length=128, window="sqrt_hann"):
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
         Analysis window, see `analysis_window`.
+    start : int, default=0
+        The first frame to compute.
+    stop : int, optional
+        The frame to stop before; None, or a number after the last, goes to the end.
 
     Returns
     -------
@@ -143,16 +147,28 @@ def stft(waveform, n_fft=512, hop_length=128, window="sqrt_hann"):
 
     Examples
     --------
-    >>> stft(np.ones(1000)).shape
-    (11, 257)
+    >>> stft(np.ones(1000)).shape, stft(np.ones(1000), start=8, stop=10).shape
+    ((11, 257), (2, 257))
     """
-    n_frames = n_frames_of(len(waveform), n_fft, hop_length)
-    padded = np.zeros((n_frames - 1) * hop_length + n_fft, dtype=waveform.dtype)
-    start = n_fft - hop_length
-    padded[start : start + len(waveform)] = waveform
+    total = n_frames_of(len(waveform), n_fft, hop_length)
+    n_frames = (total if stop is None else min(stop, total)) - start
+    if n_frames <= 0:
+        dtype = np.result_type(waveform.dtype, np.complex64)
+        return np.empty((0, n_fft // 2 + 1), dtype=dtype)
+    first = start * hop_length - (n_fft - hop_length)
+    padded = _excerpt(waveform, first, (n_frames - 1) * hop_length + n_fft)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
     values = analysis_window(window, n_fft).astype(waveform.dtype)
     return scipy.fft.rfft(frames * values, axis=-1)
+
+
+def _excerpt(waveform, first, length):
+    """Copy samples from `first` on, zeros before the waveform's beginning and after its end."""
+    excerpt = np.zeros(length, dtype=waveform.dtype)
+    inside = waveform[max(first, 0) : max(first + length, 0)]
+    offset = max(-first, 0)
+    excerpt[offset : offset + len(inside)] = inside
+    return excerpt
 
 
 def istft(frames, n_times, n_fft=512, hop_length=128, window="sqrt_hann"):
@@ -179,12 +195,78 @@ def istft(frames, n_times, n_fft=512, hop_length=128, window="sqrt_hann"):
     >>> bool(np.allclose(istft(stft(x), 1000), x))
     True
     """
-    n_overlaps = math.ceil(n_fft / hop_length)
-    pieces = scipy.fft.irfft(frames, n=n_fft, axis=-1)
-    pieces *= synthesis_window(window, n_fft, hop_length).astype(pieces.dtype)
-    blocks = np.zeros((len(frames) + n_overlaps - 1, hop_length), dtype=pieces.dtype)
-    for i in range(n_overlaps):
-        piece = pieces[:, i * hop_length : (i + 1) * hop_length]
-        blocks[i : i + len(frames), : piece.shape[1]] += piece
-    start = n_fft - hop_length
-    return blocks.reshape(-1)[start : start + n_times].copy()
+    inverse = OverlapAdd(n_times, n_fft, hop_length, window)
+    inverse.append(frames)
+    return inverse.waveform
+
+
+class OverlapAdd:
+    """The inverse of `stft` for frames that come block by block.
+
+    Gives the numbers of `istft`, which is the same with one block: every sample is the sum of the
+    same frames in the same order.
+
+    Parameters
+    ----------
+    n_times : int
+        Length of the waveform in samples.
+    n_fft, hop_length : int
+        Frame length and hop in samples.
+    window : str, tuple or array-like of shape (n_fft,)
+        The analysis window.
+
+    Attributes
+    ----------
+    waveform : ndarray of shape (n_times,), or None before the first block
+        Final up to the last ``n_fft - hop_length`` samples that the frames so far touch.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal(1000)
+    >>> inverse = OverlapAdd(1000)
+    >>> for start in range(0, 11, 2):
+    ...     inverse.append(stft(x, start=start, stop=start + 2))
+    >>> bool(np.allclose(inverse.waveform, x))
+    True
+    """
+
+    def __init__(self, n_times, n_fft=512, hop_length=128, window="sqrt_hann"):
+        self.n_times = n_times
+        self.hop_length = hop_length
+        self.window = synthesis_window(window, n_fft, hop_length)
+        self.waveform = None
+        # What the frames so far add to the samples after them, and where those samples begin.
+        self._tail = np.zeros(())
+        self._position = hop_length - n_fft
+
+    def append(self, frames):
+        """Add the next frames.
+
+        Parameters
+        ----------
+        frames : ndarray of shape (n_frames, n_fft // 2 + 1), complex
+            Any number of them.
+        """
+        n_fft, n_frames = len(self.window), len(frames)
+        if n_frames == 0:
+            return
+        pieces = scipy.fft.irfft(frames, n=n_fft, axis=-1)
+        pieces *= self.window.astype(pieces.dtype)
+        n_overlaps = math.ceil(n_fft / self.hop_length)
+        sums = np.zeros((n_frames + n_overlaps - 1, self.hop_length), dtype=pieces.dtype)
+        sums[: n_overlaps - 1] = self._tail
+        # The earliest frames first, as the tail's have been.
+        for i in reversed(range(n_overlaps)):
+            piece = pieces[:, i * self.hop_length : (i + 1) * self.hop_length]
+            sums[i : i + n_frames, : piece.shape[1]] += piece
+        self._tail = sums[n_frames:].copy()
+        self._write(sums[:n_frames].reshape(-1))
+
+    def _write(self, samples):
+        if self.waveform is None:
+            self.waveform = np.zeros(self.n_times, dtype=samples.dtype)
+        first, last = self._position, min(self._position + len(samples), self.n_times)
+        if last > 0:
+            begin = max(first, 0)
+            self.waveform[begin:last] = samples[begin - first : last - first]
+        self._position = first + len(samples)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from sklearn.base import BaseEstimator
-
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_list, check_number, check_waveform_table, check_waveforms
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._persistence import VersionedEstimator
 
 from .spectrograms import Spectrogram, Spectrograms
 from .stft import synthesis_window
 
 
-class STFT(CallbackSupportMixin, RecordingsTransformerMixin, BaseEstimator):
+class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
     """Short-time Fourier transform of a list of waveforms, as the first step of a pipeline.
 
     Parameters

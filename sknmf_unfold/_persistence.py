@@ -1,0 +1,41 @@
+"""Stored models remember the version of the package that made them."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+
+from ._version import __version__
+
+VERSION_KEY = "_sknmf_unfold_version"
+
+
+class VersionedEstimator(BaseEstimator, ABC):
+    """Stores the package's version with a model, and warns where another version loads it.
+
+    `BaseEstimator` itself does so for scikit-learn's own classes only.
+    """
+
+    @abstractmethod
+    def fit(self, X, Y):
+        """Learn."""
+
+    def __getstate__(self):
+        return {**super().__getstate__(), VERSION_KEY: __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop(VERSION_KEY, "unknown")
+        if version != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)
