@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numbers
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from sklearn import utils
 from sklearn.utils.validation import check_array, validate_data
 
 PCM_DTYPES = ("uint8", "int8", "int16", "int32")
+WAVEFORM = f"floats in [-1, 1] or PCM of dtype {', '.join(PCM_DTYPES)}"
 
 
 def check_number(name, value, *, low=None, high=None, integer=False, open_low=False):
@@ -70,6 +73,60 @@ def check_choice(name, value, choices):
         raise ValueError(f"`{name}` must be one of {wants}; got {value!r}.")
 
 
+def check_flag(name, value):
+    """Raise ``TypeError`` unless `value` is True or False.
+
+    Examples
+    --------
+    >>> check_flag("warm_start", "no")
+    Traceback (most recent call last):
+    ...
+    TypeError: `warm_start` must be True or False; got 'no'.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False; got {value!r}.")
+
+
+def check_verbose(verbose):
+    """Raise unless `verbose` is a flag or a whole number >= 0.
+
+    Examples
+    --------
+    >>> check_verbose("loud")
+    Traceback (most recent call last):
+    ...
+    TypeError: `verbose` must be a whole number >= 0; got 'loud' (str).
+    """
+    if not isinstance(verbose, (bool, np.bool_)):
+        check_number("verbose", verbose, low=0, integer=True)
+
+
+def check_random_state(random_state):
+    """Turn a `random_state` parameter into a generator, as scikit-learn does.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        A seed, a generator that is used as it is, or numpy's global one.
+
+    Returns
+    -------
+    rng : numpy.random.RandomState
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    try:
+        return utils.check_random_state(random_state)
+    except ValueError as error:
+        raise ValueError(
+            f"`random_state` must be a whole number from 0 to 4294967295, a RandomState or None; "
+            f"got {random_state!r}."
+        ) from error
+
+
 def check_folder(name, path):
     """Check a parameter that names a folder, which need not exist yet.
 
@@ -107,7 +164,7 @@ def check_list(X, name, what):
         raise ValueError(f"{name} is an empty list; at least one of the {what} is needed.")
 
 
-def _native_float(array, label):
+def _native_float(array, label, wants):
     """Real numbers as float32 or float64 in native byte order, PCM scaled to [-1, 1]."""
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {label} has dtype {array.dtype}.")
@@ -120,10 +177,7 @@ def _native_float(array, label):
         scaled /= np.float32(2.0 ** (bits - 1))
         return scaled
     if array.dtype.kind != "f":
-        raise TypeError(
-            f"{label} has dtype {array.dtype}; wanted floats in [-1, 1] or PCM of dtype "
-            f"{', '.join(PCM_DTYPES)}."
-        )
+        raise TypeError(f"{label} has dtype {array.dtype}; wanted {wants}.")
     dtype = np.float32 if array.dtype.itemsize <= 4 else np.float64
     return array.astype(dtype, copy=False)
 
@@ -160,6 +214,10 @@ def check_waveform(waveform, label):
     >>> check_waveform(np.array([0, -32768], dtype="int16"), "X[0]")
     array([ 0., -1.], dtype=float32)
     """
+    if isinstance(waveform, (str, os.PathLike)):
+        raise TypeError(
+            f"{label} is a path, {str(waveform)!r}; read it with sknmf_unfold.datasets.load_audio."
+        )
     array = np.asarray(waveform)
     if array.dtype == object:
         raise TypeError(f"{label} must be a 1-D array of samples; got dtype object.")
@@ -172,7 +230,7 @@ def check_waveform(waveform, label):
         raise ValueError(f"{label} must be 1-D, of shape (n_times,); got shape {array.shape}.")
     if array.size == 0:
         raise ValueError(f"{label} is empty; a waveform has at least one sample.")
-    array = _native_float(array, label)
+    array = _native_float(array, label, WAVEFORM)
     _check_finite(array, label, ("sample",))
     return array
 
@@ -210,8 +268,8 @@ def check_magnitude(magnitude, label, n_freqs=None):
     array = np.asarray(magnitude)
     if array.ndim == 1:
         raise ValueError(
-            f"{label} is 1-D, of shape {array.shape}, but a separator works on magnitude "
-            f"spectrograms (n_frames, n_freqs): did you forget STFT()?"
+            f"{label} is 1-D, of shape {array.shape}, but magnitude spectrograms "
+            f"(n_frames, n_freqs) are wanted: did you forget STFT()?"
         )
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
@@ -219,7 +277,7 @@ def check_magnitude(magnitude, label, n_freqs=None):
         )
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
-    array = _native_float(array, label)
+    array = _native_float(array, label, "floats or whole numbers >= 0")
     _check_finite(array, label, ("frame", "bin"))
     if array.min() < 0:
         frame, bin_ = np.argwhere(array < 0)[0]
@@ -248,6 +306,7 @@ def check_same_length(X, Y):
 
 def check_waveform_table(estimator, X, reset):
     """Rows of a 2-D array as waveforms of one length, in float32 or float64."""
+    _check_array_like(X, "X", "1-D waveforms")
     shape = tuple(getattr(X, "shape", ()))
     if len(shape) == 2 and shape[0] >= 1024 and shape[1] <= 8:
         raise ValueError(
@@ -255,12 +314,19 @@ def check_waveform_table(estimator, X, reset):
             f"be {shape[0]} waveforms of {shape[1]} samples; pass a list of 1-D waveforms."
         )
     if isinstance(X, np.ndarray) and X.dtype.name in PCM_DTYPES and X.ndim == 2:
-        X = _native_float(X, "X")
+        X = _native_float(X, "X", WAVEFORM)
     return validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
 
 
-def check_magnitude_table(estimator, X, reset):
+def _check_array_like(X, name, what):
+    """Raise for what no array can be made of, before anything tries to."""
+    if X is None or isinstance(X, (str, bytes, numbers.Number, dict, set, Iterator)):
+        raise TypeError(f"{name} must be a list of {what}, or a 2-D array; got {type(X).__name__}.")
+
+
+def check_magnitude_table(estimator, X, reset, name="X"):
     """Rows of a 2-D array as independent magnitude frames, in float32 or float64."""
+    _check_array_like(X, name, "Spectrogram items or magnitude arrays")
     X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
     if X.min() < 0:
         raise ValueError(

@@ -137,7 +137,7 @@ def check_sequences(estimator, X, *, reset, name="X"):
     sequences : Sequences
     """
     if not isinstance(X, (list, tuple)) or _is_nested_table(X):
-        return Sequences(check_magnitude_table(estimator, X, reset)[:, np.newaxis], "table")
+        return Sequences(check_magnitude_table(estimator, X, reset, name)[:, np.newaxis], "table")
     check_list(X, name, "Spectrogram items or magnitude arrays")
     items = (_check_spectrograms if _is_spectrogram(X[0]) else _check_magnitudes)(X, name)
     kind = "spectrograms" if _is_spectrogram(X[0]) else "magnitudes"

@@ -6,6 +6,8 @@ figure or axes from there is passed in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from sklearn.utils import check_array
 
@@ -107,7 +109,7 @@ def plot_components(components, *, sample_rate=16000, ax=None):
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `components` is not a finite, non-negative 2-D array.
     ImportError
         If matplotlib is not installed.
@@ -119,6 +121,11 @@ def plot_components(components, *, sample_rate=16000, ax=None):
     'Frequency (Hz)'
     """
     check_number("sample_rate", sample_rate, low=0, open_low=True)
+    if np.asarray(components).dtype.kind not in "fiu":
+        raise TypeError(
+            f"`components` must be an array of numbers, as `components_` is; got "
+            f"{type(components).__name__}."
+        )
     components = check_array(components, ensure_non_negative=True, input_name="components")
     n_components, n_freqs = components.shape
     ordered = components[np.argsort(_centroids(components), kind="stable")]
@@ -150,8 +157,8 @@ def plot_history(history, ax=None):
 
     Raises
     ------
-    ValueError
-        If `history` has no ``"train_loss"``.
+    ValueError, TypeError
+        If `history` is no dict or has no ``"train_loss"``.
     ImportError
         If matplotlib is not installed.
 
@@ -161,6 +168,11 @@ def plot_history(history, ax=None):
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['Training', 'Validation', 'Best epoch (2)']
     """
+    if not isinstance(history, Mapping):
+        raise TypeError(
+            f"`history` must be a dict, as a fitted separator's `history_` is; got "
+            f"{type(history).__name__}."
+        )
     if "train_loss" not in history:
         raise ValueError(f"`history` must have an entry 'train_loss'; got {sorted(history)}.")
     ax = _new_figure(figsize=(6, 4)).subplots() if ax is None else ax

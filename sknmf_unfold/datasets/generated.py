@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from sknmf_unfold._checks import check_number
+from sknmf_unfold._checks import check_number, check_random_state
 from sknmf_unfold._synthesis import draw_speaker, interference, voice
 
 from .mixing import SNR_LIMITS, mix_at_snr

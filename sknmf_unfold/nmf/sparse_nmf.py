@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import check_number
+from sknmf_unfold._checks import check_number, check_random_state, check_verbose
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import progress_bar
@@ -214,6 +214,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         check_number("sparsity", self.sparsity, low=0)
         check_number("max_iter", self.max_iter, low=1, integer=True)
         check_number("tol", self.tol, low=0)
+        check_verbose(self.verbose)
         if self.max_frames is not None:
             check_number("max_frames", self.max_frames, low=1, integer=True)
         return check_beta(self.beta_loss)
@@ -263,6 +264,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
 
 
 def _check_components(name, components, n_freqs):
+    if np.asarray(components).dtype.kind not in "fiu":
+        raise TypeError(f"`{name}` must be an array of numbers; got {components!r}.")
     components = check_array(components, dtype=np.float64, input_name=name)
     if components.shape[1] != n_freqs or components.min() < 0:
         raise ValueError(

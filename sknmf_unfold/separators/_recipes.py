@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sknmf_unfold._checks import check_choice, check_number
+from sknmf_unfold._checks import check_choice, check_flag, check_number
 
 # What each recipe sets; a parameter of the same name that is not None goes before it.
 RECIPES: dict[str, dict] = {
@@ -66,6 +66,8 @@ def resolve_recipe(recipe, overrides):
     given = {name: value for name, value in overrides.items() if value is not None}
     for name in given.keys() & WHOLE_NUMBERS.keys():
         check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
+    for name in given.keys() & LEARNED:
+        check_flag(name, given[name])
     if "learning_rate" in given:
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
     return RECIPES[recipe] | given

@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from sknmf_unfold._arrays import (
     gradients,
@@ -17,7 +16,7 @@ from sknmf_unfold._arrays import (
     tree_to_tensors,
 )
 from sknmf_unfold._callbacks import FitTask, with_callbacks
-from sknmf_unfold._checks import check_folder
+from sknmf_unfold._checks import check_folder, check_random_state
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._version import __version__

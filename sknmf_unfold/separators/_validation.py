@@ -33,9 +33,12 @@ def check_validation_data(estimator, validation_data, sequences):
     ValueError, TypeError
         If it is no pair, or not like the training data.
     """
-    if not (isinstance(validation_data, (tuple, list)) and len(validation_data) == 2):
-        raise TypeError(
-            f"`validation_data` must be a pair (X, Y); got {type(validation_data).__name__}."
+    kind = type(validation_data).__name__
+    if not isinstance(validation_data, (tuple, list)):
+        raise TypeError(f"`validation_data` must be a pair (X, Y); got {kind}.")
+    if len(validation_data) != 2:
+        raise ValueError(
+            f"`validation_data` must be a pair (X, Y); got a {kind} of {len(validation_data)}."
         )
     X, Y = validation_data
     if sequences.kind == "spectrograms" and isinstance(X, (list, tuple)):

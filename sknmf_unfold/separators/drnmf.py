@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import check_folder, check_number
+from sknmf_unfold._checks import check_flag, check_folder, check_number, check_verbose
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._recipes import OVERRIDES, resolve_recipe
@@ -264,6 +264,8 @@ class DRNMFSeparator(TrainedSeparator):
         check_number("validation_fraction", self.validation_fraction, **fraction)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
+        check_flag("warm_start", self.warm_start)
+        check_verbose(self.verbose)
         if self.checkpoint_dir is not None:
             check_folder("checkpoint_dir", self.checkpoint_dir)
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})

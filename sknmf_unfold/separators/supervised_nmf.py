@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from sknmf_unfold._callbacks import FitTask, with_callbacks
-from sknmf_unfold._checks import check_choice, check_number
+from sknmf_unfold._checks import check_choice, check_number, check_random_state, check_verbose
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
@@ -197,6 +196,9 @@ class SupervisedNMFSeparator(BaseSeparator):
     def _check_parameters(self):
         check_number("n_components", self.n_components, low=1, integer=True)
         check_number("n_iter", self.n_iter, low=1, integer=True)
+        if self.max_frames is not None:
+            check_number("max_frames", self.max_frames, low=1, integer=True)
+        check_verbose(self.verbose)
         check_choice("inference", self.inference, INFERENCES)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
