@@ -104,7 +104,7 @@ def test_weights_find_their_way_to_score(data):
 
 def test_scorers_of_waveforms(data):
     X, Y, _ = data
-    scores = cross_validate(
-        asking(), X, Y, cv=2, scoring=sdr_improvement_scorer, error_score="raise"
-    )
+    # scikit-learn 1.6.0 needs to be told that there are none.
+    settings = {"params": {}, "scoring": sdr_improvement_scorer, "error_score": "raise"}
+    scores = cross_validate(asking(), X, Y, cv=2, **settings)
     assert np.isfinite(scores["test_score"]).all()
