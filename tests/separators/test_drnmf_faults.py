@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknmf_unfold import DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.training.loop import Trainer
+from tests._counts import count
 
 CHILD = Path(__file__).with_name("fit_in_child.py")
 ROOT = CHILD.parents[2]
@@ -70,6 +71,7 @@ def test_killed_at_random_moments_it_ends_bit_identical(tmp_path, n_kills):
             child.kill()
             child.wait()
             survived += 1
+            count("kill and resume cycles survived")
             epochs += (folder / FILE).exists()
         else:
             # Trained to its end before it was to be killed: begin again.
