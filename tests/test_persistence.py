@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+import textwrap
 import warnings
 import zipfile
 from pathlib import Path
@@ -129,6 +130,20 @@ def test_answers_are_the_same_bit_for_bit(fitted, name, way, speech):
     assert_same_answers(model, other, speech[0][:2])
 
 
+def test_the_lines_of_the_readme(fitted, speech, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[1] / "README.rst").read_text()
+    code = (
+        readme[readme.index("    import skops.io\n") :].split("\n\n\n")[0].split("\nReference")[0]
+    )
+    model = fitted["Pipeline of DRNMFSeparator"]
+    names = vars(sknmf_unfold) | {"pipe": model}
+    exec(textwrap.dedent(code), names)
+    assert names["pipe"] is not model
+    assert (tmp_path / "model.skops").exists()
+    assert_same_answers(model, names["pipe"], speech[0][:1])
+
+
 def tampered(model, change):
     """The bytes of a skops file after a change of its schema."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
@@ -248,6 +263,9 @@ def test_the_version_is_in_what_is_stored_and_nowhere_else(fitted, name):
     assert sknmf_unfold.__version__.encode() in pickle.dumps(model)
     model = model[-1] if isinstance(model, Pipeline) else model
     state = model.__getstate__()
+    before = dict(state)
+    type(model).__new__(type(model)).__setstate__(state)
+    assert state == before, "loading leaves the state alone"
     assert state[_persistence.VERSION_KEY] == sknmf_unfold.__version__
     assert _persistence.VERSION_KEY not in vars(model)
     assert _persistence.VERSION_KEY not in vars(copy.deepcopy(model))

@@ -111,7 +111,7 @@ def test_a_step_has_few_frames_and_each_recording_comes_in_order(lengths, recurr
 
     rows = [_blocks.Rows(n) for n in lengths]
     for i, frames, result in _blocks.run_in_blocks(sequences_of(lengths), step, recurrent):
-        assert (frames == i).all() and len(frames) == len(result)
+        assert (frames == i).all() and len(frames) == len(result) > 0
         rows[i].append(result)
     for i, (n, row) in enumerate(zip(lengths, rows, strict=True)):
         assert row.array.shape == (n, 3)
@@ -120,7 +120,7 @@ def test_a_step_has_few_frames_and_each_recording_comes_in_order(lengths, recurr
         assert set(np.unique(row.array - i) % 1000) == {0}
     assert max(sizes) <= _blocks.BLOCK
     # Padding is cheap for little; much is hardly padded.
-    assert sum(sizes) <= max(1.01 * sum(lengths), 1000)
+    assert sum(sizes) <= max(1.05 * sum(lengths), 1000)
 
 
 def test_recordings_leave_when_they_have_ended(monkeypatch):
@@ -131,7 +131,7 @@ def test_recordings_leave_when_they_have_ended(monkeypatch):
         seen.append((len(magnitude), None if state is None else state.tolist()))
         return magnitude, magnitude[:, 0, 0]
 
-    for _ in _blocks.run_in_blocks(sequences_of([3, 9, 5]), step):
+    for _ in _blocks.run_in_blocks(sequences_of([4, 9, 5]), step):
         pass
     # Three recordings in blocks of 2 frames, then those that go on, with states of their own.
     assert seen[0] == (3, None)
