@@ -6,8 +6,37 @@ torch is imported where it is used: importing the package does not load it.
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 
 import numpy as np
+
+# Whether this process was forked from one that had loaded torch.
+_forked_with_torch = False
+
+
+def _note_fork():
+    global _forked_with_torch
+    _forked_with_torch = "torch" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def _survive_fork():
+    """Keep torch from waiting for threads of its pool that a forked process does not have."""
+    import torch
+
+    if _forked_with_torch and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
+def _has_gpu():
+    """Whether there is a GPU; a process forked from one that used CUDA cannot use it."""
+    import torch
+
+    return torch.cuda.is_available() and not torch.cuda._is_in_bad_fork()
 
 
 def resolve_device(device, fall_back=False):
@@ -36,18 +65,22 @@ def resolve_device(device, fall_back=False):
     """
     import torch
 
+    _survive_fork()
     if isinstance(device, str) and device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if _has_gpu() else "cpu")
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"`device` must be 'auto', 'cpu', 'cuda' or another torch device; got {device!r}."
         ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
+    if resolved.type == "cuda" and not _has_gpu():
         if fall_back:
             return torch.device("cpu")
-        raise ValueError(f"`device` is {device!r} but torch finds no GPU; use 'auto' or 'cpu'.")
+        raise ValueError(
+            f"`device` is {device!r} but torch finds no GPU; use 'auto' or 'cpu'. (A process that "
+            f"was forked from one that uses a GPU cannot use it: start workers by 'spawn'.)"
+        )
     return resolved
 
 

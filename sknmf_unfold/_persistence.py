@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABC, abstractmethod
 
@@ -24,7 +25,12 @@ class VersionedEstimator(BaseEstimator, ABC):
         """Learn."""
 
     def __getstate__(self):
-        return {**super().__getstate__(), VERSION_KEY: __version__}
+        # As text a path loads on any system, and by skops.
+        state = {
+            name: os.fspath(value) if isinstance(value, os.PathLike) else value
+            for name, value in super().__getstate__().items()
+        }
+        return {**state, VERSION_KEY: __version__}
 
     def __setstate__(self, state):
         state = dict(state)

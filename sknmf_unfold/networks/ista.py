@@ -146,12 +146,16 @@ def warm_ista(magnitude, components, *, sparsity, step_size, n_iter, initial=Non
     .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
        iterative thresholding", WASPAA 2017.
     """
-    projected = project_input(magnitude, components, sparsity, step_size)
+    # Time first, so that what a step works on is contiguous.
+    frames = np.ascontiguousarray(magnitude.swapaxes(0, 1))
+    rows = frames.reshape(-1, frames.shape[-1])
+    projected = project_input(rows, components, sparsity, step_size)
+    projected = projected.reshape(*frames.shape[:2], -1)
     transition = transition_matrix(components, step_size)
     activations = np.empty_like(projected)
-    state = np.zeros_like(projected[:, 0]) if initial is None else initial
-    for t in range(projected.shape[1]):
+    state = np.zeros_like(projected[0]) if initial is None else initial
+    for t, inputs in enumerate(projected):
         for _ in range(n_iter):
-            state = ista_step(state, projected[:, t], transition)
-        activations[:, t] = state
-    return activations
+            state = ista_step(state, inputs, transition)
+        activations[t] = state
+    return activations.swapaxes(0, 1)

@@ -10,7 +10,7 @@ from sknmf_unfold._arrays import batches_by_length, pad
 # all of them take part in one step: enough to fill matrix products. More recordings than can
 # share the latter would get blocks so short that calling numpy costs more than its work.
 MAX_FRAMES = 16_000
-BLOCK = 4096
+BLOCK = 1536
 MAX_SHARES = 64
 
 

@@ -1,0 +1,66 @@
+"""Stores small models of this version: ``python tests/models/make.py``.
+
+Every model is kept twice, by joblib and by skops, as ``[STFT, model]``: what a pipeline stores is
+scikit-learn's affair. ``VERSION.npz`` has an input and what each model made of it. File names
+begin with the version, so that files of earlier versions stay: `tests/test_stored_models.py` loads
+all that are here. Run this for a new version, or before its release when what a model consists of
+has changed on purpose; never to make that test pass.
+"""
+
+from pathlib import Path
+
+import joblib
+import numpy as np
+import skops.io
+from sklearn.frozen import FrozenEstimator
+
+from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, __version__
+from sknmf_unfold.datasets import make_noisy_speech
+
+FOLDER = Path(__file__).parent
+
+
+def fitted_models(stft, X, Y):
+    """Name and model; float64 data, so that processors differ by less than the test allows."""
+    spectrograms = stft.transform(X)
+    settings = {"n_components": 4, "random_state": 0, "max_iter": 30}
+    nmf = SupervisedNMFSeparator(**settings).fit(spectrograms, Y)
+    drnmf = DRNMFSeparator(nmf=FrozenEstimator(nmf), max_epochs=3, device="cpu", random_state=0)
+    models = {
+        "sparse_nmf": SparseNMF(**settings).fit(stft.transform(Y)),
+        "mu": nmf,
+        "ista": SupervisedNMFSeparator(inference="ista", n_iter=50, **settings),
+        "warm_ista": SupervisedNMFSeparator(inference="warm_ista", n_iter=2, **settings),
+        # Watched on what it is trained on, so that some training is kept.
+        "drnmf": drnmf.fit(spectrograms, Y, validation_data=(spectrograms, Y)),
+    }
+    for name in ("ista", "warm_ista"):
+        models[name].fit(spectrograms, Y)
+    assert drnmf.best_epoch_ > 0
+    return models
+
+
+def answer(stft, model, waveform):
+    """What a model makes of a waveform: another one, or activations."""
+    spectrograms = stft.transform([waveform])
+    return (model.predict if hasattr(model, "predict") else model.transform)(spectrograms)[0]
+
+
+def main():
+    """Fit, store, and record the answers."""
+    stft = STFT(64, 16)
+    X, Y = (
+        [x.astype(np.float64) for x in part]
+        for part in make_noisy_speech(4, duration=0.3, random_state=0)
+    )
+    arrays = {"input": X[0][1000:3000]}
+    for name, model in fitted_models(stft, X, Y).items():
+        path = FOLDER / f"{__version__}-{name}"
+        joblib.dump([stft, model], f"{path}.joblib", compress=3)
+        skops.io.dump([stft, model], f"{path}.skops")
+        arrays[name] = answer(stft, model, arrays["input"])
+    np.savez_compressed(FOLDER / f"{__version__}.npz", **arrays)
+
+
+if __name__ == "__main__":
+    main()
