@@ -133,9 +133,7 @@ def test_answers_are_the_same_bit_for_bit(fitted, name, way, speech):
 def test_the_lines_of_the_readme(fitted, speech, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     readme = (Path(__file__).parents[1] / "README.rst").read_text()
-    code = (
-        readme[readme.index("    import skops.io\n") :].split("\n\n\n")[0].split("\nReference")[0]
-    )
+    (code,) = re.findall(r"(    import skops\.io\n(?:(?:    .*)?\n)+)", readme)
     model = fitted["Pipeline of DRNMFSeparator"]
     names = vars(sknmf_unfold) | {"pipe": model}
     exec(textwrap.dedent(code), names)
