@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import utils
 from sklearn.utils.validation import check_array, validate_data
 
@@ -320,7 +321,9 @@ def check_waveform_table(estimator, X, reset):
 
 def _check_array_like(X, name, what):
     """Raise for what no array can be made of, before anything tries to."""
-    if X is None or isinstance(X, (str, bytes, numbers.Number, dict, set, Iterator)):
+    # scikit-learn says what is wrong with sparse matrices, some of which are dicts.
+    others = (str, bytes, numbers.Number, dict, set, Iterator)
+    if X is None or (isinstance(X, others) and not issparse(X)):
         raise TypeError(f"{name} must be a list of {what}, or a 2-D array; got {type(X).__name__}.")
 
 
