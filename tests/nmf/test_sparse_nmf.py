@@ -6,6 +6,7 @@ from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sknmf_unfold import STFT, SparseNMF
+from sknmf_unfold.nmf.coordinate import optimality_gap
 from sknmf_unfold.nmf.divergence import check_beta
 from tests.oracles.nmf import divergence_loop, objective_loop
 
@@ -400,3 +401,49 @@ def test_transform_checks_the_number_of_bins_and_columns():
     for method in ("transform", "inverse_transform"):
         with pytest.raises(NotFittedError):
             getattr(small(), method)(X)
+
+
+# Coordinate descent
+
+
+def noisy_frames(n_frames=400, dtype="float64"):
+    rng = np.random.RandomState(0)
+    X = rng.gamma(0.3, 3.0, (n_frames, 5)) @ rng.gamma(0.3, 1.0, (5, 20))
+    return (X + 0.1 * rng.gamma(0.5, 1.0, X.shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_coordinate_descent_ends_below_multiplicative_updates(dtype):
+    X = noisy_frames(dtype=dtype)
+    settings = {"sparsity": 0.2, "random_state": 0, "tol": 0}
+    slow = SparseNMF(5, **settings).fit(X)
+    fast = SparseNMF(5, solver="cd", max_iter=30, **settings).fit(X)
+    assert fast.objective_curve_[-1] < slow.objective_curve_[-1]
+    assert fast.components_.dtype == dtype
+    assert fast.n_iter_ == 30
+    np.testing.assert_allclose(np.linalg.norm(fast.components_, axis=1), 1, rtol=1e-6)
+    residual = X - fast.set_params(max_iter=1000).transform(X) @ fast.components_
+    assert fast.reconstruction_err_ == pytest.approx(np.linalg.norm(residual), rel=0.02)
+
+
+def test_transform_by_coordinate_descent_is_optimal():
+    X = noisy_frames()
+    nmf = SparseNMF(5, sparsity=0.2, solver="cd", max_iter=500, random_state=0).fit(X)
+    H = nmf.transform(X)
+    assert optimality_gap(X, nmf.components_, H, 0.2).max() <= 1e-3
+    parts = nmf.transform([X[:100], X[100:]])
+    np.testing.assert_allclose(np.concatenate(parts), H, atol=1e-9)
+
+
+def test_coordinate_descent_keeps_fixed_components():
+    X, fixed = noisy_frames(), np.eye(2, 20)
+    nmf = SparseNMF(3, solver="cd", fixed_components=fixed, sparsity=0.2, random_state=0).fit(X)
+    np.testing.assert_array_equal(nmf.components_[:2], fixed)
+    assert nmf.components_.shape == (5, 20)
+
+
+def test_coordinate_descent_is_for_the_frobenius_norm():
+    with pytest.raises(ValueError, match="`solver`='cd' minimises beta_loss='frobenius' only"):
+        SparseNMF(3, solver="cd", beta_loss=1).fit(noisy_frames())
+    with pytest.raises(ValueError, match="`solver` must be one of 'mu', 'cd'; got 'als'"):
+        SparseNMF(3, solver="als").fit(noisy_frames())
