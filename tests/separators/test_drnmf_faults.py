@@ -203,10 +203,19 @@ def test_checkpoint_dir_must_be_a_folder(magnitudes, tmp_path):
 # Interrupted
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as at a terminal, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt():
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_the_best_weights_so_far(magnitudes, monkeypatch):
     X, Y = magnitudes
     settings = {"batch_size": 1, "sequence_length": 20}
@@ -220,6 +229,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(magnitudes, monkeypatch):
     assert separator.history_["epoch"] == [0, 1, 2, 3]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_in_the_first_epoch_keeps_the_start(magnitudes, monkeypatch):
     X, Y = magnitudes
     stop_after(monkeypatch, 0, interrupt)
@@ -229,6 +239,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_the_start(magnitudes, monkeypatch):
     np.testing.assert_array_equal(separator.predict(X)[0], start.predict(X)[0])
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_the_checkpoint_to_go_on_from(magnitudes, tmp_path, monkeypatch):
     X, Y = magnitudes
     settings = {"max_epochs": 6, "batch_size": 1, "sequence_length": 20}
