@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
 import joblib
-import numpy as np
 from sklearn.pipeline import Pipeline
 
 from . import STFT, DRNMFSeparator, SupervisedNMFSeparator, __version__
 from .datasets import load_audio, save_audio
-from .metrics import sdr, si_sdr
+from .metrics import mean_over_active, sdr, si_sdr
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".opus")
 
@@ -32,13 +32,19 @@ def audio_files(folder):
     Raises
     ------
     ValueError
-        If it is not a folder or has no audio files.
+        If it is not a folder, has no audio files, or has two of one name without suffix.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder.")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES)
     if not files:
         raise ValueError(f"{folder} has no audio files ({', '.join(AUDIO_SUFFIXES)}).")
+    for first, second in itertools.pairwise(sorted(files, key=lambda path: path.stem)):
+        if first.stem == second.stem:
+            raise ValueError(
+                f"{folder} has two recordings of one name, {first.name} and {second.name}; names "
+                f"without suffix tell recordings apart."
+            )
     return files
 
 
@@ -70,15 +76,32 @@ def paired_files(noisy_dir, clean_dir):
     return tuple([folder[stem] for stem in sorted(folder)] for folder in folders)
 
 
+def check_writable(path):
+    """Raise unless a file of that name can be made, before an hour of training is lost on it."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file for -o.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; create it first.")
+
+
+def check_output_folder(path):
+    """Raise if what stands where a folder is wanted is a file."""
+    standing = next(part for part in (path, *path.parents) if part.exists())
+    if not standing.is_dir():
+        raise NotADirectoryError(f"{standing} is a file; choose a folder for -o.")
+
+
 def demo(args):
     """Run the demonstration."""
     from ._demo import run_demo
 
+    check_output_folder(args.output)
     run_demo(args.output, args.seed)
 
 
 def fit(args):
     """Fit a pipeline on two folders and save it."""
+    check_writable(args.output)
     noisy, clean = paired_files(args.noisy_dir, args.clean_dir)
     X, Y = load_audio(noisy, args.sample_rate), load_audio(clean, args.sample_rate)
     settings = {"n_components": args.components, "random_state": args.seed, "verbose": 1}
@@ -99,10 +122,13 @@ def load_model(path):
     except OSError:
         raise
     except Exception as error:
-        raise ValueError(f"{path} is not a model saved by 'fit' ({error}).") from error
-    if not (isinstance(pipe, Pipeline) and isinstance(pipe[0], STFT)):
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path} is not a model saved by 'fit' ({reason}).") from error
+    whole = isinstance(pipe, Pipeline) and len(pipe) > 1
+    if not (whole and isinstance(pipe[0], STFT) and hasattr(pipe, "predict")):
         raise ValueError(
-            f"{path} holds a {type(pipe).__name__}, not a pipeline that begins with STFT."
+            f"{path} holds a {type(pipe).__name__}, not a pipeline that begins with STFT and ends "
+            f"with a separator."
         )
     return pipe
 
@@ -116,6 +142,7 @@ def separate(args):
     for source, target in zip(args.inputs, targets, strict=True):
         if target.exists() and source.exists() and target.samefile(source):
             raise ValueError(f"{target} would overwrite an input; choose another folder for -o.")
+    check_output_folder(args.output)
     args.output.mkdir(parents=True, exist_ok=True)
     rate = pipe[0].sample_rate
     for source, target in zip(args.inputs, targets, strict=True):
@@ -132,7 +159,7 @@ def score(args):
     estimates = pipe.predict(X)
     print(f"{len(X)} recordings {'noisy':>10} {'separated':>12} {'improvement':>13}")
     for name, metric in (("SDR", sdr), ("SI-SDR", si_sdr)):
-        before, after = np.mean(metric(Y, X)), np.mean(metric(Y, estimates))
+        before, after = (mean_over_active(metric(Y, signals)) for signals in (X, estimates))
         print(f"{name:<8} {before:>12.2f} dB {after:>9.2f} dB {after - before:>10.2f} dB")
 
 
@@ -143,7 +170,8 @@ def parser():
     commands = main_parser.add_subparsers(dest="command", required=True)
 
     sub = commands.add_parser("demo", help="train on generated speech, separate held-out voices")
-    sub.add_argument("-o", "--output", default="sknmf_unfold_demo", help="folder for the results")
+    results = Path("sknmf_unfold_demo")
+    sub.add_argument("-o", "--output", type=Path, default=results, help="folder for the results")
     sub.add_argument("--seed", type=int, default=0)
     sub.set_defaults(run=demo)
 

@@ -39,6 +39,22 @@ def _has_gpu():
     return torch.cuda.is_available() and not torch.cuda._is_in_bad_fork()
 
 
+def _is_usable(device):
+    """Whether there is such a device, and it holds numbers."""
+    import torch
+
+    if device.type in ("cpu", "meta"):
+        return device.type == "cpu"
+    if device.type == "cuda":
+        return _has_gpu() and (device.index or 0) < torch.cuda.device_count()
+    try:
+        torch.empty(0, device=device)
+    # torch has an exception of its own choice for each kind of device that it was built without.
+    except Exception:
+        return False
+    return True
+
+
 def resolve_device(device, fall_back=False):
     """Resolve a `device` parameter; "auto" takes a GPU where there is one.
 
@@ -74,14 +90,14 @@ def resolve_device(device, fall_back=False):
         raise ValueError(
             f"`device` must be 'auto', 'cpu', 'cuda' or another torch device; got {device!r}."
         ) from error
-    if resolved.type == "cuda" and not _has_gpu():
-        if fall_back:
-            return torch.device("cpu")
-        raise ValueError(
-            f"`device` is {device!r} but torch finds no GPU; use 'auto' or 'cpu'. (A process that "
-            f"was forked from one that uses a GPU cannot use it: start workers by 'spawn'.)"
-        )
-    return resolved
+    if _is_usable(resolved):
+        return resolved
+    if fall_back:
+        return torch.device("cpu")
+    raise ValueError(
+        f"`device` is {device!r} but torch finds no such device; use 'auto' or 'cpu'. (A process "
+        f"that was forked from one that uses a GPU cannot use it: start workers by 'spawn'.)"
+    )
 
 
 def to_tensor(array, device):

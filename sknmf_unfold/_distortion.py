@@ -15,6 +15,8 @@ from ._checks import check_choice, check_number
 # Each pass projects what the last one left over. One is what BSS Eval does; the second recovers the
 # digits that squaring the condition number costs, e.g. 1e-6 dB after a fade to 16-bit silence.
 N_PASSES = 2
+# The normal equations of so many take 2 GB.
+MAX_TAPS = 2**14
 
 
 def decibels(signal_energy, noise_energy):
@@ -156,6 +158,7 @@ def mir_eval_sdr_of_pair(reference, estimate):
 def sdr_function(filter_length, backend):
     """Choose the function of one pair of waveforms that `metrics.sdr` maps over all pairs."""
     check_number("filter_length", filter_length, low=1, integer=True)
+    check_number("filter_length", filter_length, high=MAX_TAPS, integer=True)
     check_choice("backend", backend, ["scipy", "mir_eval"])
     if backend == "scipy":
         return functools.partial(sdr_of_pair, filter_length=filter_length)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ._checks import (
+    as_list,
+    check_level,
     check_list,
     check_magnitude,
     check_magnitude_table,
     check_same_length,
     check_table_targets,
     check_waveform,
+    is_number,
 )
 
 
@@ -18,10 +21,10 @@ def _is_spectrogram(item):
     return hasattr(item, "magnitude") and hasattr(item, "waveform")
 
 
-def _is_nested_table(X):
+def is_nested_table(X):
     """Whether plain Python lists of numbers stand for the rows of a 2-D array."""
     return len(X) > 0 and all(
-        isinstance(x, (list, tuple)) and all(np.ndim(value) == 0 for value in x[:1]) for x in X
+        isinstance(x, (list, tuple)) and all(is_number(value) for value in x[:1]) for x in X
     )
 
 
@@ -34,11 +37,14 @@ class Sequences:
         One recording each.
     kind : {"spectrograms", "magnitudes", "table"}
         Decides what a separator gives back: waveforms, a list of magnitudes, or one array.
+    name : str, default="X"
+        What messages call them.
     """
 
-    def __init__(self, items, kind):
+    def __init__(self, items, kind, name="X"):
         self.items = items
         self.kind = kind
+        self.name = name
 
     def __len__(self):
         return len(self.items)
@@ -136,8 +142,10 @@ def check_sequences(estimator, X, *, reset, name="X"):
     -------
     sequences : Sequences
     """
-    if not isinstance(X, (list, tuple)) or _is_nested_table(X):
-        return Sequences(check_magnitude_table(estimator, X, reset, name)[:, np.newaxis], "table")
+    X = as_list(X)
+    if not isinstance(X, (list, tuple)) or is_nested_table(X):
+        table = check_magnitude_table(estimator, X, reset, name)
+        return Sequences(table[:, np.newaxis], "table", name)
     check_list(X, name, "Spectrogram items or magnitude arrays")
     items = (_check_spectrograms if _is_spectrogram(X[0]) else _check_magnitudes)(X, name)
     kind = "spectrograms" if _is_spectrogram(X[0]) else "magnitudes"
@@ -151,10 +159,10 @@ def check_sequences(estimator, X, *, reset, name="X"):
             f"{name} has {n_freqs} features (bins), but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input."
         )
-    return Sequences(items, kind)
+    return Sequences(items, kind, name)
 
 
-def check_targets(Y, sequences):
+def check_targets(Y, sequences, name="Y"):
     """Check the Y that goes with checked X: same lengths, magnitudes of the same kind.
 
     Parameters
@@ -164,6 +172,8 @@ def check_targets(Y, sequences):
         anything that broadcasts to it.
     sequences : Sequences
         The checked X.
+    name : str, default="Y"
+        What to call it in messages.
 
     Returns
     -------
@@ -171,34 +181,41 @@ def check_targets(Y, sequences):
         Of the kind and the shapes of `sequences`.
     """
     if Y is None:
-        raise ValueError("A separator requires y to be passed, but the target y is None.")
+        which = "y" if name == "Y" else name
+        raise ValueError(f"A separator requires y to be passed, but the target {which} is None.")
     if sequences.kind == "table":
-        return Sequences(check_table_targets(Y, sequences.items[:, 0])[:, np.newaxis], "table")
+        table = check_table_targets(Y, sequences.items[:, 0], name)
+        return Sequences(table[:, np.newaxis], "table", name)
+    Y = as_list(Y)
     if sequences.kind == "spectrograms":
-        return _waveform_targets(Y, sequences)
-    check_list(Y, "Y", "magnitude arrays")
-    Y = _check_magnitudes(Y, "Y", sequences.n_freqs)
-    _check_same_frames(sequences.items, Y)
-    return Sequences([y.astype(sequences.dtype, copy=False) for y in Y], "magnitudes")
+        return _waveform_targets(Y, sequences, name)
+    check_list(Y, name, "magnitude arrays")
+    Y = _check_magnitudes(Y, name, sequences.n_freqs)
+    check_same_length(sequences.items, Y, (sequences.name, name), "frames")
+    return Sequences(_with_dtype(Y, sequences.dtype, name), "magnitudes", name)
 
 
-def _waveform_targets(Y, sequences):
-    check_list(Y, "Y", "waveforms")
+def _waveform_targets(Y, sequences, name):
+    check_list(Y, name, "waveforms")
     waveforms = [
-        check_waveform(y.waveform if _is_spectrogram(y) else y, f"Y[{i}]") for i, y in enumerate(Y)
+        check_waveform(y.waveform if _is_spectrogram(y) else y, f"{name}[{i}]")
+        for i, y in enumerate(Y)
     ]
-    check_same_length([item.waveform for item in sequences.items], waveforms)
-    pairs = zip(sequences.items, waveforms, strict=True)
-    items = [item.of(y.astype(sequences.dtype, copy=False)) for item, y in pairs]
-    return Sequences(items, "spectrograms")
+    names = sequences.name, name
+    check_same_length([item.waveform for item in sequences.items], waveforms, names)
+    waveforms = _with_dtype(waveforms, sequences.dtype, name)
+    items = [item.of(y) for item, y in zip(sequences.items, waveforms, strict=True)]
+    return Sequences(items, "spectrograms", name)
 
 
-def _check_same_frames(X, Y):
-    if len(X) != len(Y):
-        raise ValueError(f"X has {len(X)} items but Y has {len(Y)}; they must pair up.")
-    for i, (x, y) in enumerate(zip(X, Y, strict=True)):
-        if len(x) != len(y):
-            raise ValueError(f"X[{i}] has {len(x)} frames but Y[{i}] has {len(y)}.")
+def _with_dtype(arrays, dtype, name):
+    """Arrays in the dtype of the mixtures, which must be able to hold their levels."""
+    # What overflows becomes an infinity, which is above every level.
+    with np.errstate(over="ignore"):
+        arrays = [array.astype(dtype, copy=False) for array in arrays]
+    for i, array in enumerate(arrays):
+        check_level(array, f"{name}[{i}]")
+    return arrays
 
 
 def _check_magnitudes(X, name, n_freqs=None):
@@ -221,5 +238,11 @@ def _check_spectrograms(X, name):
                 f"{name}[{i}] was made with {item.settings}, but {name}[0] with {X[0].settings}; "
                 f"one model works on one sample rate and one STFT."
             )
+        if not isinstance(item.waveform, np.ndarray) or item.waveform.dtype.kind != "f":
+            raise TypeError(
+                f"{name}[{i}] has no array of floats as its waveform; make spectrograms with "
+                f"STFT().transform."
+            )
         check_waveform(item.waveform, f"{name}[{i}]")
+        check_level(item.waveform, f"{name}[{i}]")
     return list(X)

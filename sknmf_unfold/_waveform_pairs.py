@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import check_waveform
+from ._checks import as_array, as_list, check_waveform, is_number
 
 
 def check_pairs(**signals):
@@ -38,6 +38,7 @@ def check_pairs(**signals):
     ...
     ValueError: reference[0] has 3 samples but estimate[0] has 4; they must be equally long. ...
     """
+    signals = {name: _as_waveforms(signal, name) for name, signal in signals.items()}
     first = next(iter(signals))
     single = _is_single(signals[first], first)
     for name, signal in signals.items():
@@ -56,14 +57,23 @@ def check_pairs(**signals):
     return list(waveforms.values()), single
 
 
+def _as_waveforms(signal, name):
+    """Return a list of waveforms as it is and anything else, a DataFrame for one, as an array."""
+    signal = as_list(signal)
+    if isinstance(signal, (list, tuple)):
+        return signal
+    array = as_array(signal, name)
+    if array.ndim == 0:
+        raise TypeError(
+            f"{name} must be a waveform or a list of waveforms; got {type(signal).__name__}."
+        )
+    return array
+
+
 def _is_single(signal, name):
     """Whether `signal` is one waveform; raises unless it is that or a list of waveforms."""
     if not isinstance(signal, (list, tuple)):
-        shape = np.shape(signal)
-        if len(shape) == 0:
-            raise TypeError(
-                f"{name} must be a waveform or a list of waveforms; got {type(signal).__name__}."
-            )
+        shape = signal.shape
         if len(shape) == 2 and shape[0] >= 1024 and shape[1] <= 8:
             raise ValueError(
                 f"{name} has shape {shape}: stereo or transposed audio? Rows are waveforms; pass a "
@@ -71,7 +81,7 @@ def _is_single(signal, name):
             )
     if len(signal) == 0:
         raise ValueError(f"{name} is empty; wanted a waveform or a list of waveforms.")
-    return np.ndim(signal[0]) == 0
+    return is_number(signal[0])
 
 
 def _check_lengths(waveforms, labels, first, name):

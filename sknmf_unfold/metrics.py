@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._checks import as_numbers
 from ._distortion import sdr_function, si_sdr_of_pair
 from ._waveform_pairs import check_pairs
 
@@ -175,8 +176,15 @@ def mean_over_active(values, weights=None):
     >>> mean_over_active([np.nan])
     nan
     """
-    values = np.asarray(values, dtype=np.float64)
-    weights = np.ones(values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    values = as_numbers(values, "`values`", "scores in dB")
+    weights = (
+        np.ones(values.shape) if weights is None else as_numbers(weights, "`weights`", "numbers")
+    )
+    if weights.shape != values.shape:
+        raise ValueError(
+            f"`weights` has shape {weights.shape} but `values` has {values.shape}; there must be "
+            f"one for each."
+        )
     active = ~np.isnan(values) & (weights > 0)
     if not active.any():
         return float("nan")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import check_array
 
-from ._checks import check_number
+from ._checks import as_array, as_numbers, check_n_fft, check_number
 from ._waveform_pairs import check_pairs
 from .signal.stft import stft
 
@@ -66,6 +66,9 @@ def plot_separation(
     ['Noisy', 'Mask', 'Enhanced', 'Clean']
     """
     check_number("sample_rate", sample_rate, low=0, open_low=True)
+    check_n_fft(n_fft)
+    check_number("hop_length", hop_length, low=1, high=n_fft, integer=True)
+    _check_canvas("fig", fig, "subplots", "a matplotlib figure")
     waveforms = _check_recording(noisy=noisy, enhanced=enhanced, clean=clean)
     spectra = [np.abs(stft(waveform, n_fft, hop_length)) for waveform in waveforms]
     mask = _check_mask(mask, spectra[0].shape)
@@ -121,7 +124,8 @@ def plot_components(components, *, sample_rate=16000, ax=None):
     'Frequency (Hz)'
     """
     check_number("sample_rate", sample_rate, low=0, open_low=True)
-    if np.asarray(components).dtype.kind not in "fiu":
+    _check_canvas("ax", ax, "imshow", "matplotlib axes")
+    if as_array(components, "`components`").dtype.kind not in "fiu":
         raise TypeError(
             f"`components` must be an array of numbers, as `components_` is; got "
             f"{type(components).__name__}."
@@ -158,7 +162,8 @@ def plot_history(history, ax=None):
     Raises
     ------
     ValueError, TypeError
-        If `history` is no dict or has no ``"train_loss"``.
+        If `history` is no dict, has no ``"train_loss"``, or its entries are no numbers or not
+        equally many.
     ImportError
         If matplotlib is not installed.
 
@@ -175,10 +180,11 @@ def plot_history(history, ax=None):
         )
     if "train_loss" not in history:
         raise ValueError(f"`history` must have an entry 'train_loss'; got {sorted(history)}.")
+    _check_canvas("ax", ax, "plot", "matplotlib axes")
+    curves, epochs = _check_history(history)
     ax = _new_figure(figsize=(6, 4)).subplots() if ax is None else ax
-    epochs = history.get("epoch", np.arange(1, len(history["train_loss"]) + 1))
     for key, label in [("train_loss", "Training"), ("validation_loss", "Validation")]:
-        losses = np.asarray(history.get(key, []), dtype=np.float64)
+        losses = curves.get(key, np.empty(0))
         if losses.size:
             ax.plot(epochs, losses, label=label)
     # After the loop `losses` is the validation's: the one that early stopping goes by.
@@ -218,6 +224,38 @@ def _constrained(fig):
     if hasattr(fig, "set_layout_engine") and fig.get_layout_engine() is None:
         fig.set_layout_engine("constrained")
     return fig
+
+
+def _check_canvas(name, canvas, method, what):
+    if canvas is not None and not hasattr(canvas, method):
+        raise TypeError(f"`{name}` must be {what} or None; got {canvas!r}.")
+
+
+def _check_history(history):
+    """Losses as arrays, those without entries left out, and the number of each epoch."""
+    curves = {
+        key: as_numbers(_without_none(history[key]), f"`history`[{key!r}]", "a list of numbers")
+        for key in ("train_loss", "validation_loss")
+        if key in history
+    }
+    shape = curves["train_loss"].shape
+    if len(shape) != 1 or shape == (0,):
+        raise ValueError(f"`history`['train_loss'] must have a number for each epoch; got {shape}.")
+    curves = {key: losses for key, losses in curves.items() if losses.size}
+    epochs = history.get("epoch", np.arange(1, shape[0] + 1))
+    for key, values in {"epoch": epochs, **curves}.items():
+        if np.shape(values) != shape:
+            raise ValueError(
+                f"`history`[{key!r}] has shape {np.shape(values)} but 'train_loss' has {shape}; "
+                f"there must be one for each epoch."
+            )
+    return curves, epochs
+
+
+def _without_none(values):
+    if not isinstance(values, (list, tuple)):
+        return values
+    return [np.nan if value is None else value for value in values]
 
 
 def _check_recording(**signals):

@@ -1,8 +1,6 @@
 """Bad input gets an error of ours, which names what is wrong, and no traceback from below."""
 
 import re
-import traceback
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -10,13 +8,11 @@ import pytest
 import soundfile
 from sklearn.exceptions import NotFittedError
 
-import sknmf_unfold
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, metrics, plotting
 from sknmf_unfold.__main__ import main
 from sknmf_unfold.datasets import load_audio, make_noisy_speech, mix_at_snr, save_audio
-from tests._counts import count
+from tests._refusals import refuses
 
-PACKAGE = str(Path(sknmf_unfold.__file__).parent)
 RNG = np.random.RandomState(0)
 N_FREQS = 33
 # Two recordings as magnitudes and as waveforms, and their targets.
@@ -62,16 +58,6 @@ def cut(arrays, n_freqs):
 
 def with_dtype(dtype):
     return [x.astype(dtype) for x in X]
-
-
-def refuses(message, call, error=ValueError):
-    """Check what a call raises, and that our own code (or scikit-learn's checks) raised it."""
-    with pytest.raises(error, match=message) as raised:
-        call()
-    last = traceback.extract_tb(raised.value.__traceback__)[-1].filename
-    ours = last.startswith(PACKAGE) or re.search(r"sklearn.(utils|base)|argparse", last)
-    assert ours, f"raised in {last}"
-    count("bad inputs refused")
 
 
 NOT_DATA = "must be a list of Spectrogram items or magnitude arrays, or a 2-D array; got "

@@ -362,7 +362,7 @@ def test_targets_take_the_dtype_of_the_mixtures(kind):
             MAGNITUDES,
             [MAGNITUDES[0], MAGNITUDES[1], MAGNITUDES[2][1:]],
             ValueError,
-            r"X\[2\] has 7 frames but Y\[2\] has 6\.",
+            r"X\[2\] has 7 frames but Y\[2\] has 6; mixtures and targets",
         ),
         (MAGNITUDES, [m[:, 1:] for m in MAGNITUDES], ValueError, r"Y\[0\] has 5 bins but 6 are"),
         (MAGNITUDES, [-m for m in MAGNITUDES], ValueError, r"Negative values in data: Y\[0\] has"),
@@ -541,13 +541,17 @@ def test_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto") == torch.device("cpu")
     with pytest.raises(
-        ValueError, match=r"`device` is 'cuda:1' but torch finds no GPU; use 'auto'"
+        ValueError, match=r"`device` is 'cuda:1' but torch finds no such device; use 'auto'"
     ):
         resolve_device("cuda:1")
     assert resolve_device("cuda", fall_back=True) == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert resolve_device("auto") == torch.device("cuda")
     assert resolve_device("cuda:1") == torch.device("cuda:1")
+    for device in ("cuda:2", "meta"):
+        with pytest.raises(ValueError, match=r"torch finds no such device; use 'auto' or 'cpu'"):
+            resolve_device(device)
     for device in ("gpu", 1.5, None, "cpu:"):
         with pytest.raises(ValueError, match=r"`device` must be 'auto', 'cpu', .*; got "):
             resolve_device(device)

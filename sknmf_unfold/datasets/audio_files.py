@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number, check_waveform
+from sknmf_unfold._checks import check_path, check_sample_rate, check_waveform
 
 
 def load_audio(paths, sample_rate=16000):
@@ -48,7 +47,7 @@ def load_audio(paths, sample_rate=16000):
     """
     paths = _check_paths(paths)
     if sample_rate is not None:
-        check_number("sample_rate", sample_rate, low=1, integer=True)
+        check_sample_rate(sample_rate)
     waveforms, rates = zip(*(_read(path) for path in paths), strict=True)
     for path, rate in zip(paths, rates, strict=True):
         if sample_rate is None and rate != rates[0]:
@@ -63,7 +62,7 @@ def load_audio(paths, sample_rate=16000):
 def _check_paths(paths):
     """Turn a path or some paths into a list of `Path`."""
     if isinstance(paths, (str, os.PathLike)):
-        return [Path(paths)]
+        return [check_path("paths", paths)]
     wants = "must be a path or a list of paths"
     if not isinstance(paths, Iterable):
         raise TypeError(f"`paths` {wants}; got {paths!r} ({type(paths).__name__}).")
@@ -73,14 +72,14 @@ def _check_paths(paths):
             raise TypeError(f"`paths` {wants}; paths[{i}] is {path!r} ({type(path).__name__}).")
     if not paths:
         raise ValueError("`paths` is an empty list; at least one file is needed.")
-    return [Path(path) for path in paths]
+    return [check_path(f"paths[{i}]", path) for i, path in enumerate(paths)]
 
 
 def _read(path):
     """Read one file as mono float32; return it and its sampling rate in Hz."""
     import soundfile
 
-    if not path.exists():
+    if not _exists(path):
         raise FileNotFoundError(f"{path} does not exist.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; pass the audio files in it.")
@@ -92,6 +91,13 @@ def _read(path):
     if len(samples) == 0:
         raise ValueError(f"{path} has no samples.")
     return check_waveform(samples.mean(axis=1), str(path)), rate
+
+
+def _exists(path):
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _resample(waveform, rate, new_rate):
@@ -117,8 +123,10 @@ def save_audio(path, waveform, sample_rate=16000):
 
     Raises
     ------
-    FileNotFoundError
-        If the folder to write into does not exist.
+    FileNotFoundError, IsADirectoryError
+        If the folder to write into does not exist, or `path` is one.
+    TypeError
+        If `path` is no path.
     ValueError
         If the waveform is not finite or not 1-D, if it is louder than 1 and the format has no
         floats, or if the file cannot be written, for example because the format is unknown.
@@ -132,17 +140,21 @@ def save_audio(path, waveform, sample_rate=16000):
     """
     import soundfile
 
-    path = Path(path)
+    path = check_path("path", path)
     waveform = check_waveform(waveform, "waveform")
-    check_number("sample_rate", sample_rate, low=1, integer=True)
+    check_sample_rate(sample_rate)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; create it first.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
     peak = float(np.abs(waveform).max())
     is_wav = path.suffix.lower() == ".wav"
     if peak > 1 and not is_wav:
         raise ValueError(
             f"`waveform` peaks at {peak:.4g} and would clip in {path}; scale it, or write a .wav."
         )
+    if peak > float(np.finfo(np.float32).max):
+        raise ValueError(f"`waveform` peaks at {peak:.4g}, more than a file can hold; scale it.")
     subtype = {True: "FLOAT", False: "PCM_16"}[peak > 1] if is_wav else None
     try:
         soundfile.write(path, waveform, sample_rate, subtype=subtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number, check_random_state
+from sknmf_unfold._checks import check_number, check_random_state, check_sample_rate
 from sknmf_unfold._synthesis import draw_speaker, interference, voice
 
 from .mixing import SNR_LIMITS, mix_at_snr
@@ -69,7 +69,7 @@ def make_noisy_speech(
     """
     check_number("n_samples", n_samples, low=1, integer=True)
     check_number("n_speakers", n_speakers, low=1, integer=True)
-    check_number("sample_rate", sample_rate, low=8000, integer=True)
+    check_sample_rate(sample_rate, low=8000)
     duration = _check_range("duration", duration, low=1 / sample_rate)
     snr_db = _check_range("snr_db", snr_db, **SNR_LIMITS)
     rng = check_random_state(random_state)

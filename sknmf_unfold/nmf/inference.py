@@ -10,6 +10,33 @@ from .multiplicative import FLOOR, TINY, initial_activations, update_activations
 BLOCK = 2048
 
 
+def check_range(X, beta, *results):
+    """Raise unless all results are finite: else X or its powers leave the range of its dtype.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_frames, n_freqs)
+        Magnitudes.
+    beta : float
+        The divergence.
+    *results : ndarray
+        What was computed from them.
+
+    Raises
+    ------
+    ValueError
+        If a result is infinite or NaN.
+    """
+    if all(np.isfinite(result).all() for result in results):
+        return
+    raise ValueError(
+        f"The divergence of `beta_loss`={beta:g} leaves the range of {X.dtype} for magnitudes "
+        f"from {X.min():.3g} to {X.max():.3g}; scale the recordings to [-1, 1], or pass them as "
+        f"float64."
+    )
+
+
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def infer_activations(X, W, *, beta, sparsity, n_iter):
     """Infer activations for a fixed dictionary, block by block of frames.
 
@@ -28,7 +55,12 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
     Returns
     -------
     H : ndarray of shape (n_frames, n_components)
-        Exactly 0 where an update has driven an activation (all but) to 0.
+        Exactly 0 where an update has driven an activation (all but) to 0, and for silence.
+
+    Raises
+    ------
+    ValueError
+        If the divergence of such magnitudes leaves the range of their dtype.
     """
     H = np.empty((len(X), len(W)), dtype=X.dtype)
     gram = W @ W.T if beta == 2 else None
@@ -41,7 +73,9 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
             for _ in range(n_iter):
                 h = update_activations(block, W, h, beta, sparsity)
         H[start : start + BLOCK] = h
-    H[H <= TINY] = 0
+    check_range(X, beta, H)
+    # Where beta <= 0 the floor of the magnitudes would be heard in silence.
+    H[(H <= TINY) | ~X.any(axis=1, keepdims=True)] = 0
     return H
 
 

@@ -215,6 +215,8 @@ def _component_ratio(X, W, H, beta):
     return np.maximum(numerator, TINY) / np.maximum(denominator, TINY)
 
 
+# What overflows shows in the curve.
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, callback=None):
     """Alternate the two updates.
 

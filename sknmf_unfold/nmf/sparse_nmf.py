@@ -7,16 +7,26 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import check_choice, check_number, check_random_state, check_verbose
+from sknmf_unfold._checks import (
+    as_array,
+    as_list,
+    check_array_like,
+    check_choice,
+    check_components,
+    check_list,
+    check_number,
+    check_random_state,
+    check_verbose,
+)
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import progress_bar
-from sknmf_unfold._sequences import check_sequences
+from sknmf_unfold._sequences import check_sequences, is_nested_table
 
 from . import alternating
 from .coordinate import solve_activations
 from .divergence import beta_divergence, check_beta
-from .inference import infer_activations
+from .inference import check_range, infer_activations
 from .multiplicative import FLOOR, factorize, initial_activations, unit_rows
 
 SOLVERS = ("mu", "cd")
@@ -168,6 +178,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
                 W, H, curve = alternating.factorize(frames, W, rng=rng, **settings)
             else:
                 W, H, curve = factorize(frames, W, H, beta=beta, **settings)
+        check_range(frames, beta, curve, W)
         self._store(frames, W, H, curve, beta)
         task.end(dict)
         return self
@@ -213,16 +224,26 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         magnitudes : ndarray of shape (n_frames, n_freqs), or list of such
         """
         check_is_fitted(self)
-        if isinstance(X, (list, tuple)):
-            return [self._synthesize(x) for x in X]
-        return self._synthesize(X)
+        X = as_list(X)
+        if not isinstance(X, (list, tuple)) or is_nested_table(X):
+            check_array_like(X, "X", "activation arrays")
+            return self._synthesize(X, "X")
+        check_list(X, "X", "activation arrays")
+        return [self._synthesize(x, f"X[{i}]") for i, x in enumerate(X)]
 
-    def _synthesize(self, activations):
-        activations = check_array(activations, dtype=[np.float64, np.float32])
+    def _synthesize(self, activations, label):
+        shape = as_array(activations, label).shape
+        if len(shape) != 2:
+            raise ValueError(
+                f"Expected 2D array: {label} must have the shape (n_frames, n_components); got "
+                f"{shape}."
+            )
+        dtypes = [np.float64, np.float32]
+        activations = check_array(activations, dtype=dtypes, input_name=label)
         if activations.shape[1] != len(self.components_):
             raise ValueError(
-                f"X has {activations.shape[1]} columns but there are {len(self.components_)} "
-                f"components."
+                f"{label} has {activations.shape[1]} columns but there are "
+                f"{len(self.components_)} components."
             )
         return activations @ self.components_.astype(activations.dtype, copy=False)
 
@@ -254,14 +275,14 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             # Bounded away from 0: an entry that starts (almost) there can never grow again.
             W = rng.uniform(0.1, 1.0, size=(self.n_components, n_freqs))
         else:
-            W = _check_components("init", self.init, n_freqs)
+            W = check_components("init", self.init, n_freqs)
             if len(W) != self.n_components:
                 raise ValueError(
                     f"`init` has {len(W)} rows but n_components={self.n_components} are wanted."
                 )
         fixed = np.empty((0, n_freqs))
         if self.fixed_components is not None:
-            fixed = _check_components("fixed_components", self.fixed_components, n_freqs)
+            fixed = check_components("fixed_components", self.fixed_components, n_freqs)
         W = unit_rows(np.vstack([fixed, W])).astype(dtype)
         H = initial_activations(frames, W)
         H *= rng.uniform(0.5, 1.5, size=H.shape).astype(dtype)
@@ -285,18 +306,3 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         tags.input_tags.positive_only = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _check_components(name, components, n_freqs):
-    if np.asarray(components).dtype.kind not in "fiu":
-        raise TypeError(f"`{name}` must be an array of numbers; got {components!r}.")
-    components = check_array(components, dtype=np.float64, input_name=name)
-    if components.shape[1] != n_freqs or components.min() < 0:
-        raise ValueError(
-            f"`{name}` must be non-negative with {n_freqs} columns; got shape {components.shape} "
-            f"and a minimum of {components.min():.6g}."
-        )
-    if not components.any(axis=1).all():
-        row = int(np.argmin(components.any(axis=1)))
-        raise ValueError(f"`{name}` has only zeros in row {row}; unit norm needs one that is not.")
-    return components

@@ -170,6 +170,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 def _magnitude_sdr(target, estimate):
     """``10 log10(sum(target ** 2) / sum((target - estimate) ** 2))``, kept finite."""
     tiny = np.finfo(np.float64).tiny
-    signal = np.sum(np.square(target, dtype=np.float64))
-    error = np.sum(np.square(target - estimate, dtype=np.float64))
+    # Scaled first, so that squares of very small or large magnitudes neither vanish nor overflow.
+    peak = max(target.max(), estimate.max()) or 1.0
+    target, estimate = (np.asarray(x, dtype=np.float64) / peak for x in (target, estimate))
+    signal, error = np.sum(np.square(target)), np.sum(np.square(target - estimate))
     return float(np.clip(10 * np.log10((signal + tiny) / (error + tiny)), -100, 100))

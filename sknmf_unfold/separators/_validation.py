@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 
-from sknmf_unfold._checks import check_waveform
+from sknmf_unfold._checks import as_list, check_waveform
 from sknmf_unfold._sequences import check_sequences, check_targets
 
-WAVEFORMS = "validation_data[0]"
+MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
 
 
 def check_validation_data(estimator, validation_data, sequences):
@@ -40,15 +40,15 @@ def check_validation_data(estimator, validation_data, sequences):
         raise ValueError(
             f"`validation_data` must be a pair (X, Y); got a {kind} of {len(validation_data)}."
         )
-    X, Y = validation_data
+    X, Y = as_list(validation_data[0]), validation_data[1]
     if sequences.kind == "spectrograms" and isinstance(X, (list, tuple)):
-        X = [_with_stft(x, f"{WAVEFORMS}[{i}]", sequences) for i, x in enumerate(X)]
-    X = check_sequences(estimator, X, reset=False, name=WAVEFORMS)
+        X = [_with_stft(x, f"{MIXTURES}[{i}]", sequences) for i, x in enumerate(X)]
+    X = check_sequences(estimator, X, reset=False, name=MIXTURES)
     if X.settings != sequences.settings:
         raise ValueError(
             f"`validation_data` was made with {X.settings}, but X with {sequences.settings}."
         )
-    return X, check_targets(Y, X)
+    return X, check_targets(Y, X, TARGETS)
 
 
 def _with_stft(x, label, sequences):

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from sknmf_unfold._callbacks import FitTask, with_callbacks
-from sknmf_unfold._checks import check_choice, check_number, check_random_state, check_verbose
+from sknmf_unfold._checks import (
+    check_choice,
+    check_components,
+    check_number,
+    check_random_state,
+    check_step_size,
+    check_verbose,
+)
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
@@ -157,9 +164,17 @@ class SupervisedNMFSeparator(BaseSeparator):
         Returns
         -------
         self : SupervisedNMFSeparator
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described.
         """
         self._check_parameters()
         sequences = check_sequences(self, X, reset=True)
+        target_components = check_components(
+            "target_components", target_components, sequences.n_freqs
+        )
         rng = check_random_state(self.random_state)
         self.n_iter_ = self._fit_interference(sequences, target_components, rng)
         return self
@@ -200,8 +215,8 @@ class SupervisedNMFSeparator(BaseSeparator):
             check_number("max_frames", self.max_frames, low=1, integer=True)
         check_verbose(self.verbose)
         check_choice("inference", self.inference, INFERENCES)
-        if self.step_size != "auto":
-            check_number("step_size", self.step_size, low=0, open_low=True)
+        check_number("sparsity", self.sparsity, low=0)
+        check_step_size(self.step_size)
         if self.inference != "mu" and check_beta(self.beta_loss) != 2:
             raise ValueError(
                 f"`inference`={self.inference!r} minimises beta_loss='frobenius' only; got "
@@ -213,6 +228,8 @@ class SupervisedNMFSeparator(BaseSeparator):
         return self.inference == "warm_ista"
 
     def _activation_step(self, dtype):
+        # They may have been set since the fit.
+        self._check_parameters()
         components = self.components_.astype(dtype, copy=False)
         if self.inference == "mu":
             beta = check_beta(self.beta_loss)

@@ -124,7 +124,17 @@ class Spectrogram:
         Returns
         -------
         masked : Spectrogram
+
+        Raises
+        ------
+        ValueError
+            If the mask has another shape.
         """
+        if np.shape(mask) != self.shape:
+            raise ValueError(
+                f"`mask` must have the shape of the spectrogram, {self.shape}; got "
+                f"{np.shape(mask)}."
+            )
         mask = mask if self.mask is None else self.mask * mask
         return Spectrogram(
             self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, mask

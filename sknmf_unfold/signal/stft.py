@@ -8,9 +8,13 @@ import math
 import numpy as np
 import scipy.fft
 
+from sknmf_unfold._checks import as_numbers
+
 # A window whose overlapped squares dip further than this below their peak would amplify rounding
 # (and every change that a mask makes) by as much in the dips.
 MIN_OVERLAP_RATIO = 1e-2
+# Frames of float32 keep within its range below this.
+MAX_WINDOW = 1e3
 
 
 def n_frames_of(n_times, n_fft, hop_length):
@@ -75,10 +79,15 @@ def analysis_window(window, n_fft):
                 f"`window` must be 'sqrt_hann', a window known to scipy.signal.get_window or an "
                 f"array of n_fft={n_fft} samples; got {window!r}."
             ) from error
-    array = np.asarray(window, dtype=np.float64)
+    array = as_numbers(window, "`window`", f"a name or an array of n_fft={n_fft} samples")
     if array.shape != (n_fft,) or not np.all(np.isfinite(array)):
         raise ValueError(
             f"`window` must have n_fft={n_fft} finite samples; got an array of shape {array.shape}."
+        )
+    # With the headroom that `check_level` leaves, so that no frame overflows.
+    if np.abs(array).max() > MAX_WINDOW:
+        raise ValueError(
+            f"`window` must have samples of at most {MAX_WINDOW:g}; got {np.abs(array).max():.6g}."
         )
     return array
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import check_list, check_number, check_waveform_table, check_waveforms
+from sknmf_unfold._checks import (
+    as_list,
+    check_list,
+    check_n_fft,
+    check_number,
+    check_sample_rate,
+    check_waveform_table,
+    check_waveforms,
+)
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._persistence import VersionedEstimator
 
@@ -120,6 +128,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         -------
         waveforms : list of ndarray of shape (n_times,)
         """
+        X = as_list(X)
         check_list(X, "X", "Spectrogram items")
         for i, item in enumerate(X):
             if not isinstance(item, Spectrogram):
@@ -130,12 +139,13 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         return [item.inverse() for item in X]
 
     def _check_parameters(self):
-        check_number("n_fft", self.n_fft, low=2, integer=True)
+        check_n_fft(self.n_fft)
         check_number("hop_length", self.hop_length, low=1, high=self.n_fft, integer=True)
-        check_number("sample_rate", self.sample_rate, low=1, integer=True)
+        check_sample_rate(self.sample_rate)
         synthesis_window(self.window, self.n_fft, self.hop_length)
 
     def _check_input(self, X, reset):
+        X = as_list(X)
         if isinstance(X, (list, tuple)):
             if reset:
                 # Recordings have no common length; that of an earlier fit on a table is gone.
