@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import (
+from ._data_checks import (
     as_list,
     check_level,
     check_list,
     check_magnitude,
-    check_magnitude_table,
     check_same_length,
-    check_table_targets,
     check_waveform,
     is_number,
 )
+from ._table_checks import check_magnitude_table, check_table_targets
 
 
 def _is_spectrogram(item):
@@ -83,6 +82,13 @@ class Sequences:
     def settings(self):
         """STFT settings of the recordings, None for bare magnitudes."""
         return self.items[0].settings if self.kind == "spectrograms" else None
+
+    @property
+    def content(self):
+        """What determines the recordings, in a form that can be hashed."""
+        if self.kind == "spectrograms":
+            return self.settings, [(item.waveform, item.mask) for item in self.items]
+        return self.items
 
     def subset(self, indices):
         """Return the recordings at `indices`, as `Sequences`."""

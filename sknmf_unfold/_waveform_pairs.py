@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import as_array, as_list, check_waveform, is_number
+from ._data_checks import as_array, as_list, check_waveform, is_number
 
 
 def check_pairs(**signals):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import as_numbers
+from ._data_checks import as_numbers
 from ._distortion import sdr_function, si_sdr_of_pair
 from ._waveform_pairs import check_pairs
 

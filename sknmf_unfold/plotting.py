@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import check_array
 
-from ._checks import as_array, as_numbers, check_n_fft, check_number
+from ._checks import check_n_fft, check_number
+from ._data_checks import as_array, as_numbers
 from ._waveform_pairs import check_pairs
 from .signal.stft import stft
 

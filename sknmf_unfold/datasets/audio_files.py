@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from sknmf_unfold._checks import check_path, check_sample_rate, check_waveform
+from sknmf_unfold._checks import check_path, check_sample_rate
+from sknmf_unfold._data_checks import check_waveform
 
 
 def load_audio(paths, sample_rate=16000):

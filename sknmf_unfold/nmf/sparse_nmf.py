@@ -7,21 +7,13 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import (
-    as_array,
-    as_list,
-    check_array_like,
-    check_choice,
-    check_components,
-    check_list,
-    check_number,
-    check_random_state,
-    check_verbose,
-)
+from sknmf_unfold._checks import check_choice, check_number, check_random_state, check_verbose
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._data_checks import as_array, as_list, check_list
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, is_nested_table
+from sknmf_unfold._table_checks import check_array_like, check_components
 
 from . import alternating
 from .coordinate import solve_activations

@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin
-from sknmf_unfold._checks import check_sample_weight
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._table_checks import check_sample_weight
 from sknmf_unfold.metrics import mean_over_active, sdr
 
 from ._blocks import Rows, run_in_blocks, run_on_table

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from sknmf_unfold._checks import as_list, check_waveform
+from sknmf_unfold._data_checks import as_list, check_waveform
 from sknmf_unfold._sequences import check_sequences, check_targets
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"

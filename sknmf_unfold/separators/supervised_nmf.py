@@ -7,13 +7,13 @@ import numpy as np
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import (
     check_choice,
-    check_components,
     check_number,
     check_random_state,
     check_step_size,
     check_verbose,
 )
 from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._table_checks import check_components
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.divergence import check_beta

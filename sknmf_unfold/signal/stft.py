@@ -8,7 +8,7 @@ import math
 import numpy as np
 import scipy.fft
 
-from sknmf_unfold._checks import as_numbers
+from sknmf_unfold._data_checks import as_numbers
 
 # A window whose overlapped squares dip further than this below their peak would amplify rounding
 # (and every change that a mask makes) by as much in the dips.

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import (
-    as_list,
-    check_list,
-    check_n_fft,
-    check_number,
-    check_sample_rate,
-    check_waveform_table,
-    check_waveforms,
-)
+from sknmf_unfold._checks import check_n_fft, check_number, check_sample_rate
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._data_checks import as_list, check_list, check_waveforms
 from sknmf_unfold._persistence import VersionedEstimator
+from sknmf_unfold._table_checks import check_waveform_table
 
 from .spectrograms import Spectrogram, Spectrograms
 from .stft import synthesis_window
