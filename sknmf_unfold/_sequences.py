@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import (
+from ._data_checks import (
     check_list,
     check_magnitude,
     check_magnitude_table,
@@ -77,6 +77,13 @@ class Sequences:
     def settings(self):
         """STFT settings of the recordings, None for bare magnitudes."""
         return self.items[0].settings if self.kind == "spectrograms" else None
+
+    @property
+    def content(self):
+        """What determines the recordings, in a form that can be hashed."""
+        if self.kind == "spectrograms":
+            return self.settings, [(item.waveform, item.mask) for item in self.items]
+        return self.items
 
     def subset(self, indices):
         """Return the recordings at `indices`, as `Sequences`."""

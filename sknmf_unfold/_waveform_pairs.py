@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import check_waveform
+from ._data_checks import check_waveform
 
 
 def check_pairs(**signals):

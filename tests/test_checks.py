@@ -9,11 +9,10 @@ from sklearn.base import BaseEstimator
 
 from sknmf_unfold import STFT, Spectrograms
 from sknmf_unfold._arrays import batches_by_length, pad, resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import (
-    check_choice,
+from sknmf_unfold._checks import check_choice, check_number
+from sknmf_unfold._data_checks import (
     check_list,
     check_magnitude,
-    check_number,
     check_same_length,
     check_table_targets,
     check_waveform,

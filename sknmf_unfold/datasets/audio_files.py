@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number, check_waveform
+from sknmf_unfold._checks import check_number
+from sknmf_unfold._data_checks import check_waveform
 
 
 def load_audio(paths, sample_rate=16000):

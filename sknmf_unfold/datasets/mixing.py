@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number, check_waveform
+from sknmf_unfold._checks import check_number
+from sknmf_unfold._data_checks import check_waveform
 
 SNR_LIMITS = {"low": -300, "high": 300}
 

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_choice, check_number, check_random_state, check_verbose
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._data_checks import check_components
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences
@@ -254,14 +255,14 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             # Bounded away from 0: an entry that starts (almost) there can never grow again.
             W = rng.uniform(0.1, 1.0, size=(self.n_components, n_freqs))
         else:
-            W = _check_components("init", self.init, n_freqs)
+            W = check_components("init", self.init, n_freqs)
             if len(W) != self.n_components:
                 raise ValueError(
                     f"`init` has {len(W)} rows but n_components={self.n_components} are wanted."
                 )
         fixed = np.empty((0, n_freqs))
         if self.fixed_components is not None:
-            fixed = _check_components("fixed_components", self.fixed_components, n_freqs)
+            fixed = check_components("fixed_components", self.fixed_components, n_freqs)
         W = unit_rows(np.vstack([fixed, W])).astype(dtype)
         H = initial_activations(frames, W)
         H *= rng.uniform(0.5, 1.5, size=H.shape).astype(dtype)
@@ -285,18 +286,3 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         tags.input_tags.positive_only = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _check_components(name, components, n_freqs):
-    if np.asarray(components).dtype.kind not in "fiu":
-        raise TypeError(f"`{name}` must be an array of numbers; got {components!r}.")
-    components = check_array(components, dtype=np.float64, input_name=name)
-    if components.shape[1] != n_freqs or components.min() < 0:
-        raise ValueError(
-            f"`{name}` must be non-negative with {n_freqs} columns; got shape {components.shape} "
-            f"and a minimum of {components.min():.6g}."
-        )
-    if not components.any(axis=1).all():
-        row = int(np.argmin(components.any(axis=1)))
-        raise ValueError(f"`{name}` has only zeros in row {row}; unit norm needs one that is not.")
-    return components

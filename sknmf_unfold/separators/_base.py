@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin
-from sknmf_unfold._checks import check_sample_weight
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._data_checks import check_sample_weight
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.metrics import mean_over_active, sdr

@@ -293,10 +293,6 @@ def _pairs(data, plan):
 
 def _content(part):
     """Return what determines recordings, or pairs of them, for a hash."""
-    if part is None:
-        return None
     if isinstance(part, tuple):
         return [_content(each) for each in part]
-    if part.kind == "spectrograms":
-        return part.settings, [(item.waveform, item.mask) for item in part.items]
-    return part.items
+    return None if part is None else part.content

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from sknmf_unfold._checks import check_waveform
+from sknmf_unfold._data_checks import check_waveform
 from sknmf_unfold._sequences import check_sequences, check_targets
 
 WAVEFORMS = "validation_data[0]"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import check_list, check_number, check_waveform_table, check_waveforms
+from sknmf_unfold._checks import check_number
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._data_checks import check_list, check_waveform_table, check_waveforms
 from sknmf_unfold._persistence import VersionedEstimator
 
 from .spectrograms import Spectrogram, Spectrograms
