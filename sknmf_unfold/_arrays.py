@@ -95,8 +95,8 @@ def resolve_device(device, fall_back=False):
     if fall_back:
         return torch.device("cpu")
     raise ValueError(
-        f"`device` is {device!r} but torch finds no such device; use 'auto' or 'cpu'. (A process "
-        f"that was forked from one that uses a GPU cannot use it: start workers by 'spawn'.)"
+        f"`device` is {device!r} but torch finds no GPU of that kind; use 'auto' or 'cpu'. (A "
+        f"process forked from one that uses a GPU cannot use it: start workers by 'spawn'.)"
     )
 
 

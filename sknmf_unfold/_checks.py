@@ -145,7 +145,7 @@ def check_step_size(step_size):
         check_number("step_size", step_size, low=0, open_low=True)
 
 
-def check_path(name, path):
+def check_path(name, path, wants="a path"):
     """Check a parameter that names a file or folder; return it as a `Path`.
 
     Examples
@@ -156,7 +156,7 @@ def check_path(name, path):
     TypeError: `path` must be a path; got 3 (int).
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"`{name}` must be a path; got {path!r} ({type(path).__name__}).")
+        raise TypeError(f"`{name}` must be {wants}; got {path!r} ({type(path).__name__}).")
     # libsndfile would take what stands before it for the name.
     if "\0" in str(path):
         raise ValueError(f"`{name}` has a null character in it: {str(path)!r}.")
@@ -182,7 +182,7 @@ def check_folder(name, path):
     TypeError, ValueError
         If it is no path, or the path of a file.
     """
-    folder = check_path(name, path)
+    folder = check_path(name, path, "a path or None")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"`{name}` must be a folder; {folder} is a file.")
     return folder

@@ -539,7 +539,7 @@ def test_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto") == torch.device("cpu")
     with pytest.raises(
-        ValueError, match=r"`device` is 'cuda:1' but torch finds no such device; use 'auto'"
+        ValueError, match=r"`device` is 'cuda:1' but torch finds no GPU of that kind; use 'auto'"
     ):
         resolve_device("cuda:1")
     assert resolve_device("cuda", fall_back=True) == torch.device("cpu")
@@ -548,7 +548,9 @@ def test_devices(monkeypatch):
     assert resolve_device("auto") == torch.device("cuda")
     assert resolve_device("cuda:1") == torch.device("cuda:1")
     for device in ("cuda:2", "meta"):
-        with pytest.raises(ValueError, match=r"torch finds no such device; use 'auto' or 'cpu'"):
+        with pytest.raises(
+            ValueError, match=r"torch finds no GPU of that kind; use 'auto' or 'cpu'"
+        ):
             resolve_device(device)
     for device in ("gpu", 1.5, None, "cpu:"):
         with pytest.raises(ValueError, match=r"`device` must be 'auto', 'cpu', .*; got "):

@@ -156,7 +156,7 @@ REFUSED = {
         lambda: nmf(fixed_components=np.where(np.eye(2, 33, 1), np.nan, 1)).fit(X),
     ),
     "device that holds no numbers": (
-        "`device` is 'meta' but torch finds no such device; use 'auto' or 'cpu'",
+        "`device` is 'meta' but torch finds no GPU of that kind; use 'auto' or 'cpu'",
         lambda: drnmf(device="meta").fit(X, Y),
     ),
     "NaN in a table": (
