@@ -163,8 +163,7 @@ def plot_history(history, ax=None):
     Raises
     ------
     ValueError, TypeError
-        If `history` is no dict, has no ``"train_loss"``, or its entries are no numbers or not
-        equally many.
+        If `history` is no dict of equally many numbers each, ``"train_loss"`` among them.
     ImportError
         If matplotlib is not installed.
 
@@ -247,16 +246,14 @@ def _check_history(history):
     for key, values in {"epoch": epochs, **curves}.items():
         if np.shape(values) != shape:
             raise ValueError(
-                f"`history`[{key!r}] has shape {np.shape(values)} but 'train_loss' has {shape}; "
-                f"there must be one for each epoch."
+                f"`history`[{key!r}] has shape {np.shape(values)} but 'train_loss' has {shape}."
             )
     return curves, epochs
 
 
 def _without_none(values):
-    if not isinstance(values, (list, tuple)):
-        return values
-    return [np.nan if value is None else value for value in values]
+    is_list = isinstance(values, (list, tuple))
+    return [np.nan if value is None else value for value in values] if is_list else values
 
 
 def _check_recording(**signals):

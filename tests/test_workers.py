@@ -27,10 +27,10 @@ SEPARATORS = {
 }
 
 
-def assert_same(results, expected):
+def assert_same(results, expected, atol=1e-6):
     assert len(results) == len(expected)
     for result, wanted in zip(results, expected, strict=True):
-        np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(result, wanted, rtol=0, atol=atol)
 
 
 @pytest.fixture(params=SEPARATORS)
@@ -109,8 +109,11 @@ def test_workers_give_the_answer_of_their_parent(speech, tmp_path, backend):
     assert printed.strip() == "2", "the parent keeps its threads"
     predicted, fitted = joblib.load(paths[1])
     expected = model.predict(X)
-    for each in [*predicted, *fitted]:
+    for each in predicted:
         assert_same(each, expected)
+    # Sums in another order, by fewer threads, grow over the steps of training.
+    for each in fitted:
+        assert_same(each, expected, atol=1e-4)
 
 
 def test_a_gpu_lost_by_a_fork_is_no_gpu(monkeypatch):
@@ -119,5 +122,5 @@ def test_a_gpu_lost_by_a_fork_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
     assert _arrays.resolve_device("auto").type == "cpu"
     assert _arrays.resolve_device("cuda", fall_back=True).type == "cpu"
-    with pytest.raises(ValueError, match=r"torch finds no GPU; use.*start workers by 'spawn'"):
+    with pytest.raises(ValueError, match=r"torch finds no GPU.*start workers by 'spawn'"):
         _arrays.resolve_device("cuda")

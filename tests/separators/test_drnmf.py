@@ -150,7 +150,7 @@ def test_validation_data_is_checked(speech, spectrograms):
     separator = small(max_epochs=1, nmf=SupervisedNMFSeparator(max_iter=3))
     for data, message in [
         (([np.zeros((9, 2))], Y[:1]), r"validation_data\[0\]\[0\] has shape \(9, 2\): stereo"),
-        ((X[:1], [Y[0][:-1]]), r"X\[0\] has .* samples but Y\[0\] has"),
+        ((X[:1], [Y[0][:-1]]), r"data\[0\]\[0\] has .* samples but val.*\[1\]\[0\] has"),
         ((STFT(hop_length=64).transform(X[:1]), Y[:1]), "`validation_data` was made with"),
     ]:
         with pytest.raises(ValueError, match=message):
