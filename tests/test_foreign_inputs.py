@@ -183,7 +183,7 @@ REFUSED = {
     ),
     "missing": (
         r"X\[0\] contains NaN at sample 1",
-        lambda: STFT_64.transform([pd.Series([1.0, None], dtype="Float64")]),
+        lambda: STFT_64.transform([pd.Series([1.0, None], dtype="float64")]),
     ),
     "ragged metric": (
         rf"reference\[0\] {NO_NUMBERS}",
