@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .coordinate import BLOCK, couplings_of, solve_activations, sweep
-from .multiplicative import CHECK_EVERY, unit_rows
+from ._threads import Blocks, block_length, one_thread_a_product
+from .coordinate import Couplings, solve_activations
+from .descent import CHECK_EVERY
+from .multiplicative import squares, total, unit_rows
 
 # Sweeps over the activations for one over the components: a product with the data costs as much as
 # several sweeps.
@@ -27,6 +29,7 @@ FRAMES_A_COMPONENT = 10
 LENGTH, GROWTH, LIMIT_GROWTH, SHRINK = 0.5, 1.05, 1.01, 1.5
 
 
+@one_thread_a_product()
 def factorize(X, W, *, sparsity, rng, n_fixed=0, max_iter=200, tol=1e-4, callback=None):
     """Factorise with components of unit norm.
 
@@ -109,52 +112,69 @@ class Descent:
 
     def __init__(self, X, W, *, sparsity, n_fixed=0):
         self.X, self.sparsity, self.n_fixed = X, X.dtype.type(sparsity), n_fixed
-        self.power = 0.5 * float(np.sum(np.square(X, dtype=np.float64)))
-        H = solve_activations(X, W, sparsity=sparsity, max_iter=SWEEPS, tol=0).T.copy()
-        self.W, self.H = W, H
-        self.objective = self._objective(W, *self._statistics(H))
+        H = solve_activations(X, W, sparsity=sparsity, max_iter=SWEEPS, tol=0)
+        block = block_length(len(W))
+        starts = range(0, len(X), block)
+        self._activations = {start: H[start : start + block].T.copy() for start in starts}
+        self._blocks = Blocks(len(X), block)
+        (self.power,) = self._blocks.sum(lambda frames, _: (0.5 * squares(X[frames]),))
+        statistics = self._gather(lambda frames, _: self._activations[frames.start])
+        self.W, self.objective = W, self._objective(W, *statistics)
         # Where the next step begins: further than the last one ended.
-        self._ahead = W, H
+        self._ahead = W
         self._length, self._limit = LENGTH, 1.0
+
+    @property
+    def H(self):
+        """Activations of all frames, one block after the other."""
+        return np.concatenate([H for _, H in sorted(self._activations.items())], axis=1)
 
     def step(self):
         """Sweep activations and components; keep the result if the objective fell."""
-        W, H = self._ahead
-        H = self._sweep_activations(W, H)
-        further = np.maximum(H + self._length * (H - self.H), 0)
-        products, gram, total = self._statistics(further)
-        W = W.copy()
-        sweep_components(W, products, gram, self.n_fixed)
-        objective = self._objective(W, products, gram, total)
+        couplings, length = Couplings(self._ahead), self.X.dtype.type(self._length)
+        activations = {}
+
+        def further(frames, workspace):
+            before, x = self._activations[frames.start], self.X[frames]
+            targets = workspace.array("targets", *before.shape, dtype=x.dtype)
+            couplings.targets(x, self.sparsity, out=targets)
+            H = before.copy()
+            for _ in range(SWEEPS):
+                couplings.sweep(H, targets, workspace)
+            step = np.subtract(H, before, out=targets)
+            step *= length
+            H += step
+            np.maximum(H, 0, out=H)
+            activations[frames.start] = H
+            return H
+
+        products, gram, activity = self._gather(further)
+        W = self._ahead.copy()
+        sweep_components(W, products.astype(W.dtype), gram.astype(W.dtype), self.n_fixed)
+        objective = self._objective(W, products, gram, activity)
         if objective > self.objective:
             self._limit, self._length = self._length, self._length / SHRINK
-            self._ahead = self.W, self.H
+            self._ahead = self.W
             return
-        ahead = unit_rows(np.maximum(W + self._length * (W - self.W), 0))
+        ahead = unit_rows(np.maximum(W + self.X.dtype.type(self._length) * (W - self.W), 0))
         ahead[: self.n_fixed] = W[: self.n_fixed]
         self._length = min(self._limit, self._length * GROWTH)
         self._limit = min(1.0, self._limit * LIMIT_GROWTH)
-        self.W, self.H, self.objective, self._ahead = W, further, objective, (ahead, further)
+        self.W, self.objective, self._ahead, self._activations = W, objective, ahead, activations
 
-    def _sweep_activations(self, W, H):
-        H = H.copy()
-        power, couplings = couplings_of(W)
-        for start in range(0, len(self.X), BLOCK):
-            frames = slice(start, start + BLOCK)
-            targets = (W @ self.X[frames].T - self.sparsity) / power
-            block = H[:, frames].copy()
-            for _ in range(SWEEPS):
-                sweep(block, targets, couplings)
-            H[:, frames] = block
-        return H
+    def _gather(self, activations_of):
+        """Sum over all frames what components and objective need to know of them."""
 
-    def _statistics(self, H):
-        return H @ self.X, H @ H.T, float(H.sum(dtype=np.float64))
+        def statistics(frames, workspace):
+            H = activations_of(frames, workspace)
+            return H @ self.X[frames], H @ H.T, total(H)
 
-    def _objective(self, W, products, gram, total):
+        return self._blocks.sum(statistics)
+
+    def _objective(self, W, products, gram, activity):
         W = W.astype(np.float64)
         quadratic = 0.5 * np.sum(gram * (W @ W.T)) - np.sum(products * W)
-        return self.power + float(quadratic) + float(self.sparsity) * total
+        return self.power + float(quadratic) + float(self.sparsity) * activity
 
 
 def sweep_components(W, products, gram, n_fixed=0):

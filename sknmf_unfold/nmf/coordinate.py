@@ -9,20 +9,117 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._threads import Blocks, block_length, one_thread_a_product
 from .multiplicative import initial_activations
 
-# Frames that are worked on together, few enough to stay in a processor's cache.
-BLOCK = 2048
 # Components whose influence on each other is followed one by one; that of all others is a matrix
-# product.
-WIDTH = 32
+# product, which is the faster the more it does at once.
+WIDTH = 64
 # Sweeps between two looks at how far from optimal the activations are.
 CHECK_EVERY = 5
 # Momentum at most. More overshoots.
-MOMENTUM = 0.5
+MOMENTUM = 0.7
+# Distance from optimal that is good enough to separate with, see `optimality_gap`.
+TOLERANCE = 5e-3
 
 
-def solve_activations(X, W, *, sparsity, initial=None, tol=1e-3, max_iter=200):
+class Couplings:
+    """What the components of a dictionary take from each other's activations.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_freqs)
+        Components, none of them all zeros.
+
+    Attributes
+    ----------
+    power : ndarray of shape (n_components, 1)
+        Squared norms of the components.
+    all : ndarray of shape (n_components, n_components)
+        Gram matrix, each row divided by its diagonal element, which itself is left out.
+    """
+
+    def __init__(self, W):
+        gram = W @ W.T
+        self._W, self.power = W, gram.diagonal()[:, np.newaxis].copy()
+        gram /= self.power
+        np.fill_diagonal(gram, 0)
+        self.all, self._rest = gram, gram.copy()
+        self._groups = [slice(start, start + WIDTH) for start in range(0, len(W), WIDTH)]
+        self._before = [np.tril(gram[rows, rows]) for rows in self._groups]
+        for rows, before in zip(self._groups, self._before, strict=True):
+            self._rest[rows, rows] -= before
+
+    def targets(self, X, sparsity, out=None):
+        """Compute the best activation of each component if the others were 0.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_frames, n_freqs)
+        sparsity : float
+            Weight of the l1 penalty.
+        out : ndarray of shape (n_components, n_frames), optional
+            Where to write them.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_components, n_frames)
+            Negative ones are not clipped.
+        """
+        targets = np.matmul(self._W, X.T, out=out)
+        targets -= X.dtype.type(sparsity)
+        targets /= self.power
+        return targets
+
+    def sweep(self, H, targets, workspace):
+        """Give each component in turn its best activations, given those of the others.
+
+        Parameters
+        ----------
+        H : ndarray of shape (n_components, n_frames)
+            Changed in place.
+        targets : ndarray of shape (n_components, n_frames)
+        workspace : Workspace
+        """
+        influence = workspace.array("influence", H.shape[1], dtype=H.dtype)
+        buffer = workspace.array("best", len(self._before[0]), H.shape[1], dtype=H.dtype)
+        for rows, before in zip(self._groups, self._before, strict=True):
+            # The product sees the old activations of these rows, but only of those that come later.
+            best = np.matmul(self._rest[rows], H, out=buffer[: len(before)])
+            np.subtract(targets[rows], best, out=best)
+            new = H[rows]
+            np.maximum(best[0], 0, out=new[0])
+            for i in range(1, len(new)):
+                np.matmul(before[i, :i], new[:i], out=influence)
+                np.subtract(best[i], influence, out=influence)
+                np.maximum(influence, 0, out=new[i])
+
+    def assess(self, H, targets):
+        """Measure how good activations are.
+
+        Parameters
+        ----------
+        H, targets : ndarray of shape (n_components, n_frames)
+
+        Returns
+        -------
+        gap : ndarray of shape (n_frames,)
+            See `optimality_gap`.
+        objective : ndarray of shape (n_frames,)
+            Half the squared error and the penalty, but for what H does not change.
+        """
+        influence = self.all @ H
+        objective = np.einsum("nt,nt->t", H, self.power * (0.5 * (influence + H) - targets))
+        difference = np.maximum(np.subtract(targets, influence, out=influence), 0, out=influence)
+        difference -= H
+        largest = H.max(axis=0)
+        furthest = np.maximum(difference.max(axis=0), -difference.min(axis=0))
+        gap = np.divide(furthest, largest, out=np.sign(furthest), where=largest > 0)
+        return gap, objective
+
+
+@one_thread_a_product()
+def solve_activations(X, W, *, sparsity, initial=None, tol=TOLERANCE, max_iter=200):
     """Find the optimal activations for a fixed dictionary.
 
     Every frame is a convex problem of its own; its result does not depend on the frames around it.
@@ -37,7 +134,7 @@ def solve_activations(X, W, *, sparsity, initial=None, tol=1e-3, max_iter=200):
         Weight of the l1 penalty.
     initial : ndarray of shape (n_frames, n_components), optional
         Where to start from.
-    tol : float, default=1e-3
+    tol : float, default=5e-3
         A frame is done when no activation is further from the best value for its component, given
         the others, than `tol` times the largest activation of the frame.
     max_iter : int, default=200
@@ -62,13 +159,19 @@ def solve_activations(X, W, *, sparsity, initial=None, tol=1e-3, max_iter=200):
     array([[2., 0.],
            [0., 1.]])
     """
-    power, couplings = couplings_of(W)
+    couplings = Couplings(W)
     H = np.empty((len(X), len(W)), dtype=X.dtype)
-    for start in range(0, len(X), BLOCK):
-        frames = slice(start, start + BLOCK)
-        first = initial_activations(X[frames], W) if initial is None else initial[frames]
-        targets = (W @ X[frames].T - X.dtype.type(sparsity)) / power
-        H[frames] = _solve_block(first.T.copy(), targets, power, couplings, tol, max_iter).T
+
+    def solve(frames, workspace):
+        x = X[frames]
+        first = initial_activations(x, W) if initial is None else initial[frames]
+        shape = len(W), len(x)
+        targets = couplings.targets(x, sparsity, workspace.array("targets", *shape, dtype=X.dtype))
+        start = workspace.array("start", *shape, dtype=X.dtype)
+        start[:] = first.T
+        H[frames] = _solve_block(start, targets, couplings, workspace, tol, max_iter).T
+
+    Blocks(len(X), block_length(len(W))).run(solve)
     return H
 
 
@@ -89,94 +192,44 @@ def optimality_gap(X, W, H, sparsity):
         in units of the largest activation of the frame; 0 is optimal, by the conditions of Karush,
         Kuhn and Tucker.
     """
-    power, couplings = couplings_of(W)
-    targets = (W @ X.T - X.dtype.type(sparsity)) / power
-    return _gap(H.T, targets, couplings)
+    couplings = Couplings(W)
+    return couplings.assess(H.T, couplings.targets(X, sparsity))[0]
 
 
-def sweep(H, targets, couplings):
-    """Give each component in turn its best activations, given those of the others.
-
-    Parameters
-    ----------
-    H : ndarray of shape (n_components, n_frames)
-        Changed in place.
-    targets : ndarray of shape (n_components, n_frames)
-        Best activation of each component if the others were 0 (negative ones not clipped).
-    couplings : ndarray of shape (n_components, n_components)
-        What an activation takes from the others' targets; zeros on the diagonal.
-    """
-    for start in range(0, len(H), WIDTH):
-        rows = slice(start, start + WIDTH)
-        best = targets[rows] - couplings[rows] @ H
-        # The product saw the old activations of these rows: the changes so far are still to count.
-        changes = np.empty_like(best)
-        inner = couplings[rows, rows]
-        for i, (h, value) in enumerate(zip(H[rows], best, strict=True)):
-            if i:
-                value -= inner[i, :i] @ changes[:i]
-            np.maximum(value, 0, out=value)
-            np.subtract(value, h, out=changes[i])
-            h[:] = value
-
-
-def couplings_of(W):
-    """Split the Gram matrix of the components.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n_components, n_freqs)
-
-    Returns
-    -------
-    power : ndarray of shape (n_components, 1)
-        Its diagonal.
-    couplings : ndarray of shape (n_components, n_components)
-        The rest, each row divided by its element of the diagonal.
-    """
-    gram = W @ W.T
-    power = gram.diagonal()[:, np.newaxis].copy()
-    gram /= power
-    np.fill_diagonal(gram, 0)
-    return power, gram
-
-
-def _solve_block(H, targets, power, couplings, tol, max_iter):
-    """Sweep with momentum until every frame is done; leave out frames that are."""
-    result, active = H.copy(), np.arange(H.shape[1])
-    point, age = H.copy(), np.zeros(H.shape[1], dtype=H.dtype)
-    limit, value = np.full_like(age, MOMENTUM), np.full_like(age, np.inf)
+def _solve_block(start, targets, couplings, workspace, tol, max_iter):
+    """Sweep with momentum; each frame keeps what it had when it was good enough."""
+    arrays = [workspace.array(i, *start.shape, dtype=start.dtype) for i in range(5)]
+    result, H, point, before, step = arrays
+    H[:], point[:] = start, start
+    n_frames = start.shape[1]
+    frames, is_open = np.arange(n_frames), np.ones(n_frames, dtype=bool)
+    age, value = np.zeros(n_frames, dtype=H.dtype), np.full(n_frames, np.inf)
+    limit = np.full_like(age, MOMENTUM)
     for i in range(1, max_iter + 1):
-        new = point.copy()
-        sweep(new, targets, couplings)
-        step = new - H
+        np.copyto(before, point)
+        couplings.sweep(point, targets, workspace)
+        np.subtract(point, H, out=step)
         # Where the step turned against the momentum, the momentum starts anew.
-        turned = np.einsum("nt,nt->t", point - new, step) > 0
+        before -= point
+        turned = np.einsum("nt,nt->t", before, step) > 0
         age = np.where(turned, 0, age + 1).astype(H.dtype)
-        H, point = new, np.maximum(new + np.minimum(age / (age + 3), limit) * step, 0)
+        step *= np.minimum(age / (age + 3), limit)
+        # The old activations are needed no more: their memory becomes the next point's.
+        H, point = point, H
+        np.maximum(np.add(H, step, out=point), 0, out=point)
         if i % CHECK_EVERY == 0:
-            gap, now = _gap(H, targets, couplings), _objective(H, targets, power, couplings)
+            gap, now = couplings.assess(H, targets)
             # Momentum may go round in circles, which a restart does not see; less of it does not.
-            limit = np.where(now < value, limit, limit / 2).astype(H.dtype)
-            keep = gap > tol
-            if keep.sum() < 0.7 * len(keep):
-                result[:, active] = H
-                active, age, limit, now = (a[keep] for a in (active, age, limit, now))
-                H, point, targets = (a[:, keep] for a in (H, point, targets))
-            if not len(active):
+            limit, value = np.where(now < value, limit, limit / 2).astype(H.dtype), now
+            done = is_open & (gap <= tol)
+            result[:, frames[done]] = H[:, done]
+            is_open &= ~done
+            if not is_open.any():
                 return result
-            value = now
-    result[:, active] = H
+            # Leaving frames out copies the others.
+            if is_open.mean() < 0.7:
+                frames, age, limit, value = (a[is_open] for a in (frames, age, limit, value))
+                H, point, targets = (a[:, is_open] for a in (H, point, targets))
+                before, step, is_open = np.empty_like(H), np.empty_like(H), is_open[is_open]
+    result[:, frames[is_open]] = H[:, is_open]
     return result
-
-
-def _objective(H, targets, power, couplings):
-    """Half the squared error and the penalty of each frame, but for what H does not change."""
-    return np.einsum("nt,nt->t", H, power * (0.5 * (couplings @ H + H) - targets))
-
-
-def _gap(H, targets, couplings):
-    best = np.maximum(targets - couplings @ H, 0)
-    largest = H.max(axis=0)
-    difference = np.abs(best - H).max(axis=0)
-    return np.divide(difference, largest, out=np.sign(difference), where=largest > 0)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._threads import Blocks, block_length, one_thread_a_product
 from .multiplicative import FLOOR, TINY, initial_activations, update_activations
-
-# Frames that are worked on together, few enough to stay in a processor's cache.
-BLOCK = 2048
 
 
 def check_range(X, beta, *results):
@@ -36,6 +34,7 @@ def check_range(X, beta, *results):
     )
 
 
+@one_thread_a_product()
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def infer_activations(X, W, *, beta, sparsity, n_iter):
     """Infer activations for a fixed dictionary, block by block of frames.
@@ -64,24 +63,27 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
     """
     H = np.empty((len(X), len(W)), dtype=X.dtype)
     gram = W @ W.T if beta == 2 else None
-    for start in range(0, len(X), BLOCK):
-        block = np.maximum(X[start : start + BLOCK], FLOOR if beta <= 0 else 0)
+
+    def infer(frames, workspace):
+        block = np.maximum(X[frames], FLOOR if beta <= 0 else 0)
         h = initial_activations(block, W)
         if beta == 2:
-            h = _infer_block(block @ W.T, gram, h, sparsity, n_iter)
+            positive = workspace.array("positive", *h.shape, dtype=h.dtype)
+            h = _infer_block(block @ W.T, gram, h, positive, sparsity, n_iter)
         else:
             for _ in range(n_iter):
-                h = update_activations(block, W, h, beta, sparsity)
-        H[start : start + BLOCK] = h
+                update_activations(block, W, h, beta, sparsity, workspace, out=h)
+        H[frames] = h
+
+    Blocks(len(X), block_length(max(W.shape))).run(infer)
     check_range(X, beta, H)
     # Where beta <= 0 the floor of the magnitudes would be heard in silence.
     H[(H <= TINY) | ~X.any(axis=1, keepdims=True)] = 0
     return H
 
 
-def _infer_block(correlation, gram, h, sparsity, n_iter):
+def _infer_block(correlation, gram, h, positive, sparsity, n_iter):
     """`update_activations` for beta = 2 with what does not change computed once."""
-    positive = np.empty_like(h)
     for _ in range(n_iter):
         np.matmul(h, gram, out=positive)
         positive += max(sparsity, TINY)

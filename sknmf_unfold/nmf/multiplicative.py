@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._threads import Blocks, Workspace, block_length
 from .divergence import beta_divergence
 
 # Audio in [-1, 1] has magnitudes of 1e-5 (16-bit noise) and more; negative powers of this stay
@@ -18,8 +19,6 @@ FLOOR = 1e-12
 # Multiplication drives what the data do not need towards 0 exponentially: stop before the
 # denormal numbers, which are slow, and before 0 / 0.
 TINY = 1e-20
-# Convergence is looked at this often: changes of one iteration are too small to tell.
-CHECK_EVERY = 10
 
 
 def unit_rows(W):
@@ -86,30 +85,90 @@ def initial_activations(X, W):
     return np.maximum(np.repeat(scale[:, np.newaxis], len(W), axis=1), TINY)
 
 
-def _gradient_parts(X, W, H, beta):
-    """Split the gradient with respect to H W into its negative and its positive part."""
-    approximation = H @ W + X.dtype.type(FLOOR)
+def total(array):
+    """Sum up an array in float64, row by row so that float32 loses nothing."""
+    ones = np.ones(array.shape[1], dtype=array.dtype)
+    return float((array @ ones).sum(dtype=np.float64))
+
+
+def squares(array):
+    """Sum up the squares of an array in float64."""
+    return float(np.sum(np.square(array, dtype=np.float64)))
+
+
+def gradient_parts(X, W, H, beta, workspace, evaluate=False):
+    """Split the gradient of the divergence with respect to ``H W``; beta other than 2.
+
+    Parameters
+    ----------
+    X, W, H : ndarray
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+    beta : float
+    workspace : Workspace
+        Holds the results until the next call.
+    evaluate : bool, default=False
+        Whether to compute the divergence, too, which takes a logarithm of every number.
+
+    Returns
+    -------
+    negative : ndarray of shape (n_frames, n_freqs)
+    positive : ndarray of shape (n_frames, n_freqs) or None
+        None says that all are 1. The gradient is the positive part minus the negative one.
+    divergence : float or None
+        D_beta(X | H W), summed in float64; for beta = 1 without the sum of ``H W`` minus that of X,
+        which takes no pass over X.
+    """
+    Y, negative, third = (workspace.array(i, *X.shape, dtype=X.dtype) for i in ("Y", "-", "third"))
+    np.matmul(H, W, out=Y)
+    Y += Y.dtype.type(FLOOR)
+    divergence = None
     if beta == 1:
-        return X / approximation, np.ones_like(X)
-    positive = approximation ** (beta - 1)
-    return X * positive / approximation, positive
+        np.divide(X, Y, out=negative)
+        if evaluate:
+            # 0 log 0 is 0.
+            np.log(np.maximum(negative, np.finfo(X.dtype).tiny, out=Y), out=Y)
+            divergence = float(np.einsum("tf,tf->t", X, Y).sum(dtype=np.float64))
+        return negative, None, divergence
+    if beta == 0:
+        np.multiply(X, np.divide(1, Y, out=Y), out=negative)
+        if evaluate:
+            divergence = total(negative) - total(np.log(negative, out=third)) - X.size
+        negative *= Y
+        return negative, Y, divergence
+    if evaluate:
+        divergence = beta_divergence(X, Y, beta)
+    positive = np.power(Y, beta - 1, out=third)
+    return np.divide(np.multiply(X, positive, out=negative), Y, out=negative), positive, divergence
 
 
-def _activation_parts(X, W, H, beta):
-    if beta == 2:
-        return X @ W.T, H @ (W @ W.T)
-    negative, positive = _gradient_parts(X, W, H, beta)
-    return negative @ W.T, positive @ W.T
+def scale_activations(H, negative, positive, beta, sparsity, out=None):
+    """Take the multiplicative step of the activations.
+
+    Parameters
+    ----------
+    H : ndarray of shape (n_frames, n_components)
+    negative, positive : ndarray
+        Parts of the gradient with respect to H; overwritten.
+    beta, sparsity : float
+        Divergence, and weight of the l1 penalty.
+    out : ndarray of shape (n_frames, n_components), optional
+        Where to write the result.
+
+    Returns
+    -------
+    H : ndarray of shape (n_frames, n_components)
+    """
+    positive += max(sparsity, TINY)
+    ratio, power = np.divide(negative, positive, out=negative), exponent(beta)
+    if power == 0.5:
+        np.sqrt(ratio, out=ratio)
+    elif power != 1:
+        np.power(ratio, power, out=ratio)
+    H = np.multiply(H, ratio, out=out)
+    return np.maximum(H, TINY, out=H)
 
 
-def _component_parts(X, W, H, beta):
-    if beta == 2:
-        return H.T @ X, (H.T @ H) @ W
-    negative, positive = _gradient_parts(X, W, H, beta)
-    return H.T @ negative, H.T @ positive
-
-
-def update_activations(X, W, H, beta, sparsity):
+def update_activations(X, W, H, beta, sparsity, workspace=None, out=None):
     """Take one multiplicative step of the activations, which never raises the objective.
 
     Parameters
@@ -118,15 +177,50 @@ def update_activations(X, W, H, beta, sparsity):
         Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
+    workspace : Workspace, optional
+        Memory to work in.
+    out : ndarray of shape (n_frames, n_components), optional
+        Where to write the result; may be H.
 
     Returns
     -------
     H : ndarray of shape (n_frames, n_components)
     """
-    negative, positive = _activation_parts(X, W, H, beta)
-    ratio = negative / (positive + max(sparsity, TINY))
-    power = exponent(beta)
-    return np.maximum(H * (ratio if power == 1 else ratio**power), TINY)
+    workspace = Workspace() if workspace is None else workspace
+    if beta == 2:
+        parts = X, H @ (W @ W.T)
+    else:
+        parts = gradient_parts(X, W, H, beta, workspace)[:2]
+    return step_of_activations(W, H, *parts, beta, sparsity, workspace, out)
+
+
+def step_of_activations(W, H, negative, positive, beta, sparsity, workspace, out):
+    """Take the multiplicative step of the activations, from parts of another gradient.
+
+    Parameters
+    ----------
+    W, H : ndarray
+        Of shapes (n_components, n_freqs), (n_frames, n_components).
+    negative, positive : ndarray
+        Parts of the gradient with respect to ``H W``, see `gradient_parts`. For beta = 2 the data
+        and the positive part with respect to H.
+    beta, sparsity : float
+        Divergence, and weight of the l1 penalty.
+    workspace : Workspace
+    out : ndarray of shape (n_frames, n_components), optional
+        Where to write the result.
+
+    Returns
+    -------
+    H : ndarray of shape (n_frames, n_components)
+    """
+    first, second = (workspace.array(i, *H.shape, dtype=H.dtype) for i in ("to H", "from H"))
+    np.matmul(negative, W.T, out=first)
+    if positive is None:
+        positive = W.sum(axis=1)
+    elif beta != 2:
+        positive = np.matmul(positive, W.T, out=second)
+    return scale_activations(H, first, positive, beta, sparsity, out)
 
 
 def objective(X, W, H, beta, sparsity):
@@ -143,114 +237,43 @@ def objective(X, W, H, beta, sparsity):
     -------
     value : float
     """
-    background = 0 if beta == 2 else FLOOR
-    divergence = beta_divergence(X, H @ W + X.dtype.type(background), beta)
-    return divergence + sparsity * float(H.sum(dtype=np.float64))
+    background = X.dtype.type(0 if beta == 2 else FLOOR)
+
+    def value(frames, _):
+        x = np.maximum(X[frames], FLOOR) if beta <= 0 else X[frames]
+        divergence = beta_divergence(x, H[frames] @ W + background, beta)
+        return (divergence + sparsity * total(H[frames]),)
+
+    return Blocks(len(X), block_length(max(W.shape))).sum(value)[0]
 
 
-def _divergence_of(X, H, beta, power):
-    """Make a function of W that gives D_beta(X | H W), at the cost of W's size if beta is 2."""
-    if beta != 2:
-        return lambda W: objective(X, W, H, beta, 0.0)
-    correlation, gram = (H.T @ X).astype(np.float64), (H.T @ H).astype(np.float64)
-
-    def divergence(W):
-        W = W.astype(np.float64)
-        return 0.5 * (power + float(np.sum((gram @ W - 2 * correlation) * W)))
-
-    return divergence
-
-
-def update_components(X, W, H, beta, n_fixed=0, power=None):
-    """Take one step of the unit-norm components, as long as does not raise the divergence.
+def scale_components(W, negative, positive, power, n_fixed=0):
+    """Take the multiplicative step of components of unit norm.
 
     The gradient is that of the divergence with every row divided by its norm, so the constraint is
     part of the step and not a rescaling that undoes it.
 
     Parameters
     ----------
-    X, W, H : ndarray
-        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components); rows of W
-        have unit norm.
-    beta : float
-        Divergence.
+    W, negative, positive : ndarray of shape (n_components, n_freqs)
+        Components, and the parts of the gradient with respect to them as if they were free.
+    power : float
+        Exponent of the step.
     n_fixed : int, default=0
         The first rows of W that stay as they are.
-    power : float, optional
-        Sum of the squares of X, to save computing it.
 
     Returns
     -------
     W : ndarray of shape (n_components, n_freqs)
-    divergence : float
-        D_beta(X | H W) for the new W.
 
     References
     ----------
     .. [1] Le Roux, Weninger, Hershey, "Sparse NMF - half-baked or well done?", MERL technical
        report TR2015-023, 2015.
     """
-    power = float(np.vdot(X, X)) if power is None and beta == 2 else power
-    divergence = _divergence_of(X, H, beta, power)
-    before = divergence(W)
-    if n_fixed == len(W):
-        return W, before
-    ratio = _component_ratio(X, W, H, beta)[n_fixed:]
-    slack = 10 * np.finfo(X.dtype).eps * (0.5 * power if beta == 2 else abs(before))
-    step = exponent(beta)
-    for _ in range(20):
-        new = W.copy()
-        new[n_fixed:] = unit_rows(np.maximum(W[n_fixed:] * ratio**step, TINY))
-        after = divergence(new)
-        if after <= before + slack:
-            return new, after
-        step /= 2
-    return W, before
-
-
-def _component_ratio(X, W, H, beta):
-    negative, positive = _component_parts(X, W, H, beta)
     numerator = negative + W * np.sum(W * positive, axis=1, keepdims=True)
     denominator = positive + W * np.sum(W * negative, axis=1, keepdims=True)
-    return np.maximum(numerator, TINY) / np.maximum(denominator, TINY)
-
-
-# What overflows shows in the curve.
-@np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, callback=None):
-    """Alternate the two updates.
-
-    Parameters
-    ----------
-    X, W, H : ndarray
-        Data and starting point, see `update_components`.
-    beta, sparsity : float
-        Divergence, and weight of the l1 penalty.
-    n_fixed : int, default=0
-        The first rows of W that stay as they are.
-    max_iter : int, default=200
-        Number of iterations.
-    tol : float, default=1e-4
-        Stop once 10 iterations lowered the objective by less than `tol` times its first value; 0
-        never stops.
-    callback : callable, optional
-        ``callback(objective, W)`` after each iteration; what is true stops.
-
-    Returns
-    -------
-    W, H : ndarray
-    curve : ndarray of shape (n_iter + 1,)
-        The objective at the start and after each iteration.
-    """
-    X, H = np.maximum(X, FLOOR if beta <= 0 else 0), np.maximum(H, TINY)
-    power = float(np.sum(np.square(X, dtype=np.float64))) if beta == 2 else None
-    curve = [objective(X, W, H, beta, sparsity)]
-    for i in range(1, max_iter + 1):
-        H = update_activations(X, W, H, beta, sparsity)
-        W, divergence = update_components(X, W, H, beta, n_fixed, power)
-        curve.append(divergence + sparsity * float(H.sum(dtype=np.float64)))
-        if callback is not None and callback(curve[-1], W):
-            break
-        if i % CHECK_EVERY == 0 and curve[-1 - CHECK_EVERY] - curve[-1] < tol * curve[0]:
-            break
-    return W, H, np.array(curve)
+    ratio = np.maximum(numerator, TINY) / np.maximum(denominator, TINY)
+    new = W.copy()
+    new[n_fixed:] = unit_rows(np.maximum(W * ratio**power, TINY))[n_fixed:]
+    return new

@@ -15,13 +15,14 @@ from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, is_nested_table
 from sknmf_unfold._table_checks import check_array_like, check_components
 
-from . import alternating
 from .coordinate import solve_activations
-from .divergence import beta_divergence, check_beta
+from .divergence import check_beta
 from .inference import check_range, infer_activations
-from .multiplicative import FLOOR, factorize, initial_activations, unit_rows
+from .initial import initial_components
+from .learning import learn, learn_more
+from .multiplicative import unit_rows
 
-SOLVERS = ("mu", "cd")
+SOLVERS = ("auto", "mu", "cd")
 
 
 class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -40,20 +41,31 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
     sparsity : float, default=1.0
         The weight lambda of the sum of the activations, in the units of X (for beta = 2: a frame
         whose correlation with every component is below `sparsity` gets no activation at all).
-    solver : {"mu", "cd"}, default="mu"
+    solver : {"auto", "mu", "cd"}, default="auto"
         ``"mu"``: multiplicative updates, for every `beta_loss`. ``"cd"``: coordinate descent, for
-        beta = 2 only, much faster; it finds the components on growing parts of the frames before it
-        works on all, and its ``transform`` is optimal to within 1e-3 of each frame's largest
-        activation.
+        beta = 2 only, many times faster; it finds the components on growing parts of the frames
+        before it works on all. ``"auto"``: ``"cd"`` where beta = 2, else ``"mu"``.
+    batch_size : "auto", int or None, default="auto"
+        Learn from this many frames at a time, drawn anew in each pass over them, and keep of the
+        others no more than statistics of a fixed size. None looks at all frames in each iteration;
+        ``"auto"`` does so unless their activations take more than 12 MiB, and has batches of 4096
+        frames then.
     max_iter : int, default=200
-        Number of iterations in ``fit`` (for ``"cd"`` on each part of the frames), and of updates or
-        sweeps of the activations in ``transform``.
+        Number of iterations in ``fit`` (for ``"cd"`` on each part of the frames; passes over all
+        frames if there are batches), and of updates or sweeps of the activations in ``transform``.
     tol : float, default=1e-4
         ``fit`` stops once 10 iterations lowered the objective by less than `tol` times its first
-        value; 0 runs all iterations. ``transform`` does not look at it: a frame's activations do
-        not depend on its neighbours.
-    init : "random" or array-like of shape (n_components, n_freqs), default="random"
-        The components to start from.
+        value, or a pass by less than 10 `tol` times that of the first; 0 runs all iterations.
+        ``transform`` does not look at it.
+    transform_tol : float, default=5e-3
+        ``transform`` by coordinate descent stops for a frame, whatever the others do, once no
+        activation is further from the best value for its component, given the others, than
+        `transform_tol` times the frame's largest activation. Multiplicative updates do not stop.
+    init : {"random", "nndsvd", "exemplar"} or array-like of shape (n_components, n_freqs), \
+            default="random"
+        The components to start from: random ones, those of scikit-learn's non-negative double
+        singular value decomposition (at most min(n_frames, n_freqs) components), frames drawn from
+        X (loud ones more often), or given ones.
     fixed_components : array-like of shape (n_fixed, n_freqs), optional
         Components that stay as they are (scaled to unit norm) while `n_components` others are
         learned beside them.
@@ -73,9 +85,12 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
     reconstruction_err_ : float
         ``sqrt(2 D_beta)`` between X and its approximation, for beta = 2 the Frobenius norm of the
         difference.
-    objective_curve_ : ndarray of shape (n_iter_ + 1,)
+    objective_curve_ : ndarray of shape (n_iter_ + 1,) or (n_iter_,)
         The objective before and after each iteration (for ``"cd"`` those on all frames); it never
-        rises by more than rounding.
+        rises by more than rounding. With batches: summed over those of each pass, or for
+        ``partial_fit`` of each call, before the components learned from them.
+    n_frames_seen_ : int
+        Frames that components were learned from, those seen again counted again.
     n_features_in_ : int
         Number of bins.
 
@@ -106,9 +121,11 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         *,
         beta_loss="frobenius",
         sparsity=1.0,
-        solver="mu",
+        solver="auto",
+        batch_size="auto",
         max_iter=200,
         tol=1e-4,
+        transform_tol=5e-3,
         init="random",
         fixed_components=None,
         max_frames=None,
@@ -119,8 +136,10 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         self.beta_loss = beta_loss
         self.sparsity = sparsity
         self.solver = solver
+        self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
+        self.transform_tol = transform_tol
         self.init = init
         self.fixed_components = fixed_components
         self.max_frames = max_frames
@@ -151,7 +170,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         task = FitTask(context, self, X, Y)
         rng = check_random_state(self.random_state)
         frames = check_sequences(self, X, reset=True).frames(self.max_frames, rng)
-        W, H, n_fixed = self._initialize(frames, rng)
+        W, n_fixed = self._initialize(frames, rng)
+        settings = {"sparsity": self.sparsity, "n_fixed": n_fixed}
         with progress_bar(self.max_iter, self.verbose, "SparseNMF") as bar:
 
             def report(value, components):
@@ -159,20 +179,46 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
                 bar.update()
                 return task.part("iteration").end(lambda: {"components_": components})
 
-            settings = {
-                "sparsity": self.sparsity,
-                "n_fixed": n_fixed,
-                "max_iter": self.max_iter,
-                "tol": self.tol,
-                "callback": report,
-            }
-            if self.solver == "cd":
-                W, H, curve = alternating.factorize(frames, W, rng=rng, **settings)
-            else:
-                W, H, curve = factorize(frames, W, H, beta=beta, **settings)
-        check_range(frames, beta, curve, W)
-        self._store(frames, W, H, curve, beta)
+            settings |= {"max_iter": self.max_iter, "tol": self.tol, "callback": report}
+            method = {"solver": self._solver(beta), "batch_size": self.batch_size}
+            learned = learn(frames, W, beta=beta, rng=rng, **method, **settings)
+        self._keep(frames, beta, learned)
         task.end(dict)
+        return self
+
+    def partial_fit(self, X, Y=None):
+        """Learn from some more frames, and keep of them no more than statistics.
+
+        So the components of recordings that do not fit into memory are learned, in one pass or a
+        few: call it for some recordings at a time, in random order, with thousands of frames.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_frames, n_freqs), list of such, or Spectrograms
+            Magnitudes. They are worked on in batches of `batch_size` (4096 if that is no number).
+        Y : ignored
+
+        Returns
+        -------
+        self : SparseNMF
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described.
+        """
+        beta = self._check_parameters()
+        goes_on = hasattr(self, "components_")
+        rng = check_random_state(self.random_state)
+        frames = check_sequences(self, X, reset=not goes_on).frames(self.max_frames, rng)
+        settings = {"batch_size": self.batch_size, "sparsity": self.sparsity, "beta": beta}
+        if goes_on:
+            W, n_fixed = self._components(frames.dtype), len(self.components_) - self.n_components
+            settings |= {"statistics": self._statistics, "curve": self.objective_curve_}
+        else:
+            W, n_fixed = self._initialize(frames, rng)
+        learned = learn_more(frames, W, n_fixed=n_fixed, rng=rng, **settings)
+        self._keep(frames, beta, learned)
         return self
 
     def transform(self, X):
@@ -191,13 +237,14 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         check_is_fitted(self)
         beta = self._check_parameters()
         sequences = check_sequences(self, X, reset=False)
-        W = self.components_.astype(sequences.dtype, copy=False)
+        W = self._components(sequences.dtype)
 
         def infer(x):
-            if self.solver == "cd":
-                return solve_activations(x, W, sparsity=self.sparsity, max_iter=self.max_iter)
-            settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.max_iter}
-            return infer_activations(x, W, **settings)
+            if self._solver(beta) == "cd":
+                settings = {"tol": self.transform_tol, "max_iter": self.max_iter}
+                return solve_activations(x, W, sparsity=self.sparsity, **settings)
+            settings = {"beta": beta, "n_iter": self.max_iter}
+            return infer_activations(x, W, sparsity=self.sparsity, **settings)
 
         table = sequences.kind == "table"
         activations = infer(sequences.frames()) if table else [infer(x) for x in sequences]
@@ -237,17 +284,20 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
                 f"{label} has {activations.shape[1]} columns but there are "
                 f"{len(self.components_)} components."
             )
-        return activations @ self.components_.astype(activations.dtype, copy=False)
+        return activations @ self._components(activations.dtype)
 
     def _check_parameters(self):
         check_number("n_components", self.n_components, low=1, integer=True)
         check_number("sparsity", self.sparsity, low=0)
         check_number("max_iter", self.max_iter, low=1, integer=True)
         check_number("tol", self.tol, low=0)
+        check_number("transform_tol", self.transform_tol, low=0)
         check_verbose(self.verbose)
         if self.max_frames is not None:
             check_number("max_frames", self.max_frames, low=1, integer=True)
         check_choice("solver", self.solver, SOLVERS)
+        if self.batch_size not in ("auto", None):
+            check_number("batch_size", self.batch_size, low=1, integer=True)
         beta = check_beta(self.beta_loss)
         if self.solver == "cd" and beta != 2:
             raise ValueError(
@@ -256,38 +306,28 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             )
         return beta
 
-    def _initialize(self, frames, rng):
-        n_freqs, dtype = frames.shape[1], frames.dtype
-        if isinstance(self.init, str):
-            if self.init != "random":
-                raise ValueError(
-                    f"`init` must be 'random' or an array of shape (n_components, n_freqs); "
-                    f"got {self.init!r}."
-                )
-            # Bounded away from 0: an entry that starts (almost) there can never grow again.
-            W = rng.uniform(0.1, 1.0, size=(self.n_components, n_freqs))
-        else:
-            W = check_components("init", self.init, n_freqs)
-            if len(W) != self.n_components:
-                raise ValueError(
-                    f"`init` has {len(W)} rows but n_components={self.n_components} are wanted."
-                )
-        fixed = np.empty((0, n_freqs))
-        if self.fixed_components is not None:
-            fixed = check_components("fixed_components", self.fixed_components, n_freqs)
-        W = unit_rows(np.vstack([fixed, W])).astype(dtype)
-        H = initial_activations(frames, W)
-        H *= rng.uniform(0.5, 1.5, size=H.shape).astype(dtype)
-        return W, H, len(fixed)
+    def _solver(self, beta):
+        return {"auto": "cd" if beta == 2 else "mu"}.get(self.solver, self.solver)
 
-    def _store(self, frames, W, H, curve, beta):
-        background = 0 if beta == 2 else FLOOR
-        target = np.maximum(frames, FLOOR if beta <= 0 else 0)
-        divergence = beta_divergence(target, H @ W + frames.dtype.type(background), beta)
-        self.reconstruction_err_ = float(np.sqrt(2 * max(divergence, 0.0)))
-        self.objective_curve_ = curve
-        self.n_iter_ = len(curve) - 1
-        self.components_ = W
+    def _initialize(self, frames, rng):
+        W = initial_components(self.init, frames, self.n_components, rng)
+        if self.fixed_components is None:
+            return W, 0
+        fixed = check_components("fixed_components", self.fixed_components, frames.shape[1])
+        return np.vstack([unit_rows(fixed).astype(W.dtype), W]), len(fixed)
+
+    def _keep(self, frames, beta, learned):
+        check_range(frames, beta, learned.curve, learned.W)
+        self.components_, self.objective_curve_ = learned.W, learned.curve
+        self.reconstruction_err_ = float(np.sqrt(2 * max(learned.divergence, 0.0)))
+        self._statistics, is_whole = learned.statistics, learned.statistics is None
+        self.n_iter_ = len(learned.curve) - is_whole
+        self.n_frames_seen_ = (
+            self.n_iter_ * len(frames) if is_whole else learned.statistics["n_frames"]
+        )
+
+    def _components(self, dtype):
+        return self.components_.astype(dtype, copy=False)
 
     @property
     def _n_features_out(self):

@@ -4,7 +4,7 @@ import pytest
 from sknmf_unfold.nmf import alternating
 from sknmf_unfold.nmf.alternating import Descent, factorize, sweep_components
 from sknmf_unfold.nmf.coordinate import optimality_gap
-from sknmf_unfold.nmf.multiplicative import factorize as by_multiplication
+from sknmf_unfold.nmf.descent import factorize as by_multiplication
 from sknmf_unfold.nmf.multiplicative import initial_activations, objective, unit_rows
 
 

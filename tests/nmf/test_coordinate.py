@@ -3,7 +3,8 @@ import pytest
 from scipy.optimize import nnls
 
 from sknmf_unfold.nmf import coordinate
-from sknmf_unfold.nmf.coordinate import couplings_of, optimality_gap, solve_activations, sweep
+from sknmf_unfold.nmf._threads import Workspace
+from sknmf_unfold.nmf.coordinate import Couplings, optimality_gap, solve_activations
 from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.nmf.multiplicative import objective, unit_rows
 
@@ -27,7 +28,7 @@ def by_nnls(X, W, sparsity):
 @pytest.mark.parametrize("sparsity", [0.0, 0.5])
 def test_activations_are_those_of_nnls(monkeypatch, sparsity, width, block):
     monkeypatch.setattr(coordinate, "WIDTH", width)
-    monkeypatch.setattr(coordinate, "BLOCK", block)
+    monkeypatch.setattr(coordinate, "block_length", lambda n_components: block)
     X, W = problem()
     X[3] = 0
     expected = by_nnls(X, W, sparsity)
@@ -60,10 +61,9 @@ def test_the_gap_is_the_distance_from_the_best_value_of_one_component():
     assert np.delete(gap, 5).max() < 1e-12
 
 
-def test_a_sweep_is_one_component_after_the_other():
+def test_a_sweep_is_one_component_after_the_other(monkeypatch):
     X, W = problem(5)
     W = W * np.linspace(0.5, 2, 8)[:, None]
-    power, couplings = couplings_of(W)
     expected = np.full((5, 8), 0.3)
     for h, x in zip(expected, X, strict=True):
         for k in range(8):
@@ -71,9 +71,9 @@ def test_a_sweep_is_one_component_after_the_other():
             h[k] = max((rest @ W[k] - 0.1) / (W[k] @ W[k]), 0.0)
     for width in (1, 3, 8, 32):
         H = np.full((8, 5), 0.3)
-        coordinate.WIDTH, before = width, coordinate.WIDTH
-        sweep(H, (W @ X.T - 0.1) / power, couplings)
-        coordinate.WIDTH = before
+        monkeypatch.setattr(coordinate, "WIDTH", width)
+        couplings = Couplings(W)
+        couplings.sweep(H, couplings.targets(X, 0.1), Workspace())
         np.testing.assert_allclose(H.T, expected, rtol=1e-12, atol=1e-14)
 
 

@@ -3,17 +3,16 @@ import pytest
 from scipy.optimize import nnls
 from sklearn.linear_model import Lasso
 
-from sknmf_unfold.nmf import inference, multiplicative
+from sknmf_unfold.nmf import descent, inference, multiplicative
+from sknmf_unfold.nmf.descent import factorize
 from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.nmf.multiplicative import (
     FLOOR,
     TINY,
-    factorize,
     initial_activations,
     objective,
     unit_rows,
     update_activations,
-    update_components,
 )
 from tests.oracles.nmf import (
     activations_step,
@@ -42,6 +41,20 @@ def planted(n_frames=20, n_freqs=14, n_components=6, seed=0):
     W = unit_rows(rng.gamma(0.5, 1.0, (n_components, n_freqs)))
     H = rng.gamma(0.5, 2.0, (n_frames, n_components))
     return H @ W + 0.1 * rng.random((n_frames, n_freqs)), W
+
+
+def update_components(X, W, H, beta, n_fixed=0):
+    """The step of the components alone: that of the activations is left out."""
+
+    def leave(W, H, *arguments):
+        arguments[-1][:] = H
+        return arguments[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(descent, "step_of_activations", leave)
+        settings = {"beta": beta, "sparsity": 0.0, "n_fixed": n_fixed, "max_iter": 1}
+        W, _, curve = factorize(X, W, H, **settings)
+    return W, curve[-1]
 
 
 # The laws
@@ -258,8 +271,8 @@ def test_block_boundaries_have_no_effect(monkeypatch, beta, block):
     X, W = planted()
     settings = {"beta": beta, "sparsity": 0.1, "n_iter": 50}
     whole = infer_activations(X, W, **settings)
-    assert len(X) < inference.BLOCK
-    monkeypatch.setattr(inference, "BLOCK", block)
+    assert len(X) < inference.block_length(max(W.shape))
+    monkeypatch.setattr(inference, "block_length", lambda n_components: block)
     blocks = infer_activations(X, W, **settings)
     np.testing.assert_allclose(blocks, whole, rtol=1e-10, atol=1e-12)
 

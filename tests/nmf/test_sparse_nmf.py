@@ -42,10 +42,8 @@ def test_recovers_the_planted_components(beta_loss, seed):
     sparsity = 0.1 if beta_loss == "frobenius" else 0.01
     settings = {"sparsity": sparsity, "max_iter": 300, "tol": 1e-6, "random_state": seed}
     found = small(beta_loss=beta_loss, **settings).fit(X).components_
-    assert (
-        best_cosines(small(max_iter=1, random_state=seed).fit(X).components_, components).min()
-        < 0.9
-    )
+    start = small(solver="mu", max_iter=1, random_state=seed).fit(X).components_
+    assert best_cosines(start, components).min() < 0.9
     assert best_cosines(found, components).min() > 0.995
 
 
@@ -138,14 +136,15 @@ def test_curve_ends_at_the_penalised_objective(beta_loss):
     assert without < 0.9 * nmf.objective_curve_[-1]
 
 
-def test_tol_stops_early_in_fit_and_never_in_transform():
+@pytest.mark.parametrize("solver", ["mu", "cd"])
+def test_tol_stops_early_in_fit_and_never_in_transform(solver):
     X, _ = planted()
-    early = small(max_iter=500, tol=1e-2).fit(X)
+    early = small(solver=solver, max_iter=500, tol=1e-2).fit(X)
     assert early.n_iter_ < 100
     assert early.n_iter_ % 10 == 0
-    whole = small(max_iter=500, tol=0).fit(X)
+    whole = small(solver=solver, max_iter=500, tol=0).fit(X)
     assert whole.n_iter_ == 500
-    assert whole.reconstruction_err_ < early.reconstruction_err_
+    assert whole.objective_curve_[-1] < early.objective_curve_[-1]
     one_by_one = np.vstack([early.transform(x[np.newaxis]) for x in X])
     np.testing.assert_allclose(early.transform(X), one_by_one, rtol=1e-9, atol=1e-12)
 
@@ -332,7 +331,8 @@ def test_any_divergence_learns_at_any_level(beta_loss, level, dtype):
 @pytest.mark.parametrize("beta_loss", BETA_LOSSES)
 def test_one_frame_or_one_bin(shape, beta_loss):
     X = np.random.default_rng(0).uniform(0.1, 1, shape)
-    nmf = small(beta_loss=beta_loss, n_components=2, sparsity=0, max_iter=2000, tol=0).fit(X)
+    settings = {"max_iter": 2000, "tol": 0, "transform_tol": 1e-6}
+    nmf = small(beta_loss=beta_loss, n_components=2, sparsity=0, **settings).fit(X)
     approximation = nmf.inverse_transform(nmf.transform(X))
     # Two components are enough for these.
     np.testing.assert_allclose(approximation, X, rtol=1e-4)
@@ -352,7 +352,18 @@ def test_one_frame_or_one_bin(shape, beta_loss):
         ({"tol": -1e-4}, ValueError, r"`tol` must be a finite number >= 0; got -0\.0001\."),
         ({"max_frames": 0}, ValueError, r"`max_frames` must be a whole number >= 1; got 0\."),
         ({"beta_loss": "euclid"}, ValueError, r"`beta_loss` must be one of .*; got 'euclid'\."),
-        ({"init": "nndsvd"}, ValueError, r"`init` must be 'random' or an array .*; got 'nndsvd'\."),
+        (
+            {"transform_tol": -1},
+            ValueError,
+            r"`transform_tol` must be a finite number >= 0; got -1",
+        ),
+        ({"batch_size": 0}, ValueError, r"`batch_size` must be a whole number >= 1; got 0"),
+        ({"batch_size": "all"}, TypeError, r"`batch_size` must be .*; got 'all'"),
+        (
+            {"init": "svd"},
+            ValueError,
+            r"`init` must be one of 'random', .* or an array .*; got 'svd'\.",
+        ),
         ({"init": np.ones((4, 6))}, ValueError, r"`init` has 4 rows but n_components=5"),
         ({"init": np.ones((5, 7))}, ValueError, r"`init` must be .* 6 columns; got .* \(5, 7\)"),
         ({"init": -np.ones((5, 6))}, ValueError, r"`init` must be non-negative .* minimum of -1"),
@@ -418,7 +429,7 @@ def noisy_frames(n_frames=400, dtype="float64"):
 def test_coordinate_descent_ends_below_multiplicative_updates(dtype):
     X = noisy_frames(dtype=dtype)
     settings = {"sparsity": 0.2, "random_state": 0, "tol": 0}
-    slow = SparseNMF(5, **settings).fit(X)
+    slow = SparseNMF(5, solver="mu", **settings).fit(X)
     fast = SparseNMF(5, solver="cd", max_iter=30, **settings).fit(X)
     assert fast.objective_curve_[-1] < slow.objective_curve_[-1]
     assert fast.components_.dtype == dtype
@@ -432,7 +443,7 @@ def test_transform_by_coordinate_descent_is_optimal():
     X = noisy_frames()
     nmf = SparseNMF(5, sparsity=0.2, solver="cd", max_iter=500, random_state=0).fit(X)
     H = nmf.transform(X)
-    assert optimality_gap(X, nmf.components_, H, 0.2).max() <= 1e-3
+    assert optimality_gap(X, nmf.components_, H, 0.2).max() <= 5e-3
     parts = nmf.transform([X[:100], X[100:]])
     np.testing.assert_allclose(np.concatenate(parts), H, atol=1e-9)
 
@@ -447,5 +458,5 @@ def test_coordinate_descent_keeps_fixed_components():
 def test_coordinate_descent_is_for_the_frobenius_norm():
     with pytest.raises(ValueError, match="`solver`='cd' minimises beta_loss='frobenius' only"):
         SparseNMF(3, solver="cd", beta_loss=1).fit(noisy_frames())
-    with pytest.raises(ValueError, match="`solver` must be one of 'mu', 'cd'; got 'als'"):
+    with pytest.raises(ValueError, match="`solver` must be one of 'auto', 'mu', 'cd'; got 'als'"):
         SparseNMF(3, solver="als").fit(noisy_frames())

@@ -1,0 +1,98 @@
+"""Components to start from."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.decomposition._nmf import _initialize_nmf
+
+from sknmf_unfold._table_checks import check_components
+
+from .multiplicative import unit_rows
+
+INITS = ("random", "nndsvd", "exemplar")
+# Frames that a decomposition looks at.
+MAX_FRAMES = 5000
+
+
+def initial_components(init, X, n_components, rng):
+    """Make the components that learning starts from.
+
+    Parameters
+    ----------
+    init : {"random", "nndsvd", "exemplar"} or array-like of shape (n_components, n_freqs)
+        See `SparseNMF`.
+    X : ndarray of shape (n_frames, n_freqs)
+    n_components : int
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    W : ndarray of shape (n_components, n_freqs)
+        Rows of unit norm, in the dtype of X; what is not given has no zeros, which could never
+        grow by multiplication.
+
+    Raises
+    ------
+    ValueError
+        If `init` is none of these, has the wrong shape, or there are more components than a
+        decomposition has.
+
+    References
+    ----------
+    .. [1] Boutsidis, Gallopoulos, "SVD based initialization: a head start for nonnegative matrix
+       factorization", Pattern Recognition 41(4), 2008: "nndsvd".
+    """
+    if not isinstance(init, str):
+        W = check_components("init", init, X.shape[1])
+        if len(W) != n_components:
+            raise ValueError(
+                f"`init` has {len(W)} rows but n_components={n_components} are wanted."
+            )
+    elif init == "random":
+        W = rng.uniform(0.1, 1.0, size=(n_components, X.shape[1]))
+    elif init == "nndsvd":
+        W = _decomposed(X, n_components, rng)
+    elif init == "exemplar":
+        W = _exemplars(X, n_components, rng)
+    else:
+        names = ", ".join(repr(name) for name in INITS)
+        raise ValueError(
+            f"`init` must be one of {names} or an array of shape (n_components, n_freqs); "
+            f"got {init!r}."
+        )
+    return unit_rows(W).astype(X.dtype)
+
+
+def _decomposed(X, n_components, rng):
+    if len(X) > MAX_FRAMES:
+        X = X[np.sort(rng.choice(len(X), MAX_FRAMES, replace=False))]
+    if n_components > min(X.shape):
+        raise ValueError(
+            f"`init`='nndsvd' has at most min(n_frames, n_freqs) = {min(X.shape)} components; got "
+            f"n_components={n_components}. Use 'random' or 'exemplar'."
+        )
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        _, W = _initialize_nmf(X, n_components, init="nndsvda", random_state=rng)
+    return _without_zeros(W, rng)
+
+
+def _exemplars(X, n_components, rng):
+    """Draw frames, loud ones more often, each once if there are enough."""
+    levels = X.max(axis=1).astype(np.float64)
+    weights = levels / max(levels.sum(), np.finfo(np.float64).tiny)
+    candidates = np.count_nonzero(weights)
+    drawn = rng.choice(
+        len(X), min(n_components, candidates), replace=False, p=weights if candidates else None
+    )
+    missing = n_components - len(drawn)
+    W = np.vstack([unit_rows(X[drawn]), rng.uniform(0.1, 1.0, size=(missing, X.shape[1]))])
+    return _without_zeros(W, rng)
+
+
+def _without_zeros(W, rng):
+    W = np.where(np.isfinite(W), W, 0.0)
+    levels = np.maximum(W.mean(axis=1, keepdims=True), np.finfo(W.dtype).tiny)
+    return W + 0.1 * levels * rng.uniform(0.1, 1.0, size=W.shape)
