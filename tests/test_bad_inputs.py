@@ -212,7 +212,12 @@ PARAMETERS = [
     (supervised, "sparsity", -1, f"{FINITE}= 0; got -1"),
     (supervised, "sparsity", np.nan, f"{FINITE}= 0; got nan"),
     (supervised, "sparsity", None, f"{FINITE}= 0; got None"),
-    (supervised, "inference", "x", "`inference` must be one of 'mu', 'ista', 'warm_ista'; got 'x'"),
+    (
+        supervised,
+        "inference",
+        "x",
+        "`inference` must be one of 'auto', 'cd', 'mu', 'ista', 'warm_ista'; got 'x'",
+    ),
     (supervised, "n_iter", 0, f"{WHOLE}1; got 0"),
     (supervised, "step_size", 0, f"{FINITE} 0; got 0"),
     (supervised, "step_size", "a", f"{FINITE} 0; got 'a'"),

@@ -26,6 +26,7 @@ def drnmf(**quick):
 
 
 SEPARATORS = {
+    "supervised, cd": lambda: supervised("cd"),
     "supervised, mu": supervised,
     "supervised, ista": lambda: supervised("ista"),
     "supervised, warm ista": lambda: supervised("warm_ista"),

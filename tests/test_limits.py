@@ -217,7 +217,7 @@ def test_what_is_below_the_limit_is_computed(dtype, level):
 @pytest.mark.parametrize("level", [1e-8, 1e8, 1e200])
 def test_scores_of_magnitudes_do_not_depend_on_the_level(level):
     # The activations of `mu` without a penalty scale with the magnitudes.
-    separator = supervised(sparsity=0).fit(X, Y)
+    separator = supervised(sparsity=0, inference="mu").fit(X, Y)
     expected = separator.score(X, Y)
     mixtures, targets = scaled(X, level, "float64"), scaled(Y, level, "float64")
     assert separator.score(mixtures, targets) == pytest.approx(expected, rel=1e-6)

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -187,7 +188,7 @@ class _Limit:
     lock = threading.Lock()
     n_callers = 0
     n_threads = 1
-    limiter = None
+    limiter: Any = None
 
 
 @functools.cache

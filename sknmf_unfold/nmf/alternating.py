@@ -30,6 +30,7 @@ LENGTH, GROWTH, LIMIT_GROWTH, SHRINK = 0.5, 1.05, 1.01, 1.5
 
 
 @one_thread_a_product()
+@np.errstate(over="ignore", invalid="ignore")
 def factorize(X, W, *, sparsity, rng, n_fixed=0, max_iter=200, tol=1e-4, callback=None):
     """Factorise with components of unit norm.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._threads import Blocks, block_length, one_thread_a_product
+from .inference import check_range
 from .multiplicative import initial_activations
 
 # Components whose influence on each other is followed one by one; that of all others is a matrix
@@ -119,6 +120,7 @@ class Couplings:
 
 
 @one_thread_a_product()
+@np.errstate(over="ignore", invalid="ignore")
 def solve_activations(X, W, *, sparsity, initial=None, tol=TOLERANCE, max_iter=200):
     """Find the optimal activations for a fixed dictionary.
 
@@ -144,6 +146,11 @@ def solve_activations(X, W, *, sparsity, initial=None, tol=TOLERANCE, max_iter=2
     -------
     H : ndarray of shape (n_frames, n_components)
         Exactly 0 where the optimum is.
+
+    Raises
+    ------
+    ValueError
+        If the squares of such magnitudes leave the range of their dtype.
 
     References
     ----------
@@ -172,6 +179,7 @@ def solve_activations(X, W, *, sparsity, initial=None, tol=TOLERANCE, max_iter=2
         H[frames] = _solve_block(start, targets, couplings, workspace, tol, max_iter).T
 
     Blocks(len(X), block_length(len(W))).run(solve)
+    check_range(X, 2, H)
     return H
 
 

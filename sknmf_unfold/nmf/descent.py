@@ -31,7 +31,7 @@ class SquaredError:
     ----------
     X : ndarray of shape (n_frames, n_freqs)
     H : ndarray of shape (n_frames, n_components)
-        Activations to start from, in memory that may be used for others.
+        Activations to start from.
     sparsity : float
         Weight of the l1 penalty.
 
@@ -44,7 +44,8 @@ class SquaredError:
     """
 
     def __init__(self, X, H, sparsity):
-        self._X, self.H, self._sparsity, self._spare = X, np.maximum(H, TINY), sparsity, None
+        self._X, self._sparsity, self._beta = X, sparsity, 2
+        self.H, self._spare = np.maximum(H, TINY), np.empty_like(H)
         self._blocks = Blocks(len(X), block_length(max(H.shape[1], X.shape[1])))
 
         def statistics(frames, workspace):
@@ -69,6 +70,10 @@ class SquaredError:
         quadratic = 0.5 * np.sum((gram @ W) * W) - np.sum(products * W)
         return self.scale + float(quadratic) + self._sparsity * self._activity
 
+    def _step(self, W, H, negative, positive, **memory):
+        settings = {"beta": self._beta, "sparsity": self._sparsity}
+        return step_of_activations(W, H, negative, positive, **settings, **memory)
+
     def advance(self, W):
         """Take a step of the activations, for the components proposed last.
 
@@ -81,21 +86,17 @@ class SquaredError:
         negative, positive : ndarray of shape (n_components, n_freqs), in float64
             Parts of the gradient of the divergence with respect to W, at the new activations.
         """
-        new, gram = self._other(), W @ W.T
+        new, gram = self._spare, W @ W.T
 
         def step(frames, workspace):
             x, h = self._X[frames], self.H[frames]
             positive = np.matmul(h, gram, out=workspace.array("+", *h.shape, dtype=h.dtype))
-            h = step_of_activations(W, h, x, positive, 2, self._sparsity, workspace, new[frames])
+            h = self._step(W, h, x, positive, workspace=workspace, out=new[frames])
             return h.T @ x, h.T @ h, total(h)
 
         *self._statistics, self._activity = self._blocks.sum(step)
         self.H, self._spare = new, self.H
         return self._statistics[0], self._statistics[1] @ W.astype(np.float64)
-
-    def _other(self):
-        """Memory for the next activations."""
-        return np.empty_like(self.H) if self._spare is None else self._spare
 
 
 class Divergence(SquaredError):
@@ -105,7 +106,7 @@ class Divergence(SquaredError):
     ----------
     X : ndarray of shape (n_frames, n_freqs)
     H : ndarray of shape (n_frames, n_components)
-        Activations to start from, in memory that may be used for others.
+        Activations to start from.
     sparsity : float
         Weight of the l1 penalty.
     beta : float
@@ -113,25 +114,35 @@ class Divergence(SquaredError):
     """
 
     def __init__(self, X, H, sparsity, beta):
-        self._X, self.H, self._sparsity, self._spare = X, np.maximum(H, TINY), sparsity, None
-        self._beta, self.scale = beta, 0.0
+        self._X, self._sparsity, self._beta = X, sparsity, beta
+        self.H, self._spare = np.maximum(H, TINY), np.empty_like(H)
+        self.scale = 0.0
         self._blocks = Blocks(len(X), block_length(max(H.shape[1], X.shape[1])))
         self._offset = FLOOR * X.size - self._blocks.sum(lambda frames, _: (total(X[frames]),))[0]
         self._offset *= beta == 1
         self._is_floored = beta <= 0 and X.min() < FLOOR
 
     def propose(self, W):
-        """Compute the objective of these components and the activations, and go on from there."""
-        self._spare, settings = self._other(), (self._beta, self._sparsity)
+        """Compute the objective of these components and the activations, and go on from there.
+
+        Parameters
+        ----------
+        W : ndarray of shape (n_components, n_freqs)
+
+        Returns
+        -------
+        objective : float
+        """
         prices = self._sparsity + W.sum(axis=1, dtype=np.float64) * (self._beta == 1)
 
         def step(frames, workspace):
             x, h = self._X[frames], self.H[frames]
             if self._is_floored:
                 x = np.maximum(x, FLOOR, out=workspace.array("X", *x.shape, dtype=x.dtype))
-            *parts, value = gradient_parts(x, W, h, self._beta, workspace, evaluate=True)
+            negative, positive, value = gradient_parts(x, W, h, self._beta, workspace, True)
             value += float(h.sum(axis=0, dtype=np.float64) @ prices)
-            h = step_of_activations(W, h, *parts, *settings, workspace, self._spare[frames])
+            settings = {"workspace": workspace, "out": self._spare[frames]}
+            h = self._step(W, h, negative, positive, **settings)
             negative, positive, _ = gradient_parts(x, W, h, self._beta, workspace)
             summed = h.sum(axis=0)[:, np.newaxis] if positive is None else h.T @ positive
             return value, h.T @ negative, summed
@@ -141,7 +152,18 @@ class Divergence(SquaredError):
         return self.scale
 
     def advance(self, W):
-        """Adopt the step that `propose` has taken."""
+        """Adopt the step that `propose` has taken.
+
+        Parameters
+        ----------
+        W : ndarray of shape (n_components, n_freqs)
+            The components proposed last.
+
+        Returns
+        -------
+        negative, positive : ndarray of shape (n_components, n_freqs), in float64
+            Parts of the gradient of the divergence with respect to W, at the new activations.
+        """
         self.H, self._spare = self._spare, self.H
         return self._parts[0], np.broadcast_to(self._parts[1], W.shape)
 
@@ -155,7 +177,7 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
     Parameters
     ----------
     X, W, H : ndarray
-        Data and starting point, see `update_components`.
+        Data, components of unit norm, and activations to start from.
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
     n_fixed : int, default=0
@@ -174,13 +196,11 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
     curve : ndarray of shape (n_iter + 1,)
         The objective at the start and after each iteration.
     """
-    # What the caller gave stays as it is.
-    H = np.maximum(H, TINY)
     descent = SquaredError(X, H, sparsity) if beta == 2 else Divergence(X, H, sparsity, beta)
     curve = [descent.propose(W)]
     for i in range(1, max_iter + 1):
         parts = descent.advance(W)
-        W, value = _descend(descent, W, *parts, curve[-1], exponent(beta), n_fixed)
+        W, value = _descend(descent, W, parts, curve[-1], exponent(beta), n_fixed)
         curve.append(value)
         if callback is not None and callback(curve[-1], W):
             break
@@ -189,9 +209,10 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
     return W, descent.H, np.array(curve)
 
 
-def _descend(descent, W, negative, positive, value, power, n_fixed):
+def _descend(descent, W, parts, value, power, n_fixed):
     """Shorten the step of the components until it does not raise the objective."""
     limit = value + 10 * np.finfo(W.dtype).eps * abs(descent.scale)
+    negative, positive = parts
     for _ in range(20 if n_fixed < len(W) else 0):
         new = scale_components(W, negative, positive, power, n_fixed)
         after = descent.propose(new)

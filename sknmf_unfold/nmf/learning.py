@@ -16,7 +16,19 @@ BATCH_SIZE = 4096
 
 
 class Learned(NamedTuple):
-    """What was learned: components, objectives, the last divergence, statistics of batches."""
+    """What was learned.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_freqs)
+        Components.
+    curve : ndarray
+        Objectives.
+    divergence : float
+        The last one.
+    statistics : dict, optional
+        Of batches, if there were some.
+    """
 
     W: np.ndarray
     curve: np.ndarray
@@ -24,6 +36,8 @@ class Learned(NamedTuple):
     statistics: dict | None = None
 
 
+# What overflows shows in the objective.
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def learn(frames, W, *, solver, beta, batch_size, rng, **settings):
     """Learn components from frames that are all there.
 
@@ -59,6 +73,7 @@ def learn(frames, W, *, solver, beta, batch_size, rng, **settings):
     return Learned(W, curve, objective(frames, W, H, beta, 0.0))
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def learn_more(frames, W, *, batch_size, rng, statistics=None, curve=None, **settings):
     """Learn components from some frames of many, in their order.
 

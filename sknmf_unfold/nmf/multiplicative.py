@@ -86,13 +86,31 @@ def initial_activations(X, W):
 
 
 def total(array):
-    """Sum up an array in float64, row by row so that float32 loses nothing."""
+    """Sum up a matrix row by row, and in float64 so that float32 loses nothing.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    total : float
+    """
     ones = np.ones(array.shape[1], dtype=array.dtype)
     return float((array @ ones).sum(dtype=np.float64))
 
 
 def squares(array):
-    """Sum up the squares of an array in float64."""
+    """Sum up the squares of an array in float64.
+
+    Parameters
+    ----------
+    array : ndarray
+
+    Returns
+    -------
+    total : float
+    """
     return float(np.sum(np.square(array, dtype=np.float64)))
 
 
@@ -188,13 +206,14 @@ def update_activations(X, W, H, beta, sparsity, workspace=None, out=None):
     """
     workspace = Workspace() if workspace is None else workspace
     if beta == 2:
-        parts = X, H @ (W @ W.T)
+        negative, positive = X, H @ (W @ W.T)
     else:
-        parts = gradient_parts(X, W, H, beta, workspace)[:2]
-    return step_of_activations(W, H, *parts, beta, sparsity, workspace, out)
+        negative, positive, _ = gradient_parts(X, W, H, beta, workspace)
+    settings = {"beta": beta, "sparsity": sparsity, "workspace": workspace, "out": out}
+    return step_of_activations(W, H, negative, positive, **settings)
 
 
-def step_of_activations(W, H, negative, positive, beta, sparsity, workspace, out):
+def step_of_activations(W, H, negative, positive, *, beta, sparsity, workspace, out):
     """Take the multiplicative step of the activations, from parts of another gradient.
 
     Parameters

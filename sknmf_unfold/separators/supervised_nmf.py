@@ -16,13 +16,14 @@ from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
+from sknmf_unfold.nmf.coordinate import solve_activations
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.signal.masks import ratio_masks
 
 from ._base import BaseSeparator
 
-INFERENCES = ("mu", "ista", "warm_ista")
+INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")
 
 
 class SupervisedNMFSeparator(BaseSeparator):
@@ -39,11 +40,14 @@ class SupervisedNMFSeparator(BaseSeparator):
         Number of components for each of the two sources.
     sparsity : float, default=1.0
         Weight lambda of the sum of the activations, in the units of the magnitudes.
-    inference : {"mu", "ista", "warm_ista"}, default="mu"
-        How activations are inferred: multiplicative updates, iterative soft-thresholding, or
-        iterative soft-thresholding that starts each frame from the result of the frame before.
+    inference : {"auto", "cd", "mu", "ista", "warm_ista"}, default="auto"
+        How activations are inferred: coordinate descent, multiplicative updates, iterative
+        soft-thresholding, or iterative soft-thresholding that starts each frame from the result of
+        the frame before. ``"auto"`` takes coordinate descent for beta = 2, else multiplicative
+        updates. With ``"mu"`` the dictionaries, too, are learned by multiplicative updates.
     n_iter : int, default=200
-        Iterations of the inference, for each frame.
+        Iterations of the inference, for each frame; coordinate descent stops earlier, once no
+        activation is further from its best value than 5e-3 times the largest one of the frame.
     step_size : "auto" or float, default="auto"
         Step of the soft-thresholding, the inverse of the paper's alpha. ``"auto"`` takes the
         inverse of the largest eigenvalue of the Gram matrix of the components, the largest step
@@ -98,7 +102,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         n_components=100,
         *,
         sparsity=1.0,
-        inference="mu",
+        inference="auto",
         n_iter=200,
         step_size="auto",
         beta_loss="frobenius",
@@ -196,6 +200,7 @@ class SupervisedNMFSeparator(BaseSeparator):
             self.n_components,
             beta_loss=self.beta_loss,
             sparsity=self.sparsity,
+            solver="mu" if self.inference == "mu" else "auto",
             max_iter=self.max_iter,
             tol=self.tol,
             random_state=rng.randint(2**31 - 1),
@@ -217,10 +222,10 @@ class SupervisedNMFSeparator(BaseSeparator):
         check_choice("inference", self.inference, INFERENCES)
         check_number("sparsity", self.sparsity, low=0)
         check_step_size(self.step_size)
-        if self.inference != "mu" and check_beta(self.beta_loss) != 2:
+        if self.inference not in ("auto", "mu") and check_beta(self.beta_loss) != 2:
             raise ValueError(
                 f"`inference`={self.inference!r} minimises beta_loss='frobenius' only; got "
-                f"beta_loss={self.beta_loss!r}. Use inference='mu'."
+                f"beta_loss={self.beta_loss!r}. Use inference='auto'."
             )
 
     @property
@@ -231,13 +236,18 @@ class SupervisedNMFSeparator(BaseSeparator):
         # They may have been set since the fit.
         self._check_parameters()
         components = self.components_.astype(dtype, copy=False)
-        if self.inference == "mu":
-            beta = check_beta(self.beta_loss)
+        beta, inference = check_beta(self.beta_loss), self.inference
+        if inference == "auto":
+            inference = "cd" if beta == 2 else "mu"
+        if inference == "cd":
+            settings = {"sparsity": self.sparsity, "max_iter": self.n_iter}
+            return _framewise(lambda x: solve_activations(x, components, **settings))
+        if inference == "mu":
             settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.n_iter}
             return _framewise(lambda x: infer_activations(x, components, **settings))
         step_size = dtype.type(self.step_size_)
         settings = {"sparsity": self.sparsity, "step_size": step_size, "n_iter": self.n_iter}
-        if self.inference == "ista":
+        if inference == "ista":
             return _framewise(lambda x: ista(x, components, **settings))
 
         def step(magnitude, state):

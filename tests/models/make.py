@@ -28,13 +28,15 @@ def fitted_models(stft, X, Y):
     drnmf = DRNMFSeparator(nmf=FrozenEstimator(nmf), max_epochs=3, device="cpu", random_state=0)
     models = {
         "sparse_nmf": SparseNMF(**settings).fit(stft.transform(Y)),
-        "mu": nmf,
+        "online": SparseNMF(**settings).partial_fit(stft.transform(Y)),
+        "cd": nmf,
+        "mu": SupervisedNMFSeparator(inference="mu", **settings),
         "ista": SupervisedNMFSeparator(inference="ista", n_iter=50, **settings),
         "warm_ista": SupervisedNMFSeparator(inference="warm_ista", n_iter=2, **settings),
         # Watched on what it is trained on, so that some training is kept.
         "drnmf": drnmf.fit(spectrograms, Y, validation_data=(spectrograms, Y)),
     }
-    for name in ("ista", "warm_ista"):
+    for name in ("mu", "ista", "warm_ista"):
         models[name].fit(spectrograms, Y)
     assert drnmf.best_epoch_ > 0
     return models

@@ -46,9 +46,9 @@ def planted(n_frames=20, n_freqs=14, n_components=6, seed=0):
 def update_components(X, W, H, beta, n_fixed=0):
     """The step of the components alone: that of the activations is left out."""
 
-    def leave(W, H, *arguments):
-        arguments[-1][:] = H
-        return arguments[-1]
+    def leave(W, H, *parts, out, **settings):
+        out[:] = H
+        return out
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(descent, "step_of_activations", leave)

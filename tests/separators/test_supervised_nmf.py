@@ -16,7 +16,7 @@ def snr(target, estimate):
     return 10 * np.log10(np.sum(target**2) / np.sum((target - estimate) ** 2))
 
 
-@pytest.mark.parametrize("inference", ["mu", "ista", "warm_ista"])
+@pytest.mark.parametrize("inference", ["auto", "cd", "mu", "ista", "warm_ista"])
 def test_separates_what_was_planted(magnitudes, inference):
     X, Y = magnitudes
     predicted = fitted(magnitudes, inference=inference).predict(X)
@@ -72,12 +72,15 @@ def test_warm_ista_equals_the_loop(magnitudes, n_iter):
 
 def test_inferences_agree_where_they_converge(magnitudes):
     X, _ = magnitudes
-    masks = [
-        fitted(magnitudes, inference=inference, n_iter=3000).predict_mask(X)[0]
-        for inference in ("mu", "ista", "warm_ista")
-    ]
-    np.testing.assert_allclose(masks[0], masks[1], atol=1e-3)
-    np.testing.assert_allclose(masks[1], masks[2], atol=1e-6)
+    separator = fitted(magnitudes, n_iter=3000)
+    masks = {
+        inference: separator.set_params(inference=inference).predict_mask(X)[0]
+        for inference in ("auto", "cd", "mu", "ista", "warm_ista")
+    }
+    np.testing.assert_array_equal(masks["auto"], masks["cd"])
+    np.testing.assert_allclose(masks["mu"], masks["ista"], atol=1e-3)
+    np.testing.assert_allclose(masks["cd"], masks["ista"], atol=2e-2)
+    np.testing.assert_allclose(masks["ista"], masks["warm_ista"], atol=1e-6)
 
 
 def test_waveforms_come_back_at_their_lengths(speech, spectrograms):
@@ -106,7 +109,7 @@ def test_silence_stays_silence(spectrograms, speech):
     _, Y = speech
     separator = SupervisedNMFSeparator(5, max_iter=20, random_state=0).fit(spectrograms, Y)
     silent = STFT().transform([np.zeros(3000, dtype="float32")])
-    for inference in ("mu", "ista", "warm_ista"):
+    for inference in ("cd", "mu", "ista", "warm_ista"):
         separator.set_params(inference=inference, n_iter=5)
         assert not separator.predict(silent)[0].any()
         assert np.all(separator.predict_mask(silent)[0] == 0.5)
@@ -130,7 +133,10 @@ def test_predict_leaves_the_input_and_the_estimator_alone(magnitudes):
     [
         ({"n_components": 0}, "`n_components` must be a whole number >= 1; got 0"),
         ({"sparsity": -1.0}, "`sparsity` must be a finite number >= 0; got -1.0"),
-        ({"inference": "fista"}, "`inference` must be one of 'mu', 'ista', 'warm_ista'"),
+        (
+            {"inference": "fista"},
+            "`inference` must be one of 'auto', 'cd', 'mu', 'ista', 'warm_ista'",
+        ),
         ({"n_iter": 0}, "`n_iter`"),
         ({"step_size": 0.0}, "`step_size` must be a finite number > 0"),
         ({"inference": "ista", "beta_loss": 1}, "beta_loss='frobenius' only"),
