@@ -16,11 +16,12 @@ from .descent import CHECK_EVERY
 from .multiplicative import squares, total, unit_rows
 
 # Sweeps over the activations for one over the components: a product with the data costs as much as
-# several sweeps.
-SWEEPS = 4
-# The components are found on a part of the frames, and finished on all of them: parts, and the gain
-# of a step, relative to the objective, below which the next part is due.
-PARTS = (1 / 8, 1 / 3)
+# two or three sweeps.
+SWEEPS = 2
+# The components are found on a part of the frames, and finished on all of them: the part, its
+# frames at most (a copy is made of them), and the gain of a step, relative to the objective, below
+# which all are due.
+PART, MAX_PART = 1 / 8, 20_000
 ENOUGH = 2e-3
 # Fewer frames a component than this tell too little about it.
 FRAMES_A_COMPONENT = 10
@@ -46,7 +47,7 @@ def factorize(X, W, *, sparsity, rng, n_fixed=0, max_iter=200, tol=1e-4, callbac
     n_fixed : int, default=0
         The first rows of W that stay as they are.
     max_iter : int, default=200
-        Steps at most, on each part of the frames.
+        Steps at most, on the part and on all frames.
     tol : float, default=1e-4
         Stop once 10 steps on all frames lowered the objective by less than `tol` times its value
         before the first of them; 0 never stops.
@@ -79,11 +80,11 @@ def factorize(X, W, *, sparsity, rng, n_fixed=0, max_iter=200, tol=1e-4, callbac
     True
     """
     order = rng.permutation(len(X))
-    for part in PARTS:
-        n_frames = int(part * len(X))
-        if n_frames >= FRAMES_A_COMPONENT * len(W):
-            descent = Descent(X[np.sort(order[:n_frames])], W, sparsity=sparsity, n_fixed=n_fixed)
-            W = _descend(descent, max_iter, ENOUGH * CHECK_EVERY, relative_to_last=True).W
+    n_frames = min(int(PART * len(X)), MAX_PART)
+    if n_frames >= FRAMES_A_COMPONENT * len(W):
+        part = X[np.sort(order[:n_frames])]
+        descent = Descent(part, W, sparsity=sparsity, n_fixed=n_fixed)
+        W = _descend(descent, max_iter, ENOUGH * CHECK_EVERY, relative_to_last=True).W
     descent = Descent(X, W, sparsity=sparsity, n_fixed=n_fixed)
     curve = [descent.objective]
     _descend(descent, max_iter, tol, curve, callback)

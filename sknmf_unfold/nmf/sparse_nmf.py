@@ -43,15 +43,15 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         whose correlation with every component is below `sparsity` gets no activation at all).
     solver : {"auto", "mu", "cd"}, default="auto"
         ``"mu"``: multiplicative updates, for every `beta_loss`. ``"cd"``: coordinate descent, for
-        beta = 2 only, many times faster; it finds the components on growing parts of the frames
-        before it works on all. ``"auto"``: ``"cd"`` where beta = 2, else ``"mu"``.
+        beta = 2 only, many times faster; it finds the components on a part of the frames before
+        it works on all. ``"auto"``: ``"cd"`` where beta = 2, else ``"mu"``.
     batch_size : "auto", int or None, default="auto"
         Learn from this many frames at a time, drawn anew in each pass over them, and keep of the
         others no more than statistics of a fixed size. None looks at all frames in each iteration;
         ``"auto"`` does so unless their activations take more than 12 MiB, and has batches of 4096
         frames then.
     max_iter : int, default=200
-        Number of iterations in ``fit`` (for ``"cd"`` on each part of the frames; passes over all
+        Number of iterations in ``fit`` (for ``"cd"`` on a part of the frames and on all; passes over all
         frames if there are batches), and of updates or sweeps of the activations in ``transform``.
     tol : float, default=1e-4
         ``fit`` stops once 10 iterations lowered the objective by less than `tol` times its first
