@@ -93,7 +93,8 @@ class Systems:
     def _nmf(self, n_components):
         if n_components not in self.dictionaries:
             start = time.perf_counter()
-            separator = SupervisedNMFSeparator(n_components, random_state=self.seed, verbose=1)
+            settings = {"inference": "mu", "random_state": self.seed, "verbose": 1}
+            separator = SupervisedNMFSeparator(n_components, **settings)
             make_pipeline(STFT(), separator).fit(*self.train)
             self.dictionaries[n_components] = separator, time.perf_counter() - start
         return self.dictionaries[n_components]
