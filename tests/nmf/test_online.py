@@ -1,0 +1,148 @@
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sknmf_unfold import SparseNMF
+from sknmf_unfold.nmf import learning
+from sknmf_unfold.nmf.multiplicative import unit_rows
+from sknmf_unfold.nmf.online import learn_batch, random_batches
+
+BETAS = [2, 1, 0, 0.5]
+
+
+def frames(n_frames=1500, seed=0, dtype="float64"):
+    """Five components of 20 bins, some noise; the components are always the same."""
+    planted = unit_rows(np.random.RandomState(1).gamma(0.3, 1.0, (5, 20)))
+    rng = np.random.RandomState(seed)
+    X = rng.gamma(0.3, 3.0, (n_frames, 5)) @ planted + 0.02 * rng.gamma(0.5, 1.0, (n_frames, 20))
+    return X.astype(dtype), planted
+
+
+def worst_cosine(components, planted):
+    return (planted @ components.T).max(axis=1).min()
+
+
+def small(**settings):
+    return SparseNMF(5, **({"sparsity": 0.01, "random_state": 0} | settings))
+
+
+@pytest.mark.parametrize("beta_loss", BETAS)
+def test_batches_find_what_all_frames_find(beta_loss):
+    X, planted = frames()
+    whole = small(beta_loss=beta_loss).fit(X)
+    batches = small(beta_loss=beta_loss, batch_size=256, max_iter=30).fit(X)
+    assert worst_cosine(batches.components_, planted) > 0.99
+    assert batches.objective_curve_[-1] < 1.3 * whole.objective_curve_[-1] + 1
+    np.testing.assert_allclose(np.linalg.norm(batches.components_, axis=1), 1, rtol=1e-12)
+    assert batches.n_iter_ == len(batches.objective_curve_)
+    assert batches.n_frames_seen_ == batches.n_iter_ * len(X)
+
+
+@pytest.mark.parametrize("beta_loss", BETAS)
+def test_a_stream_is_learned_in_one_pass(beta_loss):
+    nmf = small(beta_loss=beta_loss, batch_size=200)
+    errors = []
+    held_out, planted = frames(200, seed=99)
+    for seed in range(12):
+        nmf.partial_fit(frames(400, seed=seed)[0])
+        approximation = nmf.inverse_transform(nmf.transform(held_out))
+        errors.append(np.linalg.norm(held_out - approximation) / np.linalg.norm(held_out))
+    # A batch is worth one multiplicative step of the components, and several sweeps.
+    assert worst_cosine(nmf.components_, planted) > (0.99 if beta_loss == 2 else 0.9)
+    assert errors[-1] < (0.05 if beta_loss == 2 else 0.2)
+    assert errors[-1] < errors[0]
+    assert nmf.n_frames_seen_ == 12 * 400
+    assert nmf.n_iter_ == len(nmf.objective_curve_) == 12
+
+
+def test_statistics_are_those_of_all_batches_with_fading_weights():
+    X, _ = frames(90)
+    W = unit_rows(np.random.RandomState(2).uniform(0.1, 1, (5, 20)))
+    statistics, sums = {"n_frames": 0}, [0.0, 0.0]
+    settings = {"beta": 2, "sparsity": 0.0, "n_fixed": 5}
+    for i, batch in enumerate(np.split(X, 3)):
+        new, divergence, value = learn_batch(batch, W, statistics, **settings)
+        np.testing.assert_array_equal(new, W)
+        H = small(sparsity=0.0, init=W, transform_tol=1e-2).fit(X)
+        H.components_ = W
+        H = H.transform(batch)
+        assert divergence == pytest.approx(0.5 * np.sum((batch - H @ W) ** 2), rel=1e-2)
+        assert value == divergence
+        weight = (1 - 30 / (30 * (i + 1))) ** 3
+        sums = [weight * sums[0] + H.T @ batch, weight * sums[1] + H.T @ H]
+    np.testing.assert_allclose(statistics["products"], sums[0], rtol=1e-6)
+    np.testing.assert_allclose(statistics["gram"], sums[1], rtol=1e-6, atol=1e-9)
+    assert statistics["n_frames"] == 90
+
+
+@pytest.mark.parametrize("beta_loss", [2, 1])
+def test_partial_fit_is_split_anywhere_between_batches(beta_loss):
+    X, _ = frames(600)
+    settings = {"beta_loss": beta_loss, "batch_size": 100}
+    once = small(**settings).partial_fit(X)
+    often = small(**settings)
+    for part in np.split(X, 3):
+        often.partial_fit(part)
+    np.testing.assert_allclose(often.components_, once.components_, rtol=1e-9, atol=1e-12)
+
+
+def test_partial_fit_goes_on_after_storage_and_after_fit(tmp_path):
+    X, planted = frames(600)
+    going = small(batch_size=100).partial_fit(X[:300])
+    joblib.dump(going, tmp_path / "nmf.joblib")
+    stored = joblib.load(tmp_path / "nmf.joblib").partial_fit(X[300:])
+    np.testing.assert_array_equal(stored.components_, going.partial_fit(X[300:]).components_)
+    fitted = small().fit(X)
+    before = fitted.components_.copy()
+    fitted.partial_fit(frames(400, seed=5)[0])
+    assert 0 < np.abs(fitted.components_ - before).max() < 0.2
+    assert worst_cosine(fitted.components_, planted) > 0.99
+    again = small().fit(X)
+    np.testing.assert_array_equal(fitted.fit(X).components_, again.components_)
+
+
+@pytest.mark.parametrize("beta_loss", [2, 1])
+def test_fixed_components_stay_in_batches(beta_loss):
+    X, planted = frames()
+    nmf = SparseNMF(3, fixed_components=planted[:2], beta_loss=beta_loss, sparsity=0.01)
+    nmf.set_params(batch_size=256, max_iter=20, random_state=0).fit(X)
+    np.testing.assert_allclose(nmf.components_[:2], planted[:2], rtol=1e-12)
+    assert worst_cosine(nmf.components_, planted) > 0.98
+    stream = clone(nmf)
+    for _ in range(5):
+        stream.partial_fit(X)
+    np.testing.assert_allclose(stream.components_[:2], planted[:2], rtol=1e-12)
+    assert stream.components_.shape == (5, 20)
+
+
+def test_bins_are_checked_from_the_second_call_on():
+    nmf = small().partial_fit(frames(50)[0])
+    with pytest.raises(ValueError, match="X has 7 features, but SparseNMF is expecting 20"):
+        nmf.partial_fit(np.ones((50, 7)))
+
+
+def test_batches_are_made_where_activations_would_be_large(monkeypatch):
+    X, _ = frames(300)
+    assert small(max_iter=3, tol=0).fit(X).objective_curve_.shape == (4,)
+    monkeypatch.setattr(learning, "MAX_ACTIVATIONS", 300 * 5 * 8 - 1)
+    monkeypatch.setattr(learning, "BATCH_SIZE", 128)
+    assert small(max_iter=3, tol=0).fit(X).objective_curve_.shape == (3,)
+    assert small(max_iter=3, tol=0, batch_size=None).fit(X).objective_curve_.shape == (4,)
+
+
+def test_batches_have_each_frame_once():
+    rng = np.random.RandomState(0)
+    batches = list(random_batches(1000, 256, rng))
+    assert all(len(batch) <= 256 for batch in batches)
+    np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(1000))
+    assert not np.array_equal(batches[0], next(random_batches(1000, 256, rng)))
+
+
+@pytest.mark.parametrize("beta_loss", [2, 1, 0])
+def test_silence_in_a_stream(beta_loss):
+    nmf = small(beta_loss=beta_loss)
+    for X in (np.zeros((20, 20)), frames(100)[0], np.zeros((20, 20))):
+        nmf.partial_fit(X)
+        assert np.isfinite(nmf.components_).all()
+        np.testing.assert_allclose(np.linalg.norm(nmf.components_, axis=1), 1, rtol=1e-9)
