@@ -102,6 +102,22 @@ def check_table_targets(Y, X, name="Y"):
     return np.broadcast_to(Y, X.shape)
 
 
+def check_activations(activations, label, n_components):
+    """Return a table of activations in float32 or float64."""
+    shape = as_array(activations, label).shape
+    if len(shape) != 2:
+        raise ValueError(
+            f"Expected 2D array: {label} must have the shape (n_frames, n_components); got {shape}."
+        )
+    dtypes = [np.float64, np.float32]
+    activations = check_array(activations, dtype=dtypes, input_name=label)
+    if activations.shape[1] != n_components:
+        raise ValueError(
+            f"{label} has {activations.shape[1]} columns but there are {n_components} components."
+        )
+    return activations
+
+
 def check_components(name, components, n_freqs):
     """Check a dictionary: not negative, rows of `n_freqs` bins, none of them silent."""
     components = as_numbers(components, f"`{name}`", "an array of numbers")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_choice, check_number, check_random_state, check_verbose
 from sknmf_unfold._containers import RecordingsTransformerMixin
-from sknmf_unfold._data_checks import as_array, as_list, check_list
+from sknmf_unfold._data_checks import as_list, check_list
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, is_nested_table
-from sknmf_unfold._table_checks import check_array_like, check_components
+from sknmf_unfold._table_checks import check_activations, check_array_like, check_components
 
 from .coordinate import solve_activations
 from .divergence import check_beta
@@ -51,8 +50,9 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ``"auto"`` does so unless their activations take more than 12 MiB, and has batches of 4096
         frames then.
     max_iter : int, default=200
-        Number of iterations in ``fit`` (for ``"cd"`` on a part of the frames and on all; passes over all
-        frames if there are batches), and of updates or sweeps of the activations in ``transform``.
+        Number of iterations in ``fit`` (for ``"cd"`` on a part of the frames and on all; passes
+        over all frames if there are batches), and of updates or sweeps of the activations in
+        ``transform``.
     tol : float, default=1e-4
         ``fit`` stops once 10 iterations lowered the objective by less than `tol` times its first
         value, or a pass by less than 10 `tol` times that of the first; 0 runs all iterations.
@@ -271,19 +271,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         return [self._synthesize(x, f"X[{i}]") for i, x in enumerate(X)]
 
     def _synthesize(self, activations, label):
-        shape = as_array(activations, label).shape
-        if len(shape) != 2:
-            raise ValueError(
-                f"Expected 2D array: {label} must have the shape (n_frames, n_components); got "
-                f"{shape}."
-            )
-        dtypes = [np.float64, np.float32]
-        activations = check_array(activations, dtype=dtypes, input_name=label)
-        if activations.shape[1] != len(self.components_):
-            raise ValueError(
-                f"{label} has {activations.shape[1]} columns but there are "
-                f"{len(self.components_)} components."
-            )
+        activations = check_activations(activations, label, len(self.components_))
         return activations @ self._components(activations.dtype)
 
     def _check_parameters(self):
