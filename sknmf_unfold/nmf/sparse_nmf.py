@@ -213,7 +213,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         frames = check_sequences(self, X, reset=not goes_on).frames(self.max_frames, rng)
         settings = {"batch_size": self.batch_size, "sparsity": self.sparsity, "beta": beta}
         if goes_on:
-            W, n_fixed = self._components(frames.dtype), len(self.components_) - self.n_components
+            W, n_fixed = self._components(frames.dtype), self._n_fixed()
             settings |= {"statistics": self._statistics, "curve": self.objective_curve_}
         else:
             W, n_fixed = self._initialize(frames, rng)
@@ -303,6 +303,15 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             return W, 0
         fixed = check_components("fixed_components", self.fixed_components, frames.shape[1])
         return np.vstack([unit_rows(fixed).astype(W.dtype), W]), len(fixed)
+
+    def _n_fixed(self):
+        n_fixed = 0 if self.fixed_components is None else len(self.fixed_components)
+        if n_fixed + self.n_components != len(self.components_):
+            raise ValueError(
+                f"n_components={self.n_components} and {n_fixed} fixed ones are wanted, but "
+                f"{len(self.components_)} have been learned; clone the estimator to begin anew."
+            )
+        return n_fixed
 
     def _keep(self, frames, beta, learned):
         check_range(frames, beta, learned.curve, learned.W)

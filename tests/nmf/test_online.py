@@ -122,6 +122,15 @@ def test_bins_are_checked_from_the_second_call_on():
         nmf.partial_fit(np.ones((50, 7)))
 
 
+def test_the_number_of_components_stays():
+    nmf = small().partial_fit(frames(50)[0])
+    with pytest.raises(ValueError, match=r"n_components=7 and 0 fixed ones are wanted, but 5 have"):
+        nmf.set_params(n_components=7).partial_fit(frames(50)[0])
+    nmf.set_params(n_components=3, fixed_components=nmf.components_[:2])
+    before = nmf.components_[:2].copy()
+    np.testing.assert_array_equal(nmf.partial_fit(frames(50)[0]).components_[:2], before)
+
+
 def test_batches_are_made_where_activations_would_be_large(monkeypatch):
     X, _ = frames(300)
     assert small(max_iter=3, tol=0).fit(X).objective_curve_.shape == (4,)
