@@ -19,6 +19,7 @@ from .multiplicative import (
     step_of_activations,
     total,
 )
+from .on_device import DescentOnDevice
 
 # Convergence is looked at this often: changes of one iteration are too small to tell.
 CHECK_EVERY = 10
@@ -171,7 +172,9 @@ class Divergence(SquaredError):
 # What overflows shows in the curve.
 @one_thread_a_product()
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, callback=None):
+def factorize(
+    X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, callback=None, device=None
+):
     """Alternate the two updates.
 
     Parameters
@@ -189,6 +192,8 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
         never stops.
     callback : callable, optional
         ``callback(objective, W)`` after each iteration; what is true stops.
+    device : torch.device, optional
+        Where torch computes; numpy does if None.
 
     Returns
     -------
@@ -196,7 +201,11 @@ def factorize(X, W, H, *, beta, sparsity, n_fixed=0, max_iter=200, tol=1e-4, cal
     curve : ndarray of shape (n_iter + 1,)
         The objective at the start and after each iteration.
     """
-    descent = SquaredError(X, H, sparsity) if beta == 2 else Divergence(X, H, sparsity, beta)
+    descent: SquaredError | DescentOnDevice
+    if device is not None:
+        descent = DescentOnDevice(X, H, sparsity, beta, device)
+    else:
+        descent = SquaredError(X, H, sparsity) if beta == 2 else Divergence(X, H, sparsity, beta)
     curve = [descent.propose(W)]
     for i in range(1, max_iter + 1):
         parts = descent.advance(W)

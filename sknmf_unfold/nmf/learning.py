@@ -38,7 +38,7 @@ class Learned(NamedTuple):
 
 # What overflows shows in the objective.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def learn(frames, W, *, solver, beta, batch_size, rng, **settings):
+def learn(frames, W, *, solver, beta, batch_size, rng, device=None, **settings):
     """Learn components from frames that are all there.
 
     Parameters
@@ -52,6 +52,8 @@ def learn(frames, W, *, solver, beta, batch_size, rng, **settings):
     batch_size : int, "auto" or None
         See `SparseNMF`.
     rng : numpy.random.RandomState
+    device : torch.device, optional
+        Where torch computes, on all frames at once; numpy does if None.
     **settings
         `sparsity`, `n_fixed`, `max_iter`, `tol`, `callback` of the solvers.
 
@@ -61,7 +63,7 @@ def learn(frames, W, *, solver, beta, batch_size, rng, **settings):
     """
     is_small = len(frames) * len(W) * frames.itemsize <= MAX_ACTIVATIONS
     if batch_size == "auto":
-        batch_size = None if is_small else BATCH_SIZE
+        batch_size = None if is_small or device is not None else BATCH_SIZE
     if batch_size is not None and batch_size < len(frames):
         settings |= {"beta": beta, "batch_size": batch_size, "rng": rng}
         return Learned(*online.factorize(frames, W, **settings))
@@ -69,7 +71,7 @@ def learn(frames, W, *, solver, beta, batch_size, rng, **settings):
         W, H, curve = alternating.factorize(frames, W, rng=rng, **settings)
     else:
         H = _scattered(initial_activations(frames, W), rng)
-        W, H, curve = descent.factorize(frames, W, H, beta=beta, **settings)
+        W, H, curve = descent.factorize(frames, W, H, beta=beta, device=device, **settings)
     return Learned(W, curve, objective(frames, W, H, beta, 0.0))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import check_choice, check_number, check_random_state, check_verbose
+from sknmf_unfold._checks import check_random_state
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._data_checks import as_list, check_list
 from sknmf_unfold._persistence import VersionedEstimator
@@ -14,14 +14,13 @@ from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, is_nested_table
 from sknmf_unfold._table_checks import check_activations, check_array_like, check_components
 
+from . import on_device
 from .coordinate import solve_activations
-from .divergence import check_beta
 from .inference import check_range, infer_activations
 from .initial import initial_components
 from .learning import learn, learn_more
 from .multiplicative import unit_rows
-
-SOLVERS = ("auto", "mu", "cd")
+from .settings import check_settings, n_fixed_of, solver_of, torch_device
 
 
 class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -71,6 +70,10 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         learned beside them.
     max_frames : int, optional
         Learn from at most this many frames, drawn at random from all of X.
+    device : str, default="cpu"
+        Where multiplicative updates of all frames at once are computed: ``"cpu"``, ``"cuda"`` or
+        another torch device, or ``"auto"`` (a GPU where there is one). ``"cd"`` and batches are for
+        the CPU; on another device ``solver="auto"`` is ``"mu"``.
     random_state : int, RandomState instance or None, default=None
         Draws the starting point and the frames.
     verbose : int, default=0
@@ -129,6 +132,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         init="random",
         fixed_components=None,
         max_frames=None,
+        device="cpu",
         random_state=None,
         verbose=0,
     ):
@@ -143,6 +147,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         self.init = init
         self.fixed_components = fixed_components
         self.max_frames = max_frames
+        self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
@@ -165,7 +170,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        beta = self._check_parameters()
+        beta, device = check_settings(self), torch_device(self)
         context = self._init_callback_context(max_subtasks=self.max_iter)
         task = FitTask(context, self, X, Y)
         rng = check_random_state(self.random_state)
@@ -180,8 +185,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
                 return task.part("iteration").end(lambda: {"components_": components})
 
             settings |= {"max_iter": self.max_iter, "tol": self.tol, "callback": report}
-            method = {"solver": self._solver(beta), "batch_size": self.batch_size}
-            learned = learn(frames, W, beta=beta, rng=rng, **method, **settings)
+            method = {"solver": solver_of(self, beta, device), "batch_size": self.batch_size}
+            learned = learn(frames, W, beta=beta, rng=rng, device=device, **method, **settings)
         self._keep(frames, beta, learned)
         task.end(dict)
         return self
@@ -207,13 +212,13 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        beta = self._check_parameters()
+        beta = check_settings(self)
         goes_on = hasattr(self, "components_")
         rng = check_random_state(self.random_state)
         frames = check_sequences(self, X, reset=not goes_on).frames(self.max_frames, rng)
         settings = {"batch_size": self.batch_size, "sparsity": self.sparsity, "beta": beta}
         if goes_on:
-            W, n_fixed = self._components(frames.dtype), self._n_fixed()
+            W, n_fixed = self._components(frames.dtype), n_fixed_of(self)
             settings |= {"statistics": self._statistics, "curve": self.objective_curve_}
         else:
             W, n_fixed = self._initialize(frames, rng)
@@ -235,12 +240,15 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             One array for an array, a list for a list; DataFrames if ``set_output`` says so.
         """
         check_is_fitted(self)
-        beta = self._check_parameters()
+        beta, device = check_settings(self), torch_device(self, fall_back=True)
         sequences = check_sequences(self, X, reset=False)
         W = self._components(sequences.dtype)
 
         def infer(x):
-            if self._solver(beta) == "cd":
+            if device is not None:
+                settings = {"beta": beta, "n_iter": self.max_iter, "device": device}
+                return on_device.infer_activations(x, W, sparsity=self.sparsity, **settings)
+            if solver_of(self, beta, device) == "cd":
                 settings = {"tol": self.transform_tol, "max_iter": self.max_iter}
                 return solve_activations(x, W, sparsity=self.sparsity, **settings)
             settings = {"beta": beta, "n_iter": self.max_iter}
@@ -274,44 +282,12 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         activations = check_activations(activations, label, len(self.components_))
         return activations @ self._components(activations.dtype)
 
-    def _check_parameters(self):
-        check_number("n_components", self.n_components, low=1, integer=True)
-        check_number("sparsity", self.sparsity, low=0)
-        check_number("max_iter", self.max_iter, low=1, integer=True)
-        check_number("tol", self.tol, low=0)
-        check_number("transform_tol", self.transform_tol, low=0)
-        check_verbose(self.verbose)
-        if self.max_frames is not None:
-            check_number("max_frames", self.max_frames, low=1, integer=True)
-        check_choice("solver", self.solver, SOLVERS)
-        if self.batch_size not in ("auto", None):
-            check_number("batch_size", self.batch_size, low=1, integer=True)
-        beta = check_beta(self.beta_loss)
-        if self.solver == "cd" and beta != 2:
-            raise ValueError(
-                f"`solver`='cd' minimises beta_loss='frobenius' only; got "
-                f"beta_loss={self.beta_loss!r}. Use solver='mu'."
-            )
-        return beta
-
-    def _solver(self, beta):
-        return {"auto": "cd" if beta == 2 else "mu"}.get(self.solver, self.solver)
-
     def _initialize(self, frames, rng):
         W = initial_components(self.init, frames, self.n_components, rng)
         if self.fixed_components is None:
             return W, 0
         fixed = check_components("fixed_components", self.fixed_components, frames.shape[1])
         return np.vstack([unit_rows(fixed).astype(W.dtype), W]), len(fixed)
-
-    def _n_fixed(self):
-        n_fixed = 0 if self.fixed_components is None else len(self.fixed_components)
-        if n_fixed + self.n_components != len(self.components_):
-            raise ValueError(
-                f"n_components={self.n_components} and {n_fixed} fixed ones are wanted, but "
-                f"{len(self.components_)} have been learned; clone the estimator to begin anew."
-            )
-        return n_fixed
 
     def _keep(self, frames, beta, learned):
         check_range(frames, beta, learned.curve, learned.W)

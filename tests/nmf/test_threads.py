@@ -1,6 +1,7 @@
 import threading
 import time
 
+import joblib
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -137,6 +138,15 @@ def test_callers_that_overlap_leave_the_threads_as_they_were():
         thread.join()
         assert blas_threads() == 1, "this caller is still inside"
     assert blas_threads() == before
+
+
+def test_workers_of_joblib_share_the_cores():
+    def count():
+        with one_thread_a_product() as n_threads:
+            return n_threads
+
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        assert joblib.Parallel(n_jobs=2)(joblib.delayed(count)() for _ in range(4)) == [1] * 4
 
 
 def test_memory_is_used_again():
