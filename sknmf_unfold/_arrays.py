@@ -110,6 +110,21 @@ def to_tensor(array, device):
     return torch.from_numpy(array).to(device)
 
 
+def empty_like(tensor, shape=None):
+    """Return a contiguous tensor of the same dtype and device, of any contents.
+
+    On a CPU numpy asks for the memory: of large pages, which come to a process many times faster
+    than the small ones that torch gets.
+    """
+    import torch
+
+    shape = tensor.shape if shape is None else shape
+    if tensor.device.type != "cpu":
+        return tensor.new_empty(shape)
+    # An empty tensor of a dtype knows what numpy calls it.
+    return torch.from_numpy(np.empty(shape, tensor.new_empty(0).detach().numpy().dtype))
+
+
 def to_numpy(tensor):
     """Return the tensor's numbers in a numpy array that owns its memory."""
     return tensor.detach().cpu().numpy().copy()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from .ista import project_input
-from .masks import power_masks
-from .recurrence import UnfoldedRecurrence
+from .masks import power_mask, power_masks
+from .recurrence import unfolded_activations
 
 
 def _log(value):
@@ -147,6 +146,26 @@ class DRNMF(torch.nn.Module):
         """
         return self.initial.clamp(min=0)
 
+    def hidden(self, magnitude, state=None):
+        """Compute the activations of the last layer, all sequences of a frame side by side.
+
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+        state : Tensor of shape (batch, components), optional
+            Activations of the frame before the first.
+
+        Returns
+        -------
+        activations : Tensor of shape (frames, batch, components)
+        """
+        step_sizes = self.log_step_sizes.exp()
+        biases = -step_sizes[:, None] * self.log_sparsity.exp()
+        if state is None:
+            state = self.initial_activations().expand(len(magnitude), -1)
+        layers = self.layer_components(), step_sizes, biases
+        return unfolded_activations(magnitude, *layers, state)
+
     def activations(self, magnitude, state=None):
         """Compute the activations of the last layer.
 
@@ -160,17 +179,36 @@ class DRNMF(torch.nn.Module):
         -------
         activations : Tensor of shape (batch, frames, components)
         """
-        components = self.layer_components()
-        step_sizes = self.log_step_sizes.exp()[:, None, None]
-        gram = components @ components.mT
-        transitions = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-        transitions = transitions - step_sizes * gram
-        frames = magnitude.transpose(0, 1).contiguous()
-        layers = zip(components, self.log_sparsity.exp(), step_sizes, strict=True)
-        inputs = torch.stack([project_input(frames, *layer) for layer in layers], dim=1)
-        if state is None:
-            state = self.initial_activations().expand(len(magnitude), -1)
-        return UnfoldedRecurrence.apply(inputs, transitions, state).transpose(0, 1)
+        return self.hidden(magnitude, state).transpose(0, 1)
+
+    def output_weights(self):
+        """Compute what `target_mask` needs beside activations.
+
+        Returns
+        -------
+        target, rest : Tensor of shape (components of a source, bins)
+        exponent : Tensor of shape ()
+        """
+        outputs = self.log_output.exp()
+        n_target = len(outputs) // self.n_sources
+        parts = outputs.split([n_target, len(outputs) - n_target])
+        return *parts, self.log_exponent.exp()
+
+    def target_mask(self, hidden, weights):
+        """Compute the mask of the first of two sources.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (frames, batch, components)
+            From `hidden`.
+        weights : tuple of Tensor
+            From `output_weights`.
+
+        Returns
+        -------
+        mask : Tensor of shape (frames, batch, bins)
+        """
+        return power_mask(hidden.flatten(0, 1), *weights).unflatten(0, hidden.shape[:2])
 
     def forward(self, magnitude, state=None):
         """Compute masks that sum to 1 over sources, and the state to go on from.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.autograd.function import once_differentiable
 
 
 def power_masks(estimates, exponent, dim):
@@ -35,3 +36,66 @@ def power_masks(estimates, exponent, dim):
     # A power in the logarithm can neither overflow nor have an infinite gradient at 0.
     floor = torch.finfo(estimates.dtype).eps ** 2
     return torch.softmax(exponent * torch.log(estimates + floor), dim)
+
+
+def power_mask(activations, target, rest, exponent):
+    """Compute the first of two `power_masks` of what dictionaries make of activations.
+
+    Parameters
+    ----------
+    activations : Tensor of shape (rows, components)
+        Non-negative, the target's first.
+    target, rest : Tensor of shape (components of a source, bins)
+        Non-negative.
+    exponent : Tensor of shape () or (bins,)
+        Positive.
+
+    Returns
+    -------
+    mask : Tensor of shape (rows, bins)
+
+    Examples
+    --------
+    >>> dictionary = torch.eye(2)
+    >>> activations = torch.tensor([[3.0, 0.0, 1.0, 0.0]])
+    >>> power_mask(activations, dictionary, dictionary, torch.tensor(2.0))
+    tensor([[0.9000, 0.5000]])
+    """
+    return _PowerMask.apply(activations, target, rest, exponent)
+
+
+class _PowerMask(torch.autograd.Function):
+    """In few passes over arrays of the size of the mask."""
+
+    @staticmethod
+    def forward(ctx, activations, target, rest, exponent):
+        floor = torch.finfo(activations.dtype).eps ** 2
+        parts = activations.split([len(target), len(rest)], dim=1)
+        estimates = [
+            torch.mm(part, weights).add_(floor)
+            for part, weights in zip(parts, (target, rest), strict=True)
+        ]
+        distance = torch.log(estimates[0]).sub_(torch.log(estimates[1]))
+        mask = torch.mul(distance, exponent).sigmoid_()
+        ctx.save_for_backward(activations, target, rest, exponent, *estimates, distance, mask)
+        return mask
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        activations, target, rest, exponent, *estimates, distance, mask = ctx.saved_tensors
+        slope = torch.ops.aten.sigmoid_backward(gradient, mask)
+        by_exponent = None
+        if ctx.needs_input_grad[3]:
+            by_exponent = distance.mul_(slope).sum_to_size(exponent.shape)
+        slope *= exponent
+        parts = activations.split([len(target), len(rest)], dim=1)
+        by_activations, by_weights = torch.empty_like(activations), []
+        outs = by_activations.split([len(target), len(rest)], dim=1)
+        for part, out, weights, estimate, sign in zip(
+            parts, outs, (target, rest), estimates, (1, -1), strict=True
+        ):
+            by_estimate = estimate.reciprocal_().mul_(slope)
+            out.addmm_(by_estimate, weights.T, beta=0, alpha=sign)
+            by_weights.append(torch.zeros_like(weights).addmm_(part.T, by_estimate, alpha=sign))
+        return by_activations, *by_weights, by_exponent

@@ -1,25 +1,72 @@
-"""The unfolded recurrence, with a backward pass of its own."""
+"""The unfolded recurrence in two forms, each with a backward pass of its own.
+
+Autograd would record every small product of the loop over frames. Here the loop has only what
+depends on time: everything else, the gradients of the weights above all, is gathered over many
+frames into large products. One array of activations is kept for the backward pass, which goes
+through time in parts, so that no second one is needed.
+
+Both forms compute the same ``h <- relu(h + step * (x - h @ D) @ D.T + bias)``. The Gram form
+multiplies out ``h @ (I - step * D @ D.T)`` and takes the rest before the loop; the residual form
+goes through the bins, which takes fewer multiplications where a dictionary has more components than
+bins, and finds it in the cache the second time.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch.autograd.function import once_differentiable
 
+from sknmf_unfold._arrays import empty_like
 
-class UnfoldedRecurrence(torch.autograd.Function):
-    """``h <- relu(h @ transitions[k] + inputs[t, k])`` for every frame t and layer k.
+# Rows (frames times batch) of the products outside the loop: large enough to run at full speed,
+# small enough to stay in the cache and to need little memory beside the activations.
+ROWS = 2048
 
-    Autograd would record every small product; this keeps one array of activations and gathers the
-    weight gradients of all frames into one product a layer.
+
+def unfolded_activations(magnitude, components, step_sizes, biases, initial):
+    """Compute the activations of the last layer.
+
+    Parameters
+    ----------
+    magnitude : Tensor of shape (batch, frames, bins)
+    components : Tensor of shape (layers, components, bins)
+        Dictionary of each layer.
+    step_sizes : Tensor of shape (layers,)
+    biases : Tensor of shape (layers, components)
+        For iterative soft-thresholding the step times the threshold, negative.
+    initial : Tensor of shape (batch, components)
+        Activations before the first frame.
+
+    Returns
+    -------
+    activations : Tensor of shape (frames, batch, components)
+
+    Examples
+    --------
+    >>> x, bias = torch.tensor([[[3.0, 0.5]]]), torch.full((1, 2), -1.0)
+    >>> unfolded_activations(x, torch.eye(2)[None], torch.ones(1), bias, torch.zeros(1, 2))
+    tensor([[[2., 0.]]])
     """
+    if components.shape[1] > components.shape[2]:
+        return ResidualRecurrence.apply(magnitude, components, step_sizes, biases, initial)
+    encoders = torch.cat([step_sizes[:, None, None] * components, biases[..., None]], dim=-1)
+    identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
+    transitions = identity - encoders[..., :-1] @ components.mT
+    return GramRecurrence.apply(magnitude, encoders, transitions, initial)
+
+
+class GramRecurrence(torch.autograd.Function):
+    """``h <- relu([x, 1] @ encoders[k].T + h @ transitions[k])`` for every frame and layer k."""
 
     @staticmethod
-    def forward(ctx, inputs, transitions, initial):
+    def forward(ctx, magnitude, encoders, transitions, initial):
         """Compute the activations of the last layer.
 
         Parameters
         ----------
-        inputs : Tensor of shape (frames, layers, batch, components)
+        magnitude : Tensor of shape (batch, frames, bins)
+        encoders : Tensor of shape (layers, components, bins + 1)
+            The last column is the bias.
         transitions : Tensor of shape (layers, components, components)
         initial : Tensor of shape (batch, components)
 
@@ -27,48 +74,157 @@ class UnfoldedRecurrence(torch.autograd.Function):
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        n_layers = len(transitions)
-        # Contiguous whatever the inputs are, so that `results` are views and not copies.
-        activations = torch.empty_like(inputs, memory_format=torch.contiguous_format)
-        steps = inputs.flatten(0, 1).unbind(0)
-        results = activations.flatten(0, 1).unbind(0)
-        matrices = transitions.unbind(0)
+        activations = _empty_activations(magnitude, encoders)
+        steps, matrices = [layer.unbind(0) for layer in activations], transitions.unbind(0)
         state = initial
-        for i, (step, result) in enumerate(zip(steps, results, strict=True)):
-            torch.addmm(step, state, matrices[i % n_layers], out=result).relu_()
-            state = result
-        ctx.save_for_backward(activations, transitions, initial)
-        return activations[:, -1]
+        for frames in _parts(magnitude):
+            inputs = _frames_first(magnitude, frames)
+            for layer, encoder in zip(activations, encoders, strict=True):
+                torch.mm(inputs, encoder.T, out=layer[frames].flatten(0, 1))
+            for t in range(frames.start, frames.stop):
+                for layer, matrix in zip(steps, matrices, strict=True):
+                    state = layer[t].addmm_(state, matrix).relu_()
+        ctx.save_for_backward(magnitude, encoders, transitions, initial, activations)
+        return activations[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        """Gradients with respect to inputs, transitions and initial activations."""
-        activations, transitions, initial = ctx.saved_tensors
-        n_layers = len(transitions)
-        # 1 where the rectifier let through, turned into the gradient of its argument in place.
-        step_gradients = (activations > 0).to(activations.dtype)
-        steps = step_gradients.flatten(0, 1).unbind(0)
-        frames = gradient.unbind(0)
-        matrices = [matrix.T for matrix in transitions.unbind(0)]
-        flow = torch.zeros_like(initial)
-        for i in range(len(steps) - 1, -1, -1):
-            frame, layer = divmod(i, n_layers)
-            if layer == n_layers - 1:
-                flow = flow + frames[frame]
-            steps[i].mul_(flow)
-            flow = steps[i] @ matrices[layer]
-        return step_gradients, _transition_gradients(activations, step_gradients, initial), flow
+        """Gradients with respect to all arguments."""
+        magnitude, encoders, transitions, initial, activations = ctx.saved_tensors
+        gradients = [torch.zeros_like(x) for x in (encoders, transitions)]
+        by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
+        flow = gradient[-1].clone()
+        layers = list(enumerate(transitions.mT.contiguous().unbind(0)))[::-1]
+        before = [torch.zeros_like(flow), *gradient[:-1].unbind(0)]
+        room = empty_like(activations[:, _parts(magnitude)[0]])
+        for frames in reversed(_parts(magnitude)):
+            # Gradients of what goes into the rectifiers, which pass none where they gave 0.
+            inner = _signs(activations[:, frames], room)
+            steps = [layer.unbind(0) for layer in inner]
+            for t in range(frames.stop - 1, frames.start - 1, -1):
+                for k, matrix in layers:
+                    step = steps[k][t - frames.start].mul_(flow)
+                    if k:
+                        torch.mm(step, matrix, out=flow)
+                    else:
+                        torch.addmm(before[t], step, matrix, out=flow)
+            inputs = _frames_first(magnitude, frames)
+            _add_products(gradients[0], inner, [inputs] * len(inner))
+            _add_products(gradients[1].mT, inner, _entered(activations, initial, frames))
+            if by_magnitude is not None:
+                by_magnitude[:, frames] = sum(
+                    (part @ encoder[:, :-1] for part, encoder in zip(inner, encoders, strict=True))
+                ).transpose(0, 1)
+        return by_magnitude, *gradients, flow
 
 
-def _transition_gradients(activations, step_gradients, initial):
-    """Sum over frames and batch of (what entered layer k)' @ (gradient of its argument)."""
-    n_layers = activations.shape[1]
-    gradients = []
-    for layer in range(n_layers):
-        if layer:
-            entered = activations[:, layer - 1]
-        else:
-            entered = torch.cat([initial[None], activations[:-1, -1]])
-        gradients.append(entered.flatten(0, 1).T @ step_gradients[:, layer].flatten(0, 1))
-    return torch.stack(gradients)
+class ResidualRecurrence(torch.autograd.Function):
+    """``h <- relu(h + step_sizes[k] * (x - h @ D[k]) @ D[k].T + biases[k])`` for all frames, layers."""
+
+    @staticmethod
+    def forward(ctx, magnitude, components, step_sizes, biases, initial):
+        """Compute the activations of the last layer.
+
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+        components : Tensor of shape (layers, components, bins)
+            D of each layer.
+        step_sizes : Tensor of shape (layers,)
+        biases : Tensor of shape (layers, components)
+        initial : Tensor of shape (batch, components)
+
+        Returns
+        -------
+        activations : Tensor of shape (frames, batch, components)
+        """
+        activations = _empty_activations(magnitude, components)
+        residuals = empty_like(magnitude, (*activations.shape[:3], magnitude.shape[-1]))
+        steps, errors = ([layer.unbind(0) for layer in x] for x in (activations, residuals))
+        layers = list(zip(components, components.mT, step_sizes.tolist(), biases, strict=True))
+        state = initial
+        for t, frame in enumerate(magnitude.unbind(1)):
+            for k, (synthesis, analysis, step_size, bias) in enumerate(layers):
+                error = torch.addmm(frame, state, synthesis, alpha=-1, out=errors[k][t])
+                state = torch.add(state, bias, out=steps[k][t])
+                state.addmm_(error, analysis, alpha=step_size).relu_()
+        saved = (magnitude, components, step_sizes, initial, activations, residuals)
+        ctx.save_for_backward(*saved)
+        return activations[-1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        """Gradients with respect to all arguments."""
+        magnitude, components, step_sizes, initial, activations, residuals = ctx.saved_tensors
+        products = [torch.zeros_like(components) for _ in range(2)]
+        by_biases = torch.zeros_like(components[..., 0])
+        by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
+        flow = gradient[-1].clone()
+        layers = list(enumerate(zip(components, components.mT, step_sizes.tolist(), strict=True)))
+        rooms = [empty_like(x[:, _parts(magnitude)[0]]) for x in (activations, residuals)]
+        for frames in reversed(_parts(magnitude)):
+            # Gradients of what goes into the rectifiers, which pass none where they gave 0, and of
+            # the residuals.
+            inner = _signs(activations[:, frames], rooms[0])
+            outer = rooms[1][:, : inner.shape[1]]
+            steps, errors = ([layer.unbind(0) for layer in x] for x in (inner, outer))
+            for t in range(frames.stop - frames.start - 1, -1, -1):
+                for k, (synthesis, analysis, step_size) in reversed(layers):
+                    step, error = steps[k][t].mul_(flow), errors[k][t]
+                    error.addmm_(step, synthesis, beta=0, alpha=step_size)
+                    torch.addmm(step, error, analysis, alpha=-1, out=flow)
+                if frames.start + t:
+                    flow += gradient[frames.start + t - 1]
+            _add_products(products[0], inner, residuals[:, frames].flatten(1, 2))
+            _add_products(products[1].mT, outer, _entered(activations, initial, frames))
+            by_biases += inner.sum(dim=(1, 2))
+            if by_magnitude is not None:
+                by_magnitude[:, frames] = outer.sum(0).transpose(0, 1)
+        by_steps = (products[0] * components).sum(dim=(1, 2))
+        by_components = step_sizes[:, None, None] * products[0] - products[1]
+        return by_magnitude, by_components, by_steps, by_biases, flow
+
+
+def _empty_activations(magnitude, encoders):
+    """Room for the activations: of a layer all frames, of a frame the whole batch."""
+    n_layers, n_components, _ = encoders.shape
+    n_batch, n_frames, _ = magnitude.shape
+    return empty_like(magnitude, (n_layers, n_frames, n_batch, n_components))
+
+
+def _parts(magnitude):
+    """Slices of the frames with about `ROWS` rows each."""
+    n_batch, n_frames, _ = magnitude.shape
+    length = max(ROWS // n_batch, 1)
+    return [slice(i, min(i + length, n_frames)) for i in range(0, n_frames, length)]
+
+
+def _frames_first(magnitude, frames):
+    """Some frames as rows, the batch of a frame side by side, and a column of ones."""
+    rows = magnitude[:, frames].transpose(0, 1)
+    ones = rows.new_ones((*rows.shape[:2], 1))
+    return torch.cat([rows, ones], dim=-1).flatten(0, 1)
+
+
+def _signs(activations, room):
+    """Write the signs of some frames to memory for at least as many."""
+    return torch.sign(activations, out=room[:, : activations.shape[1]])
+
+
+def _entered(activations, initial, frames):
+    """What entered each layer, as rows: the layer before, or the last one of the frame before."""
+    before = [layer[frames].flatten(0, 1) for layer in activations[:-1]]
+    last = activations[-1]
+    if frames.start:
+        first = last[frames.start - 1 : frames.stop - 1]
+    else:
+        first = torch.cat([initial[None], last[: frames.stop - 1]])
+    return [first.flatten(0, 1), *before]
+
+
+def _add_products(sums, left, right):
+    """Add ``left[k].T @ right[k]`` to the sum of each layer k, rows being (frame, batch)."""
+    for total, one, other in zip(sums, left, right, strict=True):
+        total.addmm_(one.flatten(0, 1).T, other)

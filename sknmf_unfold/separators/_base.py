@@ -15,6 +15,7 @@ from sknmf_unfold._table_checks import check_sample_weight
 from sknmf_unfold.metrics import mean_over_active, sdr
 
 from ._blocks import Rows, run_in_blocks, run_on_table
+from ._frame_masks import StepMasks
 
 
 class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -33,6 +34,10 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     @abstractmethod
     def _activation_step(self, dtype):
         """Make the function that infers the activations."""
+
+    def _frame_masks(self, dtype, n_streams, max_frames):
+        """Make what estimates the masks of streams, at most so many frames of each at a time."""
+        return StepMasks(self._mask_step(dtype))
 
     @property
     def _recurrent(self):

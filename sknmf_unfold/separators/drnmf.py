@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import check_flag, check_folder, check_number, check_verbose
+from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
+from ._frame_masks import FrameMasks, power_share
 from ._recipes import OVERRIDES, resolve_recipe
 from ._trained import TrainedSeparator
 from ._warm_start import starting_components
@@ -254,6 +258,14 @@ class DRNMFSeparator(TrainedSeparator):
             return to_numpy(activations), activations[:, -1]
 
         return step
+
+    def _frame_masks(self, dtype, n_streams, max_frames):
+        values = {name: getattr(self, a).astype(dtype) for name, a in STATE.items()}
+        names = ("components", "step_sizes", "sparsity", "initial_activations")
+        layers = [values[name] for name in names]
+        infer = FrameByFrame(*layers, n_streams=n_streams, max_frames=max_frames)
+        estimates = np.split(values["output_components"], 2)
+        return FrameMasks(infer, *estimates, power_share(values["mask_exponent"]))
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""

@@ -14,6 +14,7 @@ from sknmf_unfold._checks import (
 )
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
+from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.coordinate import solve_activations
@@ -22,6 +23,7 @@ from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.signal.masks import ratio_masks
 
 from ._base import BaseSeparator
+from ._frame_masks import FrameMasks
 
 INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")
 
@@ -270,6 +272,23 @@ class SupervisedNMFSeparator(BaseSeparator):
             return masks.reshape(magnitude.shape), state
 
         return step
+
+    def _frame_masks(self, dtype, n_streams, max_frames):
+        if self.inference != "warm_ista":
+            return super()._frame_masks(dtype, n_streams, max_frames)
+        self._check_parameters()
+        components = self.components_.astype(dtype)
+        infer = FrameByFrame(
+            components[np.newaxis],
+            np.full(1, self.step_size_, dtype),
+            np.full((1, len(components)), self.sparsity, dtype),
+            np.zeros(len(components), dtype),
+            self.n_iter,
+            n_streams,
+            max_frames,
+        )
+        estimates = np.split(components, [len(self.target_components_)])
+        return FrameMasks(infer, *estimates, lambda *both: ratio_masks(np.stack(both))[0])
 
 
 def _framewise(infer):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .stft import OverlapAdd, n_frames_of, stft
+from .overlap_add import OverlapAdd
+from .stft import n_frames_of, stft
 
 # Frames that the way back to audio works on together: a bound on memory for long recordings.
 BLOCK = 4096

@@ -10,7 +10,7 @@ from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._table_checks import check_waveform_table
 
 from .spectrograms import Spectrogram, Spectrograms
-from .stft import synthesis_window
+from .windows import synthesis_window
 
 
 class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from sknmf_unfold._arrays import batches_by_length
 
-from .losses import signal_approximation
+from .parts import batch_loss
 
 HISTORY = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
@@ -178,7 +178,7 @@ class Trainer:
             Number of entries in the sum.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        total, count = self._loss(self.network, batch)
+        total, count = batch_loss(self.network, batch)
         (total / count).backward()
         if self.recipe.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_gradient_norm)
@@ -202,7 +202,7 @@ class Trainer:
         count : int
             Number of entries in the sum.
         """
-        total, count = self._loss(self.average, batch)
+        total, count = batch_loss(self.average, batch)
         return total.detach().item(), count
 
     def state_dict(self):
@@ -267,12 +267,6 @@ class Trainer:
         waited = self.n_epochs - self.best.epoch
         if patience is not None and waited and waited % patience == 0:
             self.optimizer.param_groups[0]["lr"] *= 0.5
-
-    @staticmethod
-    def _loss(network, batch):
-        mixture, target, n_frames = batch
-        masks, _ = network(mixture)
-        return signal_approximation(masks, mixture, target, n_frames)
 
 
 def _rng_state(rng):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.autograd.function import once_differentiable
 
 
 def valid_frames(n_frames, length):
@@ -62,7 +63,45 @@ def signal_approximation(masks, mixture, target, n_frames):
     0.25
     """
     valid = valid_frames(n_frames, mixture.shape[1])
-    # Selected before anything is multiplied: an infinity in the padding would survive in the loss
-    # or, times the 0 that a later selection passes back, in its gradient.
-    error = target[valid] - masks[:, 0][valid] * mixture[valid]
-    return error.square().sum(), error.numel()
+    return masked_error(masks[:, 0], mixture, target, valid), int(valid.sum()) * mixture.shape[2]
+
+
+def masked_error(mask, mixture, target, valid):
+    """Sum ``(target - mask * mixture) ** 2`` over the entries that are not padding.
+
+    Parameters
+    ----------
+    mask, mixture, target : Tensor of shape (..., bins)
+    valid : Tensor of shape (...), bool
+
+    Returns
+    -------
+    total : Tensor of shape ()
+
+    Examples
+    --------
+    >>> one = torch.ones(2, 3)
+    >>> masked_error(0.5 * one, one, one, torch.tensor([True, False]))
+    tensor(0.7500)
+    """
+    if not bool(valid.all()):
+        # Selected before anything is multiplied: an infinity in the padding would survive in the
+        # loss or, times the 0 that a later selection passes back, in its gradient.
+        mask, mixture, target = mask[valid], mixture[valid], target[valid]
+    return _SquaredError.apply(mask, mixture, target)
+
+
+class _SquaredError(torch.autograd.Function):
+    """Sum of ``(mask * mixture - target) ** 2``, in few passes; only the mask has a gradient."""
+
+    @staticmethod
+    def forward(ctx, mask, mixture, target):
+        error = torch.mul(mask, mixture).sub_(target)
+        ctx.save_for_backward(error, mixture)
+        return torch.dot(error.flatten(), error.flatten())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        error, mixture = ctx.saved_tensors
+        return torch.mul(error, mixture).mul_(2 * gradient), None, None

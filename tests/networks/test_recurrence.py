@@ -1,39 +1,73 @@
 import pytest
 import torch
 
-from sknmf_unfold.networks.recurrence import UnfoldedRecurrence
+from sknmf_unfold.networks import recurrence
+from sknmf_unfold.networks.recurrence import (
+    GramRecurrence,
+    ResidualRecurrence,
+    unfolded_activations,
+)
 
+# Frames, layers, sequences, components, bins.
 SHAPES = {
-    "some of each": (6, 3, 4, 5),
-    "one layer": (6, 1, 4, 5),
-    "one frame": (1, 3, 4, 5),
-    "one sequence": (6, 3, 1, 5),
-    "one component": (6, 3, 4, 1),
-    "one of each": (1, 1, 1, 1),
+    "some of each": (6, 3, 4, 5, 7),
+    "more components than bins": (6, 3, 4, 7, 5),
+    "one layer": (6, 1, 4, 5, 3),
+    "one frame": (1, 3, 4, 5, 3),
+    "one sequence": (6, 3, 1, 5, 3),
+    "one component": (6, 3, 4, 1, 3),
+    "one of each": (1, 1, 1, 1, 1),
 }
+NAMES = ("magnitude", "components", "step_sizes", "biases", "initial")
 
 
-def loop(inputs, transitions, initial):
-    """h <- relu(h W_k + b_tk), one small product after the other, recorded by autograd."""
+@pytest.fixture(params=[recurrence.ROWS, 8], ids=["one part", "parts"], autouse=True)
+def rows(request, monkeypatch):
+    """The backward pass goes through time in parts; here of all frames, or of two with 4."""
+    monkeypatch.setattr(recurrence, "ROWS", request.param)
+
+
+def loop(magnitude, components, step_sizes, biases, initial):
+    """h <- relu(h + s_k D_k (x - D_k' h) + b_k), one small product after the other, by autograd."""
     state, outputs = initial, []
-    for frame in inputs:
-        for layer, transition in zip(frame, transitions, strict=True):
-            state = torch.relu(state @ transition + layer)
+    for frame in magnitude.unbind(1):
+        for D, step, bias in zip(components, step_sizes, biases, strict=True):
+            state = torch.relu(state + step * (frame - state @ D) @ D.T + bias)
         outputs.append(state)
     return torch.stack(outputs)
 
 
+def gram(magnitude, components, step_sizes, biases, initial):
+    encoders = step_sizes[:, None, None] * components
+    transitions = torch.eye(components.shape[1]).to(components) - components @ encoders.mT
+    encoders = torch.cat([encoders, biases[..., None]], dim=-1)
+    return GramRecurrence.apply(magnitude, encoders, transitions, initial)
+
+
+FORMS = {
+    "gram": gram,
+    "residual": ResidualRecurrence.apply,
+    "chosen": unfolded_activations,
+}
+
+
 def arguments(shape, dtype=torch.float64, seed=0):
-    """Inputs around 0, so that the rectifiers of about half of all steps let through."""
-    _, n_layers, n_batch, n_components = shape
+    """Weights around 0, so that the rectifiers of about half of all steps let through."""
+    n_frames, n_layers, n_batch, n_components, n_freqs = shape
     generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(shape, generator=generator, dtype=torch.float64) + 0.2
-    transitions = torch.randn(
-        (n_layers, n_components, n_components), generator=generator, dtype=torch.float64
-    )
-    transitions /= n_components**0.5
-    initial = torch.rand((n_batch, n_components), generator=generator, dtype=torch.float64)
-    return [x.to(dtype).requires_grad_() for x in (inputs, transitions, initial)]
+
+    def draw(*size):
+        return torch.randn(size, generator=generator, dtype=torch.float64)
+
+    components = draw(n_layers, n_components, n_freqs)
+    tensors = [
+        draw(n_batch, n_frames, n_freqs),
+        components / (n_components * n_freqs) ** 0.25,
+        0.5 + 0.3 * draw(n_layers).sigmoid(),
+        0.2 + 0.3 * draw(n_layers, n_components),
+        draw(n_batch, n_components).abs(),
+    ]
+    return [x.to(dtype).requires_grad_() for x in tensors]
 
 
 def results(function, tensors):
@@ -45,25 +79,30 @@ def results(function, tensors):
     return [output.detach(), *gradients]
 
 
+def assert_same(actual, expected, tolerance):
+    for name, one, other in zip(("output", *NAMES), actual, expected, strict=True):
+        assert one.dtype == other.dtype
+        # Relative to the largest entry, which sums over frames grow with.
+        scale = max(1.0, float(other.abs().max()))
+        torch.testing.assert_close(
+            one, other, rtol=0, atol=tolerance * scale, msg=lambda text, name=name: name + text
+        )
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_gradients_are_those_of_finite_differences(shape):
-    tensors = arguments(shape)
-    assert torch.autograd.gradcheck(UnfoldedRecurrence.apply, tensors, eps=1e-7, atol=1e-6)
+def test_gradients_are_those_of_finite_differences(shape, form):
+    assert torch.autograd.gradcheck(FORMS[form], arguments(shape), eps=1e-7, atol=1e-6)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)], ids=str
 )
-@pytest.mark.parametrize("shape", [*SHAPES.values(), (40, 2, 3, 20)], ids=[*SHAPES, "larger"])
-def test_output_and_gradients_equal_those_of_autograd(shape, dtype, tolerance):
+@pytest.mark.parametrize("shape", [*SHAPES.values(), (40, 2, 3, 20, 30)], ids=[*SHAPES, "larger"])
+def test_output_and_gradients_equal_those_of_autograd(shape, dtype, tolerance, form):
     tensors = arguments(shape, dtype)
-    for actual, expected in zip(
-        results(UnfoldedRecurrence.apply, tensors), results(loop, tensors), strict=True
-    ):
-        assert actual.dtype == dtype
-        # Relative to the largest entry, which sums over frames grow with.
-        scale = max(1.0, float(expected.abs().max()))
-        torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance * scale)
+    assert_same(results(FORMS[form], tensors), results(loop, tensors), 3 * tolerance)
 
 
 def test_the_data_of_these_tests_exercise_both_sides_of_the_rectifier():
@@ -72,51 +111,72 @@ def test_the_data_of_these_tests_exercise_both_sides_of_the_rectifier():
         assert 0.1 < float((output > 0).double().mean()) < 0.95
 
 
-def test_inputs_are_left_alone():
+@pytest.mark.parametrize("form", FORMS)
+def test_no_argument_needs_a_gradient_that_nobody_asks_for(form):
+    tensors = arguments((6, 3, 4, 5, 7))
+    expected = results(loop, tensors)
+    for i, name in enumerate(NAMES):
+        alone = [x.detach().requires_grad_(i == j) for j, x in enumerate(tensors)]
+        output = FORMS[form](*alone)
+        generator = torch.Generator().manual_seed(1)
+        weights = torch.randn(output.shape, generator=generator, dtype=torch.float64)
+        (gradient,) = torch.autograd.grad((output * weights).sum(), [alone[i]])
+        torch.testing.assert_close(gradient, expected[1 + i], rtol=0, atol=1e-13, msg=name)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_arguments_are_left_alone(form):
     for level in (1e-8, 1.0, 1e4):
-        tensors = [(level * x).detach().requires_grad_() for x in arguments((6, 3, 4, 5))]
+        tensors = [(level * x).detach().requires_grad_() for x in arguments((6, 3, 4, 5, 7))]
         copies = [x.detach().clone() for x in tensors]
-        results(UnfoldedRecurrence.apply, tensors)
+        results(FORMS[form], tensors)
         for tensor, copy in zip(tensors, copies, strict=True):
             assert torch.equal(tensor, copy)
 
 
-def test_strided_arguments_are_taken():
-    inputs, transitions, initial = arguments((6, 3, 4, 5))
-    expected = results(loop, [inputs, transitions, initial])
-    strided = [
-        inputs.detach().permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0),
-        transitions.detach().mT.contiguous().mT,
-        initial.detach().T.contiguous().T,
-    ]
-    assert not any(x.is_contiguous() for x in strided)
-    actual = results(UnfoldedRecurrence.apply, [x.requires_grad_() for x in strided])
-    for one, other in zip(actual, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-13)
+@pytest.mark.parametrize("form", FORMS)
+def test_strided_arguments_are_taken(form):
+    tensors = arguments((6, 3, 4, 5, 7))
+    expected = results(loop, tensors)
+    strided = [x.detach().clone() for x in tensors]
+    for i in (0, 1, 3, 4):
+        strided[i] = strided[i].mT.contiguous().mT
+        assert not strided[i].is_contiguous()
+    strided = [x.requires_grad_() for x in strided]
+    assert_same(results(FORMS[form], strided), expected, 1e-14)
 
 
-def test_one_initial_state_for_the_whole_batch_gets_the_sum_of_the_gradients():
-    inputs, transitions, initial = arguments((6, 3, 4, 5))
+@pytest.mark.parametrize("form", FORMS)
+def test_one_initial_state_for_the_whole_batch_gets_the_sum_of_the_gradients(form):
+    *others, initial = arguments((6, 3, 4, 5, 7))
     one = initial[0].detach().requires_grad_()
     gradients = []
-    for function in (UnfoldedRecurrence.apply, loop):
-        output = function(inputs, transitions, one.expand(4, -1))
+    for function in (FORMS[form], loop):
+        output = function(*others, one.expand(4, -1))
         gradients.append(torch.autograd.grad(output.square().sum(), one)[0])
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-13)
     assert gradients[0].abs().max() > 1e-3
 
 
-def test_a_rectifier_at_zero_passes_no_gradient():
+@pytest.mark.parametrize("form", FORMS)
+def test_a_rectifier_at_zero_passes_no_gradient(form):
     # As torch's own relu: silence at the start must not train what made it.
-    tensors = [torch.zeros(2, 1, 1, 3), torch.zeros(1, 3, 3), torch.zeros(1, 3)]
-    tensors = [x.double().requires_grad_() for x in tensors]
-    for gradient in results(UnfoldedRecurrence.apply, tensors):
+    shapes = [(1, 2, 3), (1, 3, 3), (1,), (1, 3), (1, 3)]
+    tensors = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    for gradient in results(FORMS[form], tensors):
         assert torch.equal(gradient, torch.zeros_like(gradient))
 
 
-def test_second_derivatives_are_refused_and_not_wrong():
-    tensors = arguments((2, 2, 1, 3))
-    output = UnfoldedRecurrence.apply(*tensors).square().sum()
+@pytest.mark.parametrize("form", FORMS)
+def test_second_derivatives_are_refused_and_not_wrong(form):
+    tensors = arguments((2, 2, 1, 3, 3))
+    output = FORMS[form](*tensors).square().sum()
     (gradient,) = torch.autograd.grad(output, tensors[0], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+def test_the_form_with_fewer_multiplications_is_chosen():
+    for n_components, form in ((5, "GramRecurrence"), (6, "ResidualRecurrence")):
+        output = unfolded_activations(*arguments((2, 1, 1, n_components, 5)))
+        assert type(output.grad_fn).__name__ == f"{form}Backward"

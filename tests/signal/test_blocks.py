@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sknmf_unfold import Spectrogram
-from sknmf_unfold.signal.stft import OverlapAdd, istft, n_frames_of, stft
+from sknmf_unfold.signal.overlap_add import OverlapAdd
+from sknmf_unfold.signal.stft import istft, n_frames_of, stft
 from tests.signal.test_stft import IDS, PAIRS, noise
 
 BLOCKS = (1, 2, 3, 7, 100)

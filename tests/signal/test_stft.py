@@ -5,14 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sknmf_unfold import STFT
-from sknmf_unfold.signal.stft import (
-    MIN_OVERLAP_RATIO,
-    analysis_window,
-    istft,
-    n_frames_of,
-    stft,
-    synthesis_window,
-)
+from sknmf_unfold.signal.stft import istft, n_frames_of, stft
+from sknmf_unfold.signal.windows import MIN_OVERLAP_RATIO, analysis_window, synthesis_window
 from tests.oracles.stft import frame_starts, istft_loop, stft_loop
 
 ROUNDING = {"float64": 2e-15, "float32": 1e-6}

@@ -1,0 +1,91 @@
+"""What the network is compared with: its loop left to autograd, an LSTM, and the products alone."""
+
+from __future__ import annotations
+
+import torch
+
+
+class AutogradRecurrence(torch.nn.Module):
+    """DR-NMF's activations by one torch call a layer and frame, recorded by autograd.
+
+    Parameters
+    ----------
+    network : DRNMF
+        Whose weights to use.
+    gram : bool
+        Whether to multiply out the Gram matrix, or to go through the bins.
+    unbind : bool
+        Whether frames are taken from a list, or from one large tensor by their index.
+    """
+
+    def __init__(self, network, gram, unbind):
+        super().__init__()
+        self.network, self.gram, self.unbind = network, gram, unbind
+        self.target_mask, self.output_weights = network.target_mask, network.output_weights
+
+    def hidden(self, magnitude, state=None):
+        """Compute activations, (frames, batch, components)."""
+        net = self.network
+        components, steps = net.layer_components(), net.log_step_sizes.exp()[:, None]
+        encoders, biases = steps[..., None] * components, -steps * net.log_sparsity.exp()
+        state = net.initial_activations().expand(len(magnitude), -1)
+        frames = magnitude.transpose(0, 1).contiguous()
+        identity = torch.eye(components.shape[1])
+        if self.gram:
+            transitions = identity - components @ encoders.mT
+            inputs = torch.stack(
+                [torch.addmm(b, frames.flatten(0, 1), e.T) for b, e in zip(biases, encoders)], dim=1
+            ).unflatten(0, frames.shape[:2])
+            inputs = inputs.permute(0, 2, 1, 3).contiguous()
+        source = inputs if self.gram else frames
+        source = source.unbind(0) if self.unbind else source
+        outputs = []
+        for t in range(len(frames)):
+            frame = source[t].unbind(0) if self.gram and self.unbind else source[t]
+            for k in range(len(components)):
+                if self.gram:
+                    state = torch.relu(torch.addmm(frame[k], state, transitions[k]))
+                else:
+                    error = torch.addmm(frame, state, components[k], alpha=-1)
+                    state = torch.relu(state + torch.addmm(biases[k], error, encoders[k].T))
+            outputs.append(state)
+        return torch.stack(outputs)
+
+
+class LSTM(torch.nn.Module):
+    """Stacked LSTM with a sigmoid mask, as in the DR-NMF paper.
+
+    Parameters
+    ----------
+    n_layers, n_units, n_freqs : int
+    """
+
+    def __init__(self, n_layers, n_units, n_freqs):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(n_freqs, n_units, n_layers)
+        self.output = torch.nn.Linear(n_units, n_freqs)
+
+    def hidden(self, magnitude, state=None):
+        """Compute the states of the last layer, (frames, batch, units)."""
+        return self.lstm(magnitude.transpose(0, 1).contiguous())[0]
+
+    def output_weights(self):
+        """Return what `target_mask` needs."""
+        return self.output.weight, self.output.bias
+
+    def target_mask(self, hidden, weights):
+        """Compute the mask, (frames, batch, bins)."""
+        return torch.sigmoid(torch.nn.functional.linear(hidden, *weights))
+
+
+def operations(n_layers, n_components, n_freqs, gram, training):
+    """Count the floating-point operations of matrix products for one frame.
+
+    In training the products of the recurrence and of the output come three times, once forward and
+    twice backward; those of the input twice, as nothing asks for the gradient of the magnitude.
+    """
+    products = n_components * n_freqs
+    recurrent = n_components**2 if gram else 2 * products
+    inputs = products if gram else 0
+    passes = (3, 2) if training else (1, 1)
+    return 2 * (n_layers * (passes[0] * recurrent + passes[1] * inputs) + passes[0] * products)

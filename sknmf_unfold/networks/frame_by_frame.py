@@ -1,0 +1,136 @@
+"""The unfolded recurrence for frames as they come, in numpy: no call costs more than its work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .ista import transition_matrix
+
+# Rows of a dictionary are gathered to skip the others where fewer than this part is active.
+FEW = 0.25
+
+
+class FrameByFrame:
+    """Layers of iterative soft-thresholding on one or several streams of frames.
+
+    What is needed in every frame is computed once, and its memory asked for once. A single stream
+    of a dictionary that has more components than bins skips the components that are 0.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_layers, n_components, n_freqs)
+        Dictionary of each layer.
+    step_sizes : ndarray of shape (n_layers,)
+        Inverse of the paper's alpha.
+    sparsity : ndarray of shape (n_layers, n_components)
+        Weight of the l1 penalty.
+    initial : ndarray of shape (n_components,)
+        Activations before the first frame.
+    n_repeats : int, default=1
+        How often a frame goes through all layers.
+    n_streams : int, default=1
+        Number of streams.
+    max_frames : int, default=1
+        The most frames of a call.
+
+    References
+    ----------
+    .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
+       iterative thresholding", WASPAA 2017, algorithm 2.
+
+    Examples
+    --------
+    >>> identity = np.eye(2)[np.newaxis]
+    >>> infer = FrameByFrame(identity, np.ones(1), np.full((1, 2), 0.5), np.zeros(2))
+    >>> infer(np.array([[[2.0, 0.25]]]))
+    array([[[1.5, 0. ]]])
+    """
+
+    def __init__(
+        self, components, step_sizes, sparsity, initial, n_repeats=1, n_streams=1, max_frames=1
+    ):
+        n_layers, n_components, n_freqs = components.shape
+        self._initial, self._n_repeats, self._n_streams = initial, n_repeats, n_streams
+        dtype = components.dtype
+        # A single stream goes through products of vectors, which start faster than of matrices.
+        lead = () if n_streams == 1 else (n_streams,)
+        self._state = np.empty((*lead, n_components), dtype)
+        self._change = np.empty_like(self._state)
+        self._activations = np.empty((max_frames, *lead, n_components), dtype)
+        offsets = step_sizes[:, np.newaxis] * sparsity
+        # Multiplications of a frame and layer: by the bins twice, or by the Gram matrix and once.
+        if 2 * n_repeats * n_freqs < n_repeats * n_components + n_freqs:
+            self._residual = np.empty((*lead, n_freqs), dtype)
+            self._rows = np.empty((int(FEW * n_components), n_freqs), dtype)
+            self._layers = list(zip(components, step_sizes, offsets, strict=True))
+            self._advance = self._through_bins
+        else:
+            layers = zip(components, step_sizes, strict=True)
+            self._transitions = [transition_matrix(*layer) for layer in layers]
+            scaled = components * step_sizes[:, np.newaxis, np.newaxis]
+            self._inputs = scaled.reshape(-1, n_freqs).T.copy()
+            self._offsets = offsets.reshape(-1)
+            self._projected = np.empty((max_frames * n_streams, n_layers * n_components), dtype)
+            by_layer = self._projected.reshape(max_frames, *lead, n_layers, n_components)
+            self._by_layer = [[frame[..., k, :] for k in range(n_layers)] for frame in by_layer]
+            self._advance = self._through_components
+        self.reset()
+
+    def reset(self):
+        """Begin again before the first frame."""
+        self._state[...] = self._initial
+
+    def __call__(self, magnitude):
+        """Infer the activations of the next frames.
+
+        Parameters
+        ----------
+        magnitude : ndarray of shape (n_streams, n_frames, n_freqs)
+
+        Returns
+        -------
+        activations : ndarray of shape (n_streams, n_frames, n_components)
+            Of the last layer; overwritten by the next call.
+        """
+        n_frames = magnitude.shape[1]
+        self._advance(magnitude.swapaxes(0, 1))
+        activations = self._activations[:n_frames].reshape(n_frames, self._n_streams, -1)
+        return activations.swapaxes(0, 1)
+
+    def _through_components(self, frames):
+        rows = frames.reshape(-1, frames.shape[-1])
+        projected = self._projected[: len(rows)]
+        np.dot(rows, self._inputs, out=projected)
+        projected -= self._offsets
+        state, change, transitions = self._state, self._change, self._transitions
+        for t in range(len(frames)):
+            for _ in range(self._n_repeats):
+                for transition, inputs in zip(transitions, self._by_layer[t], strict=True):
+                    np.dot(state, transition, out=change)
+                    np.add(change, inputs, out=change)
+                    np.maximum(change, 0, out=state)
+            self._activations[t] = state
+
+    def _through_bins(self, frames):
+        state, change, residual = self._state, self._change, self._residual
+        for t, frame in enumerate(frames):
+            frame = frame[0] if self._n_streams == 1 else frame
+            for components, step_size, offset in self._layers * self._n_repeats:
+                self._explain(state, components, residual)
+                np.subtract(frame, residual, out=residual)
+                np.multiply(residual, step_size, out=residual)
+                np.dot(residual, components.T, out=change)
+                np.subtract(change, offset, out=change)
+                np.add(state, change, out=state)
+                np.maximum(state, 0, out=state)
+            self._activations[t] = state
+
+    def _explain(self, state, components, out):
+        """Multiply by the dictionary, by the rows alone whose activations are not 0 if few."""
+        if state.ndim == 1:
+            active = state.nonzero()[0]
+            if len(active) <= len(self._rows):
+                rows = components.take(active, axis=0, out=self._rows[: len(active)], mode="clip")
+                np.dot(state[active], rows, out=out)
+                return
+        np.dot(state, components, out=out)

@@ -1,0 +1,203 @@
+"""Separation of sound as it comes."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ._checks import check_number
+from ._data_checks import WAVEFORM, as_array, check_finite, check_level, native_float
+from .separators._base import BaseSeparator
+from .signal import STFT
+from .signal.overlap_add import RunningOverlapAdd
+from .signal.running_stft import RunningSTFT
+from .signal.stft import n_frames_of
+
+# Frames that go through Fourier transforms and matrix products together where a call brings many.
+MAX_FRAMES = 32
+
+
+class StreamingSeparator:
+    """Separate the target from samples that come in chunks of any size.
+
+    What comes out, chunk after chunk, is what ``pipeline.predict`` makes of the whole recording:
+    sample i is returned once ``i + latency_`` samples have gone in, or by `flush`.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted, of `STFT` and a separator; or such a separator itself, fitted on spectrograms.
+    n_streams : int or None, default=None
+        Number of independent streams that advance together, with samples of shape (n_streams,
+        n_times). None is one stream, with samples of shape (n_times,).
+
+    Attributes
+    ----------
+    latency_ : int
+        In samples: the length of a window.
+    hop_length_ : int
+        In samples: chunks of this length cause the least work for each.
+    sample_rate_ : int
+        In Hz.
+
+    Raises
+    ------
+    TypeError
+        If `pipeline` is something else.
+    ValueError
+        If its separator was fitted on bare magnitudes, which have no way back to samples.
+
+    Notes
+    -----
+    The dtype of the first chunk holds until `reset`: float64 is computed in float64, all else in
+    float32, integer PCM scaled to [-1, 1]. An object serves one thread at a time; several of them
+    can share a fitted pipeline.
+
+    DR-NMF and warm-start ISTA need about the same time for every frame. Other inference works too,
+    at the cost of whole calls for single frames.
+
+    References
+    ----------
+    .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
+       iterative thresholding", WASPAA 2017.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sknmf_unfold import SupervisedNMFSeparator
+    >>> from sknmf_unfold.datasets import make_noisy_speech
+    >>> X, Y = make_noisy_speech(2, duration=1.0, random_state=0)
+    >>> separator = SupervisedNMFSeparator(5, inference="warm_ista", n_iter=2, max_iter=10)
+    >>> pipe = make_pipeline(STFT(), separator).fit(X, Y)
+    >>> stream = StreamingSeparator(pipe)
+    >>> parts = [stream.process(X[0][i : i + 100]) for i in range(0, 16000, 100)]
+    >>> enhanced = np.concatenate([*parts, stream.flush()])
+    >>> bool(np.allclose(enhanced, pipe.predict(X)[0], atol=1e-5))
+    True
+    """
+
+    def __init__(self, pipeline, n_streams=None):
+        if n_streams is not None:
+            check_number("n_streams", n_streams, low=1, integer=True)
+        self._separator = _separator_of(pipeline)
+        self._n_streams = n_streams
+        settings = dict(self._separator.stft_settings_)
+        self.sample_rate_ = settings.pop("sample_rate")
+        self.hop_length_ = settings["hop_length"]
+        self.latency_ = settings["n_fft"]
+        self._settings = settings
+        self.reset()
+
+    def reset(self):
+        """Forget all samples, and begin again."""
+        self._masks = None
+        self._n_in = self._n_out = 0
+
+    def process(self, samples):
+        """Take samples, and return those that are finished.
+
+        Parameters
+        ----------
+        samples : array-like of shape (n_times,), or (n_streams, n_times)
+            Any number of them: floats in [-1, 1], or integer PCM (uint8, int8, int16, int32).
+
+        Returns
+        -------
+        target : ndarray of shape (n_finished,), or (n_streams, n_finished)
+            Follows what the last call returned.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the samples are not finite, not real or not of that shape; nothing has changed then.
+        """
+        samples = self._check(samples)
+        if self._masks is None:
+            self._begin(samples.dtype)
+        self._n_in += samples.shape[1]
+        return self._finished(self._run(samples.astype(self._dtype, copy=False)))
+
+    def flush(self):
+        """End the recording: return its last samples and begin again.
+
+        Returns
+        -------
+        target : ndarray of shape (n_rest,), or (n_streams, n_rest)
+            As many samples have come out then as went in.
+        """
+        if self._n_in == 0:
+            self.reset()
+            return self._shaped(np.empty((self._n_streams or 1, 0), np.float32))
+        n_in = self._n_in
+        n_frames = n_frames_of(n_in, self.latency_, self.hop_length_)
+        silence = np.zeros((self._n_streams or 1, n_frames * self.hop_length_ - n_in), self._dtype)
+        rest = self._finished(self._run(silence), stop=n_in)
+        self.reset()
+        return rest
+
+    def _begin(self, dtype):
+        n_streams = self._n_streams or 1
+        self._dtype = dtype
+        self._stft = RunningSTFT(
+            **self._settings, n_streams=n_streams, max_frames=MAX_FRAMES, dtype=dtype
+        )
+        self._overlap_add = RunningOverlapAdd(**self._settings)
+        self._masks = self._separator._frame_masks(dtype, n_streams, MAX_FRAMES)
+        # Samples that lie before the beginning of the recording.
+        self._n_out = self.hop_length_ - self.latency_
+
+    def _run(self, samples):
+        """Feed samples; return what they complete, piece by piece."""
+        pieces = []
+        while samples.shape[1]:
+            part, samples = np.split(samples, [self._stft.room], axis=1)
+            n_frames = self._stft.append(part)
+            if n_frames:
+                frames = self._stft.frames(n_frames)
+                frames *= self._masks(np.abs(frames))
+                pieces.append(self._overlap_add(frames))
+        return pieces
+
+    def _finished(self, pieces, stop=None):
+        """Join pieces without what lies before the beginning, or after `stop`."""
+        samples = np.concatenate(pieces, axis=1) if len(pieces) > 1 else None
+        if samples is None:
+            empty = np.empty((self._n_streams or 1, 0), self._dtype)
+            samples = pieces[0] if pieces else empty
+        first, self._n_out = self._n_out, self._n_out + samples.shape[1]
+        last = None if stop is None else max(stop - first, 0)
+        return self._shaped(samples[:, max(-first, 0) : last])
+
+    def _shaped(self, samples):
+        return samples[0] if self._n_streams is None else samples
+
+    def _check(self, samples):
+        array = as_array(samples, "samples")
+        wanted = 1 if self._n_streams is None else 2
+        if array.ndim != wanted or (wanted == 2 and len(array) != self._n_streams):
+            shape = "(n_times,)" if wanted == 1 else f"(n_streams={self._n_streams}, n_times)"
+            raise ValueError(f"`samples` must be of shape {shape}; got shape {array.shape}.")
+        array = native_float(array, "samples", WAVEFORM)
+        if array.size:
+            check_finite(array, "samples", ("stream", "sample")[-wanted:])
+            check_level(array, "samples")
+        return array if wanted == 2 else array[np.newaxis]
+
+
+def _separator_of(pipeline):
+    """Take the fitted separator out of a pipeline of `STFT` and a separator."""
+    separator = pipeline
+    if isinstance(pipeline, Pipeline):
+        separator = pipeline[-1] if len(pipeline) == 2 and isinstance(pipeline[0], STFT) else None
+    if not isinstance(separator, BaseSeparator):
+        raise TypeError(
+            f"`pipeline` must be a fitted Pipeline of STFT and a separator; got {pipeline!r}."
+        )
+    check_is_fitted(separator)
+    if separator.stft_settings_ is None:
+        raise ValueError(
+            "`pipeline` has a separator that was fitted on bare magnitudes; fit it on the "
+            "spectrograms that STFT makes of waveforms, to know the way back."
+        )
+    return separator
