@@ -159,16 +159,18 @@ def _map_leaves(tree, function):
     return function(tree)
 
 
-def pad(arrays):
+def pad(arrays, frames_first=False):
     """Sequences of different lengths as one array, zeros after their ends.
 
     Parameters
     ----------
     arrays : list of ndarray of shape (n_frames, n_freqs)
+    frames_first : bool, default=False
+        Whether the first axis is that of the frames.
 
     Returns
     -------
-    batch : ndarray of shape (batch, max_frames, n_freqs)
+    batch : ndarray of shape (batch, max_frames, n_freqs), or (max_frames, batch, n_freqs)
     n_frames : ndarray of shape (batch,), int
         The length of each sequence.
 
@@ -179,8 +181,13 @@ def pad(arrays):
     ((2, 2, 3), array([2, 1]))
     """
     n_frames = np.array([len(array) for array in arrays])
-    batch = np.zeros((len(arrays), n_frames.max(), arrays[0].shape[1]), dtype=arrays[0].dtype)
-    for row, array in zip(batch, arrays, strict=True):
+    shape = (len(arrays), n_frames.max(), arrays[0].shape[1])
+    if frames_first:
+        batch = np.zeros((shape[1], shape[0], shape[2]), dtype=arrays[0].dtype)
+        rows = batch.swapaxes(0, 1)
+    else:
+        rows = batch = np.zeros(shape, dtype=arrays[0].dtype)
+    for row, array in zip(rows, arrays, strict=True):
         row[: len(array)] = array
     return batch, n_frames
 

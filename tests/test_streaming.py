@@ -142,7 +142,7 @@ def test_short_recordings(pipelines, n_times):
     pipe = pipelines["fewer components than bins"]
     x = np.random.default_rng(0).standard_normal(n_times)
     actual = in_chunks(StreamingSeparator(pipe), x, [100])
-    np.testing.assert_allclose(actual, pipe.predict([x])[0], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(actual, pipe.predict([x])[0], rtol=0, atol=1e-10)
 
 
 def test_integer_samples_are_scaled(pipelines, data):

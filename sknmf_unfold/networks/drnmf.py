@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .masks import power_mask, power_masks
-from .recurrence import unfolded_activations
+from .recurrence import unfolded_recurrence
 
 
 def _log(value):
@@ -146,7 +146,19 @@ class DRNMF(torch.nn.Module):
         """
         return self.initial.clamp(min=0)
 
-    def hidden(self, magnitude, state=None):
+    def recurrence(self):
+        """Prepare what goes through the frames, for `hidden`.
+
+        Returns
+        -------
+        recurrence : callable
+            See `unfolded_recurrence`.
+        """
+        step_sizes = self.log_step_sizes.exp()
+        biases = -step_sizes[:, None] * self.log_sparsity.exp()
+        return unfolded_recurrence(self.layer_components(), step_sizes, biases)
+
+    def hidden(self, magnitude, state=None, recurrence=None):
         """Compute the activations of the last layer, all sequences of a frame side by side.
 
         Parameters
@@ -154,17 +166,16 @@ class DRNMF(torch.nn.Module):
         magnitude : Tensor of shape (batch, frames, bins)
         state : Tensor of shape (batch, components), optional
             Activations of the frame before the first.
+        recurrence : callable, optional
+            From `recurrence`, to prepare it once for many calls.
 
         Returns
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        step_sizes = self.log_step_sizes.exp()
-        biases = -step_sizes[:, None] * self.log_sparsity.exp()
         if state is None:
             state = self.initial_activations().expand(len(magnitude), -1)
-        layers = self.layer_components(), step_sizes, biases
-        return unfolded_activations(magnitude, *layers, state)
+        return (recurrence or self.recurrence())(magnitude, state)
 
     def activations(self, magnitude, state=None):
         """Compute the activations of the last layer.

@@ -80,6 +80,16 @@ class FrameByFrame:
         """Begin again before the first frame."""
         self._state[...] = self._initial
 
+    def go_on_from(self, state):
+        """Continue from other activations.
+
+        Parameters
+        ----------
+        state : array-like of shape (n_streams, n_components)
+            Of the frame before the next one.
+        """
+        self._state[...] = state if self._n_streams > 1 else state[0]
+
     def __call__(self, magnitude):
         """Infer the activations of the next frames.
 

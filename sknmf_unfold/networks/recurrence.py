@@ -23,50 +23,56 @@ from sknmf_unfold._arrays import empty_like
 ROWS = 2048
 
 
-def unfolded_activations(magnitude, components, step_sizes, biases, initial):
-    """Compute the activations of the last layer.
+def unfolded_recurrence(components, step_sizes, biases):
+    """Prepare the recurrence of some layers.
 
     Parameters
     ----------
-    magnitude : Tensor of shape (batch, frames, bins)
     components : Tensor of shape (layers, components, bins)
         Dictionary of each layer.
     step_sizes : Tensor of shape (layers,)
     biases : Tensor of shape (layers, components)
         For iterative soft-thresholding the step times the threshold, negative.
-    initial : Tensor of shape (batch, components)
-        Activations before the first frame.
 
     Returns
     -------
-    activations : Tensor of shape (frames, batch, components)
+    activations : callable
+        ``activations(magnitude, initial)`` computes those of the last layer, of shape (frames,
+        batch, components), from magnitudes of shape (batch, frames, bins) and the activations
+        before the first frame, (batch, components).
 
     Examples
     --------
-    >>> x, bias = torch.tensor([[[3.0, 0.5]]]), torch.full((1, 2), -1.0)
-    >>> unfolded_activations(x, torch.eye(2)[None], torch.ones(1), bias, torch.zeros(1, 2))
+    >>> bias = torch.full((1, 2), -1.0)
+    >>> activations = unfolded_recurrence(torch.eye(2)[None], torch.ones(1), bias)
+    >>> activations(torch.tensor([[[3.0, 0.5]]]), torch.zeros(1, 2))
     tensor([[[2., 0.]]])
     """
-    if components.shape[1] > components.shape[2]:
-        return ResidualRecurrence.apply(magnitude, components, step_sizes, biases, initial)
-    encoders = torch.cat([step_sizes[:, None, None] * components, biases[..., None]], dim=-1)
-    identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
-    transitions = identity - encoders[..., :-1] @ components.mT
-    return GramRecurrence.apply(magnitude, encoders, transitions, initial)
+    recurrence: type[torch.autograd.Function] = ResidualRecurrence
+    weights = components, step_sizes, biases
+    if components.shape[1] <= components.shape[2]:
+        recurrence, encoders = GramRecurrence, step_sizes[:, None, None] * components
+        identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
+        weights = encoders, biases, identity - encoders @ components.mT
+
+    def activations(magnitude, initial):
+        return recurrence.apply(magnitude, *weights, initial)
+
+    return activations
 
 
 class GramRecurrence(torch.autograd.Function):
-    """``h <- relu([x, 1] @ encoders[k].T + h @ transitions[k])`` for every frame and layer k."""
+    """``h <- relu(x @ encoders[k].T + biases[k] + h @ transitions[k])`` for all frames and layers."""
 
     @staticmethod
-    def forward(ctx, magnitude, encoders, transitions, initial):
+    def forward(ctx, magnitude, encoders, biases, transitions, initial):
         """Compute the activations of the last layer.
 
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        encoders : Tensor of shape (layers, components, bins + 1)
-            The last column is the bias.
+        encoders : Tensor of shape (layers, components, bins)
+        biases : Tensor of shape (layers, components)
         transitions : Tensor of shape (layers, components, components)
         initial : Tensor of shape (batch, components)
 
@@ -76,11 +82,11 @@ class GramRecurrence(torch.autograd.Function):
         """
         activations = _empty_activations(magnitude, encoders)
         steps, matrices = [layer.unbind(0) for layer in activations], transitions.unbind(0)
-        state = initial
+        state, inputs = initial, list(zip(activations, biases, encoders.mT, strict=True))
         for frames in _parts(magnitude):
-            inputs = _frames_first(magnitude, frames)
-            for layer, encoder in zip(activations, encoders, strict=True):
-                torch.mm(inputs, encoder.T, out=layer[frames].flatten(0, 1))
+            rows = _rows(magnitude, frames)
+            for layer, bias, encoder in inputs:
+                torch.addmm(bias, rows, encoder, out=layer[frames].flatten(0, 1))
             for t in range(frames.start, frames.stop):
                 for layer, matrix in zip(steps, matrices, strict=True):
                     state = layer[t].addmm_(state, matrix).relu_()
@@ -92,7 +98,8 @@ class GramRecurrence(torch.autograd.Function):
     def backward(ctx, gradient):
         """Gradients with respect to all arguments."""
         magnitude, encoders, transitions, initial, activations = ctx.saved_tensors
-        gradients = [torch.zeros_like(x) for x in (encoders, transitions)]
+        by_encoders, by_transitions = torch.zeros_like(encoders), torch.zeros_like(transitions)
+        by_biases = torch.zeros_like(encoders[..., 0])
         by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
         flow = gradient[-1].clone()
         layers = list(enumerate(transitions.mT.contiguous().unbind(0)))[::-1]
@@ -109,14 +116,12 @@ class GramRecurrence(torch.autograd.Function):
                         torch.mm(step, matrix, out=flow)
                     else:
                         torch.addmm(before[t], step, matrix, out=flow)
-            inputs = _frames_first(magnitude, frames)
-            _add_products(gradients[0], inner, [inputs] * len(inner))
-            _add_products(gradients[1].mT, inner, _entered(activations, initial, frames))
+            _add_products(by_encoders, inner, [_rows(magnitude, frames)] * len(inner))
+            _add_products(by_transitions.mT, inner, _entered(activations, initial, frames))
+            by_biases += inner.sum(dim=(1, 2))
             if by_magnitude is not None:
-                by_magnitude[:, frames] = sum(
-                    (part @ encoder[:, :-1] for part, encoder in zip(inner, encoders, strict=True))
-                ).transpose(0, 1)
-        return by_magnitude, *gradients, flow
+                by_magnitude[:, frames] = (inner @ encoders[:, None]).sum(0).transpose(0, 1)
+        return by_magnitude, by_encoders, by_biases, by_transitions, flow
 
 
 class ResidualRecurrence(torch.autograd.Function):
@@ -201,11 +206,9 @@ def _parts(magnitude):
     return [slice(i, min(i + length, n_frames)) for i in range(0, n_frames, length)]
 
 
-def _frames_first(magnitude, frames):
-    """Some frames as rows, the batch of a frame side by side, and a column of ones."""
-    rows = magnitude[:, frames].transpose(0, 1)
-    ones = rows.new_ones((*rows.shape[:2], 1))
-    return torch.cat([rows, ones], dim=-1).flatten(0, 1)
+def _rows(magnitude, frames):
+    """Some frames as rows, the batch of a frame side by side; no copy of frames that come first."""
+    return magnitude[:, frames].transpose(0, 1).flatten(0, 1)
 
 
 def _signs(activations, room):

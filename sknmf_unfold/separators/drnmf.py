@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import check_flag, check_folder, check_number, check_verbose
-from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
-from ._frame_masks import FrameMasks, power_share
 from ._recipes import OVERRIDES, resolve_recipe
 from ._trained import TrainedSeparator
 from ._warm_start import starting_components
@@ -240,32 +236,19 @@ class DRNMFSeparator(TrainedSeparator):
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
 
     def _mask_step(self, dtype):
-        network = self._network(dtype)
+        from ._network_steps import mask_step
 
-        @_without_gradients
-        def step(magnitude, state):
-            masks, state = network(to_tensor(magnitude, network.device), state)
-            return to_numpy(masks[:, 0]), state
-
-        return step
+        return mask_step(self._network(dtype))
 
     def _activation_step(self, dtype):
-        network = self._network(dtype)
+        from ._network_steps import activation_step
 
-        @_without_gradients
-        def step(magnitude, state):
-            activations = network.activations(to_tensor(magnitude, network.device), state)
-            return to_numpy(activations), activations[:, -1]
-
-        return step
+        return activation_step(self._network(dtype))
 
     def _frame_masks(self, dtype, n_streams, max_frames):
-        values = {name: getattr(self, a).astype(dtype) for name, a in STATE.items()}
-        names = ("components", "step_sizes", "sparsity", "initial_activations")
-        layers = [values[name] for name in names]
-        infer = FrameByFrame(*layers, n_streams=n_streams, max_frames=max_frames)
-        estimates = np.split(values["output_components"], 2)
-        return FrameMasks(infer, *estimates, power_share(values["mask_exponent"]))
+        from ._network_steps import frame_masks
+
+        return frame_masks(self._network(dtype), n_streams, max_frames)
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
@@ -281,10 +264,3 @@ class DRNMFSeparator(TrainedSeparator):
         if self.checkpoint_dir is not None:
             check_folder("checkpoint_dir", self.checkpoint_dir)
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
-
-
-def _without_gradients(function):
-    """Turn torch's recording of gradients off, in the calling thread and for each call only."""
-    import torch
-
-    return torch.no_grad()(function)

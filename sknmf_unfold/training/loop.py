@@ -148,9 +148,7 @@ class Trainer:
             Validation loss.
         """
         start = time.perf_counter()
-        order = self.rng.permutation(len(self._train))
-        starts = range(0, len(order), self.recipe.batch_size)
-        batches = [order[i : i + self.recipe.batch_size] for i in starts]
+        batches = self._train.batches(self.recipe.batch_size, self.rng)
         train_loss = self._mean_loss(self._train, self.train_step, batches)
         loss = self._validate()
         seconds = self.history["seconds"][-1] + time.perf_counter() - start

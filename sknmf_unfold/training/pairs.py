@@ -49,6 +49,26 @@ class Pairs:
         ]
         return Pairs(*cut)
 
+    def batches(self, batch_size, rng):
+        """Draw batches of sequences of similar length, which take the least padding.
+
+        Parameters
+        ----------
+        batch_size : int
+            Sequences in every batch but one, which may have fewer.
+        rng : numpy.random.RandomState
+            Draws which of equally long sequences go together, and the order of the batches.
+
+        Returns
+        -------
+        batches : list of ndarray of int
+            Each sequence is in one of them.
+        """
+        order = rng.permutation(len(self))
+        order = order[np.argsort(self.n_frames[order], kind="stable")]
+        batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
     def batch(self, indices, device):
         """Pad some sequences to tensors.
 
@@ -62,8 +82,10 @@ class Pairs:
         Returns
         -------
         mixture, target : Tensor of shape (batch, frames, bins)
+            In memory frames come first: a network goes through all sequences of a frame together.
         n_frames : Tensor of shape (batch,), int
         """
-        mixture, n_frames = pad([self.mixtures[i] for i in indices])
-        target, _ = pad([self.targets[i] for i in indices])
-        return tuple(to_tensor(array, device) for array in (mixture, target, n_frames))
+        mixture, n_frames = pad([self.mixtures[i] for i in indices], frames_first=True)
+        target, _ = pad([self.targets[i] for i in indices], frames_first=True)
+        pair = (to_tensor(array, device).transpose(0, 1) for array in (mixture, target))
+        return *pair, to_tensor(n_frames, device)

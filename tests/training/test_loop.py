@@ -220,7 +220,7 @@ def test_an_epoch_sees_every_segment_once_in_a_new_order():
     orders = []
     for epoch in range(3):
         batches = seen[epoch * per_epoch : (epoch + 1) * per_epoch]
-        assert [len(mixture) for mixture, _, _ in batches] == [2, 2, 2, 1]
+        assert sorted(len(mixture) for mixture, _, _ in batches) == [1, 2, 2, 2]
         heads = [float(row[0, 0]) for mixture, _, _ in batches for row in mixture]
         assert sorted(heads) == sorted(float(x[0, 0]) for x in segments.mixtures)
         orders.append(heads)

@@ -1,0 +1,97 @@
+"""DR-NMF at work: steps for blocks of frames in torch, and frame by frame in numpy."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+
+from sknmf_unfold._arrays import to_numpy, to_tensor
+from sknmf_unfold.networks.frame_by_frame import FrameByFrame
+
+from ._blocks import BLOCK
+from ._frame_masks import FrameMasks, power_share
+
+
+def mask_step(network):
+    """Make the step of `run_in_blocks` that estimates the target's mask.
+
+    Parameters
+    ----------
+    network : DRNMF
+
+    Returns
+    -------
+    step : callable
+    """
+    infer = _inference(network)
+    with torch.no_grad():
+        weights = network.output_weights()
+
+    # For each call and in the calling thread only.
+    @torch.no_grad()
+    def step(magnitude, state):
+        hidden = infer(magnitude, state)
+        mask = network.target_mask(hidden, weights)
+        return to_numpy(mask.transpose(0, 1)), hidden[-1].clone()
+
+    return step
+
+
+def activation_step(network):
+    """Make the step that infers the activations of the last layer, as `mask_step`."""
+    infer = _inference(network)
+
+    @torch.no_grad()
+    def step(magnitude, state):
+        hidden = infer(magnitude, state)
+        return to_numpy(hidden.transpose(0, 1)), hidden[-1].clone()
+
+    return step
+
+
+def _inference(network):
+    """Activations (frames, batch, components) of a block, by what is fastest for its batch."""
+    with torch.no_grad():
+        recurrence = network.recurrence()
+    alone = functools.cache(lambda: _frame_by_frame(network, 1, BLOCK))
+
+    def infer(magnitude, state):
+        if len(magnitude) > 1 or network.device.type != "cpu":
+            return network.hidden(to_tensor(magnitude, network.device), state, recurrence)
+        # For a single sequence torch's calls take longer than their products.
+        if state is None:
+            alone().reset()
+        else:
+            alone().go_on_from(state)
+        return to_tensor(alone()(magnitude).swapaxes(0, 1), network.device)
+
+    return infer
+
+
+def frame_masks(network, n_streams, max_frames):
+    """Make what estimates the masks of streams.
+
+    Parameters
+    ----------
+    network : DRNMF
+    n_streams : int
+    max_frames : int
+        The most frames of a call.
+
+    Returns
+    -------
+    masks : FrameMasks
+    """
+    values = network.values()
+    infer = _frame_by_frame(network, n_streams, max_frames)
+    estimates = np.split(to_numpy(values["output_components"]), 2)
+    return FrameMasks(infer, *estimates, power_share(to_numpy(values["mask_exponent"])))
+
+
+def _frame_by_frame(network, n_streams, max_frames):
+    values = network.values()
+    names = ("components", "step_sizes", "sparsity", "initial_activations")
+    layers = [to_numpy(values[name]) for name in names]
+    return FrameByFrame(*layers, n_streams=n_streams, max_frames=max_frames)
