@@ -78,6 +78,31 @@ class LSTM(torch.nn.Module):
         return torch.sigmoid(torch.nn.functional.linear(hidden, *weights))
 
 
+def lstm_step(lstm):
+    """Make the step of `run_in_blocks` for an LSTM.
+
+    Parameters
+    ----------
+    lstm : LSTM
+
+    Returns
+    -------
+    step : callable
+    """
+
+    @torch.no_grad()
+    def step(magnitude, state):
+        frames = torch.from_numpy(magnitude).transpose(0, 1).contiguous()
+        if state is not None:
+            # Layers first, as torch has them; `run_in_blocks` has recordings first.
+            state = tuple(part.contiguous() for part in state.permute(2, 1, 0, 3))
+        hidden, state = lstm.lstm(frames, state)
+        mask = lstm.target_mask(hidden, lstm.output_weights()).transpose(0, 1)
+        return mask.numpy().copy(), torch.stack(state).permute(2, 1, 0, 3)
+
+    return step
+
+
 def operations(n_layers, n_components, n_freqs, gram, training):
     """Count the floating-point operations of matrix products for one frame.
 

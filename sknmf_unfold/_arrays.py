@@ -130,6 +130,11 @@ def to_numpy(tensor):
     return tensor.detach().cpu().numpy().copy()
 
 
+def as_numpy(tensor):
+    """Return the tensor's numbers in a numpy array, which shares memory with a tensor on a CPU."""
+    return tensor.detach().cpu().numpy()
+
+
 @contextlib.contextmanager
 def gradients():
     """Let torch record gradients inside, also under the caller's `no_grad` or inference mode."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ._data_checks import (
@@ -71,7 +73,7 @@ class Sequences:
         """Number of frames of each recording."""
         return np.array([item.shape[0] for item in self.items])
 
-    @property
+    @functools.cached_property
     def dtype(self):
         """float32 if all recordings are, else float64."""
         if self.kind == "table":

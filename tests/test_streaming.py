@@ -214,9 +214,7 @@ def test_the_pipeline_is_left_alone(pipelines, data):
 def test_a_separator_alone_will_do(pipelines, data):
     pipe = pipelines["fewer components than bins"]
     actual = in_chunks(StreamingSeparator(pipe["sep"]), data[0][0], [500])
-    np.testing.assert_array_equal(
-        actual, in_chunks(StreamingSeparator(pipe), data[0][0], [500])
-    )
+    np.testing.assert_array_equal(actual, in_chunks(StreamingSeparator(pipe), data[0][0], [500]))
 
 
 @pytest.mark.parametrize(

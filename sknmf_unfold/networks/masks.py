@@ -75,6 +75,9 @@ class _PowerMask(torch.autograd.Function):
             torch.mm(part, weights).add_(floor)
             for part, weights in zip(parts, (target, rest), strict=True)
         ]
+        if not any(ctx.needs_input_grad):
+            first, second = estimates
+            return first.log_().sub_(second.log_()).mul_(exponent).sigmoid_()
         distance = torch.log(estimates[0]).sub_(torch.log(estimates[1]))
         mask = torch.mul(distance, exponent).sigmoid_()
         ctx.save_for_backward(activations, target, rest, exponent, *estimates, distance, mask)

@@ -51,9 +51,9 @@ def unfolded_recurrence(components, step_sizes, biases):
     recurrence: type[torch.autograd.Function] = ResidualRecurrence
     weights = components, step_sizes, biases
     if components.shape[1] <= components.shape[2]:
-        recurrence, encoders = GramRecurrence, step_sizes[:, None, None] * components
+        recurrence, encoders = GramRecurrence, step_sizes[:, None, None] * components.mT
         identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
-        weights = encoders, biases, identity - encoders @ components.mT
+        weights = encoders.contiguous(), biases, identity - components @ encoders
 
     def activations(magnitude, initial):
         return recurrence.apply(magnitude, *weights, initial)
@@ -62,7 +62,7 @@ def unfolded_recurrence(components, step_sizes, biases):
 
 
 class GramRecurrence(torch.autograd.Function):
-    """``h <- relu(x @ encoders[k].T + biases[k] + h @ transitions[k])`` for all frames and layers."""
+    """``h <- relu(x @ encoders[k] + biases[k] + h @ transitions[k])`` for all frames and layers."""
 
     @staticmethod
     def forward(ctx, magnitude, encoders, biases, transitions, initial):
@@ -71,7 +71,7 @@ class GramRecurrence(torch.autograd.Function):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        encoders : Tensor of shape (layers, components, bins)
+        encoders : Tensor of shape (layers, bins, components)
         biases : Tensor of shape (layers, components)
         transitions : Tensor of shape (layers, components, components)
         initial : Tensor of shape (batch, components)
@@ -80,9 +80,9 @@ class GramRecurrence(torch.autograd.Function):
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        activations = _empty_activations(magnitude, encoders)
+        activations = _empty_activations(magnitude, biases)
         steps, matrices = [layer.unbind(0) for layer in activations], transitions.unbind(0)
-        state, inputs = initial, list(zip(activations, biases, encoders.mT, strict=True))
+        state, inputs = initial, list(zip(activations, biases, encoders, strict=True))
         for frames in _parts(magnitude):
             rows = _rows(magnitude, frames)
             for layer, bias, encoder in inputs:
@@ -99,7 +99,7 @@ class GramRecurrence(torch.autograd.Function):
         """Gradients with respect to all arguments."""
         magnitude, encoders, transitions, initial, activations = ctx.saved_tensors
         by_encoders, by_transitions = torch.zeros_like(encoders), torch.zeros_like(transitions)
-        by_biases = torch.zeros_like(encoders[..., 0])
+        by_biases = torch.zeros_like(encoders[:, 0])
         by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
         flow = gradient[-1].clone()
         layers = list(enumerate(transitions.mT.contiguous().unbind(0)))[::-1]
@@ -116,11 +116,11 @@ class GramRecurrence(torch.autograd.Function):
                         torch.mm(step, matrix, out=flow)
                     else:
                         torch.addmm(before[t], step, matrix, out=flow)
-            _add_products(by_encoders, inner, [_rows(magnitude, frames)] * len(inner))
+            _add_products(by_encoders.mT, inner, [_rows(magnitude, frames)] * len(inner))
             _add_products(by_transitions.mT, inner, _entered(activations, initial, frames))
             by_biases += inner.sum(dim=(1, 2))
             if by_magnitude is not None:
-                by_magnitude[:, frames] = (inner @ encoders[:, None]).sum(0).transpose(0, 1)
+                by_magnitude[:, frames] = (inner @ encoders.mT[:, None]).sum(0).transpose(0, 1)
         return by_magnitude, by_encoders, by_biases, by_transitions, flow
 
 
@@ -144,7 +144,7 @@ class ResidualRecurrence(torch.autograd.Function):
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        activations = _empty_activations(magnitude, components)
+        activations = _empty_activations(magnitude, biases)
         residuals = empty_like(magnitude, (*activations.shape[:3], magnitude.shape[-1]))
         steps, errors = ([layer.unbind(0) for layer in x] for x in (activations, residuals))
         layers = list(zip(components, components.mT, step_sizes.tolist(), biases, strict=True))
@@ -192,9 +192,9 @@ class ResidualRecurrence(torch.autograd.Function):
         return by_magnitude, by_components, by_steps, by_biases, flow
 
 
-def _empty_activations(magnitude, encoders):
+def _empty_activations(magnitude, biases):
     """Room for the activations: of a layer all frames, of a frame the whole batch."""
-    n_layers, n_components, _ = encoders.shape
+    n_layers, n_components = biases.shape
     n_batch, n_frames, _ = magnitude.shape
     return empty_like(magnitude, (n_layers, n_frames, n_batch, n_components))
 

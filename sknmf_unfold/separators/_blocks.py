@@ -53,8 +53,8 @@ def _run_batch(sequences, step, indices, lengths):
         state = state if state is None else state[ended:]
         stop = start + max(BLOCK // min(len(indices), MAX_SHARES), 1)
         frames = [sequences.block(i, start, stop) for i in indices]
-        magnitude, _ = pad([_magnitude(x, sequences.dtype) for x in frames])
-        results, state = step(magnitude, state)
+        magnitude, _ = pad([_magnitude(x, sequences.dtype) for x in frames], frames_first=True)
+        results, state = step(magnitude.swapaxes(0, 1), state)
         for i, part, result in zip(indices, frames, results, strict=True):
             yield i, part, result[: len(part)]
         start = stop

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import torch
 
-from sknmf_unfold._arrays import to_numpy, to_tensor
+from sknmf_unfold._arrays import as_numpy, to_numpy, to_tensor
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 
 from ._blocks import BLOCK
@@ -34,7 +34,7 @@ def mask_step(network):
     def step(magnitude, state):
         hidden = infer(magnitude, state)
         mask = network.target_mask(hidden, weights)
-        return to_numpy(mask.transpose(0, 1)), hidden[-1].clone()
+        return as_numpy(mask.transpose(0, 1)), hidden[-1].clone()
 
     return step
 
@@ -46,7 +46,7 @@ def activation_step(network):
     @torch.no_grad()
     def step(magnitude, state):
         hidden = infer(magnitude, state)
-        return to_numpy(hidden.transpose(0, 1)), hidden[-1].clone()
+        return as_numpy(hidden.transpose(0, 1)), hidden[-1].clone()
 
     return step
 
@@ -59,7 +59,9 @@ def _inference(network):
 
     def infer(magnitude, state):
         if len(magnitude) > 1 or network.device.type != "cpu":
-            return network.hidden(to_tensor(magnitude, network.device), state, recurrence)
+            # The way that blocks lie in memory, so that nothing is copied.
+            frames = to_tensor(magnitude.swapaxes(0, 1), network.device)
+            return network.hidden(frames.transpose(0, 1), state, recurrence)
         # For a single sequence torch's calls take longer than their products.
         if state is None:
             alone().reset()

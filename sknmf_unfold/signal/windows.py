@@ -51,7 +51,9 @@ def analysis_window(window, n_fft):
     array([0.        , 0.70710678, 1.        , 0.70710678])
     """
     # A tuple of numbers is what settings keep of an array.
-    if isinstance(window, str) or (isinstance(window, tuple) and any(isinstance(part, str) for part in window[:1])):
+    if isinstance(window, str) or (
+        isinstance(window, tuple) and any(isinstance(part, str) for part in window[:1])
+    ):
         try:
             return _named_window(window, n_fft)
         except (ValueError, TypeError) as error:

@@ -38,8 +38,8 @@ def loop(magnitude, components, step_sizes, biases, initial):
 
 
 def gram(magnitude, components, step_sizes, biases, initial):
-    encoders = step_sizes[:, None, None] * components
-    transitions = torch.eye(components.shape[1]).to(components) - components @ encoders.mT
+    encoders = step_sizes[:, None, None] * components.mT
+    transitions = torch.eye(components.shape[1]).to(components) - components @ encoders
     return GramRecurrence.apply(magnitude, encoders, biases, transitions, initial)
 
 
