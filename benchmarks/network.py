@@ -181,7 +181,8 @@ def measure_inference(n_layers, n_total, pipe, args):
         )
         theirs = best(lambda run=masks: run(lstm_step(lstm)), 3)
         row("  LSTM, block by block as ours", theirs, "ours to it", ours / theirs)
-        theirs = best(lambda batches=lstm_batches(X): lstm_masks(lstm, batches), 3)
+        batches = lstm_batches(X)
+        theirs = best(lambda batches=batches: lstm_masks(lstm, batches), 3)
         row("  LSTM, whole recordings", theirs, "ours to it", ours / theirs)
         if len(X) > 1:
             compare_updates(X, separator, ours / n_frames, n_total)
@@ -189,12 +190,12 @@ def measure_inference(n_layers, n_total, pipe, args):
 
 @torch.no_grad()
 def lstm_masks(lstm, batches):
-    """Masks of whole recordings, which need no state."""
+    """Compute masks of whole recordings, which need no state."""
     return [lstm.target_mask(lstm.hidden(x), lstm.output_weights()) for x in batches]
 
 
 def lstm_batches(X):
-    """Recordings of similar length padded together, as ours are."""
+    """Pad recordings of similar length together, as ours are."""
     batches = batches_by_length([len(x) for x in X], 16_000)
     return [torch.from_numpy(pad([X[i] for i in batch])[0]) for batch in batches]
 
@@ -207,7 +208,9 @@ def compare_updates(X, separator, seconds_a_frame, n_total):
         "max_iter": 200,
         "tol": 0,
         "update_H": False,
+        # An l1 weight of 1.
         "alpha_W": 1 / N_FREQS,
+        "l1_ratio": 1.0,
     }
     components = separator.initial_components_
     start = time.perf_counter()

@@ -33,10 +33,7 @@ class AutogradRecurrence(torch.nn.Module):
         identity = torch.eye(components.shape[1])
         if self.gram:
             transitions = identity - components @ encoders.mT
-            inputs = torch.stack(
-                [torch.addmm(b, frames.flatten(0, 1), e.T) for b, e in zip(biases, encoders)], dim=1
-            ).unflatten(0, frames.shape[:2])
-            inputs = inputs.permute(0, 2, 1, 3).contiguous()
+            inputs = torch.einsum("tbf,knf->tkbn", frames, encoders) + biases[:, None]
         source = inputs if self.gram else frames
         source = source.unbind(0) if self.unbind else source
         outputs = []

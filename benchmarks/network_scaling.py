@@ -54,6 +54,8 @@ def draw(curves, path):
         axis.loglog(sizes, times, "o-", label="step")
         axis.loglog(sizes, products, "--", label="products alone")
         axis.set_xlabel(f"number of {name}")
+        axis.set_xticks(sizes, sizes, fontsize=7)
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("seconds")
     axes[0].legend()

@@ -1,14 +1,16 @@
-"""Command line: demo, fit, separate, score."""
+"""Command line: demo, fit, separate, stream, score."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import sys
 from pathlib import Path
 
 import joblib
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from . import STFT, DRNMFSeparator, SupervisedNMFSeparator, __version__
 from .datasets import load_audio, save_audio
@@ -163,6 +165,24 @@ def score(args):
         print(f"{name:<8} {before:>12.2f} dB {after:>9.2f} dB {after - before:>10.2f} dB")
 
 
+def stream(args):
+    """Separate sound as it comes."""
+    from ._live import stream_sound
+
+    pipe = load_model(args.model)
+    if str(args.output) != "-":
+        check_writable(args.output)
+        if args.output.exists() and args.input.exists() and args.output.samefile(args.input):
+            raise ValueError(
+                f"{args.output} would overwrite the input; choose another file for -o."
+            )
+    # Not into the sound that goes out.
+    report = functools.partial(print, file=sys.stderr)
+    # One core keeps up, and a second one would only wait for it.
+    with threadpool_limits(1):
+        stream_sound(pipe, args.input, args.output, args.chunk, not args.no_wait, report)
+
+
 def parser():
     """Build the argument parser."""
     main_parser = argparse.ArgumentParser(prog="python -m sknmf_unfold", description=__doc__)
@@ -194,6 +214,15 @@ def parser():
     sub.add_argument("inputs", type=Path, nargs="+")
     sub.add_argument("-o", "--output", type=Path, default=Path("separated"), help="folder")
     sub.set_defaults(run=separate)
+
+    sub = commands.add_parser("stream", help="separate a recording, or standard input, as it comes")
+    sub.add_argument("model", type=Path)
+    sub.add_argument("input", type=Path, help="audio file, or - for raw 16-bit PCM, mono")
+    results = Path("separated.wav")
+    sub.add_argument("-o", "--output", type=Path, default=results, help="audio file, or - for PCM")
+    sub.add_argument("--chunk", type=int, default=None, help="samples; the hop length by default")
+    sub.add_argument("--no-wait", action="store_true", help="go on before a chunk's time is over")
+    sub.set_defaults(run=stream)
 
     sub = commands.add_parser("score", help="measure a saved model on pairs of recordings")
     sub.add_argument("model", type=Path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -91,7 +93,7 @@ class StreamingSeparator:
 
     def reset(self):
         """Forget all samples, and begin again."""
-        self._masks = None
+        self._masks: Any = None
         self._n_in = self._n_out = 0
 
     def process(self, samples):

@@ -76,8 +76,25 @@ def _check_paths(paths):
     return [check_path(f"paths[{i}]", path) for i, path in enumerate(paths)]
 
 
-def _read(path):
-    """Read one file as mono float32; return it and its sampling rate in Hz."""
+def open_audio(path):
+    """Open an audio file to read it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    file : soundfile.SoundFile
+        A context manager.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no file of that name.
+    ValueError
+        If it is not audio.
+    """
     import soundfile
 
     if not _exists(path):
@@ -85,10 +102,21 @@ def _read(path):
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; pass the audio files in it.")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        return soundfile.SoundFile(path)
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         # TypeError: headerless .raw files, whose rate cannot be known.
         raise ValueError(f"{path} is not an audio file that can be read: {error}") from error
+
+
+def _read(path):
+    """Read one file as mono float32; return it and its sampling rate in Hz."""
+    import soundfile
+
+    with open_audio(path) as file:
+        try:
+            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+        except (soundfile.SoundFileError, OSError, ValueError) as error:
+            raise ValueError(f"{path} is not an audio file that can be read: {error}") from error
     if len(samples) == 0:
         raise ValueError(f"{path} has no samples.")
     return check_waveform(samples.mean(axis=1), str(path)), rate

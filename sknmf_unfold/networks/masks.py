@@ -90,7 +90,7 @@ class _PowerMask(torch.autograd.Function):
         slope = torch.ops.aten.sigmoid_backward(gradient, mask)
         by_exponent = None
         if ctx.needs_input_grad[3]:
-            by_exponent = distance.mul_(slope).sum_to_size(exponent.shape)
+            by_exponent = torch.mul(slope, distance).sum_to_size(exponent.shape)
         slope *= exponent
         parts = activations.split([len(target), len(rest)], dim=1)
         by_activations, by_weights = torch.empty_like(activations), []
@@ -98,7 +98,7 @@ class _PowerMask(torch.autograd.Function):
         for part, out, weights, estimate, sign in zip(
             parts, outs, (target, rest), estimates, (1, -1), strict=True
         ):
-            by_estimate = estimate.reciprocal_().mul_(slope)
+            by_estimate = torch.div(slope, estimate)
             out.addmm_(by_estimate, weights.T, beta=0, alpha=sign)
             by_weights.append(torch.zeros_like(weights).addmm_(part.T, by_estimate, alpha=sign))
         return by_activations, *by_weights, by_exponent

@@ -62,7 +62,7 @@ def unfolded_recurrence(components, step_sizes, biases):
 
 
 class GramRecurrence(torch.autograd.Function):
-    """``h <- relu(x @ encoders[k] + biases[k] + h @ transitions[k])`` for all frames and layers."""
+    """``h <- relu(x @ encoders[k] + biases[k] + h @ transitions[k])`` for all frames, layers."""
 
     @staticmethod
     def forward(ctx, magnitude, encoders, biases, transitions, initial):
@@ -125,7 +125,7 @@ class GramRecurrence(torch.autograd.Function):
 
 
 class ResidualRecurrence(torch.autograd.Function):
-    """``h <- relu(h + step_sizes[k] * (x - h @ D[k]) @ D[k].T + biases[k])`` for all frames, layers."""
+    """``h <- relu(h + steps[k] * (x - h @ D[k]) @ D[k].T + biases[k])`` for all frames, layers."""
 
     @staticmethod
     def forward(ctx, magnitude, components, step_sizes, biases, initial):
@@ -193,7 +193,7 @@ class ResidualRecurrence(torch.autograd.Function):
 
 
 def _empty_activations(magnitude, biases):
-    """Room for the activations: of a layer all frames, of a frame the whole batch."""
+    """Make room for the activations: of a layer all frames, of a frame the whole batch."""
     n_layers, n_components = biases.shape
     n_batch, n_frames, _ = magnitude.shape
     return empty_like(magnitude, (n_layers, n_frames, n_batch, n_components))
@@ -207,7 +207,7 @@ def _parts(magnitude):
 
 
 def _rows(magnitude, frames):
-    """Some frames as rows, the batch of a frame side by side; no copy of frames that come first."""
+    """Return some frames as rows, the batch of each side by side; a copy unless they come first."""
     return magnitude[:, frames].transpose(0, 1).flatten(0, 1)
 
 
@@ -217,7 +217,7 @@ def _signs(activations, room):
 
 
 def _entered(activations, initial, frames):
-    """What entered each layer, as rows: the layer before, or the last one of the frame before."""
+    """Return what entered each layer, as rows: of the layer before, or of the frame before."""
     before = [layer[frames].flatten(0, 1) for layer in activations[:-1]]
     last = activations[-1]
     if frames.start:

@@ -88,12 +88,17 @@ def frame_masks(network, n_streams, max_frames):
     """
     values = network.values()
     infer = _frame_by_frame(network, n_streams, max_frames)
-    estimates = np.split(to_numpy(values["output_components"]), 2)
-    return FrameMasks(infer, *estimates, power_share(to_numpy(values["mask_exponent"])))
+    target, rest = np.split(to_numpy(values["output_components"]), 2)
+    return FrameMasks(infer, target, rest, power_share(to_numpy(values["mask_exponent"])))
 
 
 def _frame_by_frame(network, n_streams, max_frames):
     values = network.values()
-    names = ("components", "step_sizes", "sparsity", "initial_activations")
-    layers = [to_numpy(values[name]) for name in names]
-    return FrameByFrame(*layers, n_streams=n_streams, max_frames=max_frames)
+    return FrameByFrame(
+        to_numpy(values["components"]),
+        to_numpy(values["step_sizes"]),
+        to_numpy(values["sparsity"]),
+        to_numpy(values["initial_activations"]),
+        n_streams=n_streams,
+        max_frames=max_frames,
+    )

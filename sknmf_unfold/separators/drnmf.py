@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import check_flag, check_folder, check_number, check_verbose
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor, tree_to_numpy
+from sknmf_unfold._checks import check_flag, check_folder, check_number, check_path, check_verbose
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._recipes import OVERRIDES, resolve_recipe
@@ -234,6 +237,35 @@ class DRNMFSeparator(TrainedSeparator):
         device = resolve_device(self.device, fall_back=True)
         arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
+
+    def export_onnx(self, path):
+        """Write the step of one frame as an ONNX model, for use without Python.
+
+        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, 2 * n_components),
+        its outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
+        float32. The metadata ``initial_state`` is the state to begin with, ``stft`` the settings of
+        the STFT, both in JSON.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file, which is replaced if it exists.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ImportError
+            If onnx is not installed; the extra ``onnx`` brings it.
+        ValueError, OSError
+            If there can be no file of that name.
+        """
+        from ._onnx import onnx_step
+
+        check_is_fitted(self)
+        path = check_path("path", path)
+        values = tree_to_numpy(self._network(np.float32).values())
+        path.write_bytes(onnx_step(values, self.stft_settings_).SerializeToString())
 
     def _mask_step(self, dtype):
         from ._network_steps import mask_step

@@ -287,8 +287,8 @@ class SupervisedNMFSeparator(BaseSeparator):
             n_streams,
             max_frames,
         )
-        estimates = np.split(components, [len(self.target_components_)])
-        return FrameMasks(infer, *estimates, lambda *both: ratio_masks(np.stack(both))[0])
+        target, rest = np.split(components, [len(self.target_components_)])
+        return FrameMasks(infer, target, rest, lambda *both: ratio_masks(np.stack(both))[0])
 
 
 def _framewise(infer):

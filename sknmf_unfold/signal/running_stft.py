@@ -24,7 +24,7 @@ class RunningSTFT:
     max_frames : int
         The most frames that are computed together.
     dtype : dtype
-        float32 or float64.
+        Of the samples, float32 or float64.
 
     Examples
     --------

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from sknmf_unfold.networks.masks import power_masks
+from sknmf_unfold.networks.masks import power_mask, power_masks
+from sknmf_unfold.separators._frame_masks import power_share
 from sknmf_unfold.signal.masks import ratio_masks
 
 
@@ -47,3 +48,71 @@ def test_masks_are_shares_with_a_finite_gradient_at_any_level(exponent, dtype):
     # More of a source is never less of its mask.
     assert (np.diff(masks[0, 0], axis=1) >= -4 * eps).all()
     assert (np.diff(masks[0, 1], axis=0) >= -4 * eps).all()
+
+
+def loop_mask(activations, target, rest, exponent):
+    """The first of two shares, in numpy."""
+    n_target = len(target)
+    powers = [
+        (h @ W) ** exponent
+        for h, W in ((activations[:, :n_target], target), (activations[:, n_target:], rest))
+    ]
+    return powers[0] / (powers[0] + powers[1])
+
+
+def problem(dtype=torch.float64, n_rows=9):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.rand(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    exponent = torch.tensor(1.7, dtype=dtype)
+    return [draw(n_rows, 5), draw(2, 4), draw(3, 4), exponent]
+
+
+@pytest.mark.parametrize("per_bin", [False, True])
+def test_power_mask_is_the_share_of_the_target(per_bin):
+    tensors = problem()
+    if per_bin:
+        tensors[3] = torch.linspace(0.5, 3, 4, dtype=torch.float64)
+    expected = loop_mask(*(x.numpy() for x in tensors))
+    np.testing.assert_allclose(power_mask(*tensors), expected, rtol=1e-12)
+    # With and without a gradient, by different ways.
+    for x in tensors:
+        x.requires_grad_()
+    np.testing.assert_allclose(power_mask(*tensors).detach(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("per_bin", [False, True])
+def test_gradients_of_power_mask_are_those_of_finite_differences(per_bin):
+    tensors = problem()
+    if per_bin:
+        tensors[3] = torch.linspace(0.5, 3, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(power_mask, [x.requires_grad_() for x in tensors])
+
+
+def test_power_mask_of_silence_is_a_half_with_a_finite_gradient():
+    tensors = problem(torch.float32)
+    tensors[0].zero_()
+    mask = power_mask(*(x.requires_grad_() for x in tensors))
+    assert torch.equal(mask, torch.full_like(mask, 0.5))
+    mask.sum().backward()
+    assert all(torch.isfinite(x.grad).all() for x in tensors)
+
+
+def test_power_mask_leaves_its_arguments_alone():
+    for needs_gradient in (False, True):
+        tensors = [x.requires_grad_(needs_gradient) for x in problem()]
+        copies = [x.detach().clone() for x in tensors]
+        mask = power_mask(*tensors)
+        if needs_gradient:
+            mask.sum().backward()
+        assert all(torch.equal(x, copy) for x, copy in zip(tensors, copies, strict=True))
+
+
+def test_frames_of_streams_get_the_same_share_in_numpy():
+    tensors = problem(torch.float32)
+    estimates = [tensors[0][:, :2] @ tensors[1], tensors[0][:, 2:] @ tensors[2]]
+    share = power_share(np.float32(1.7))(*(x.numpy() for x in estimates))
+    assert share.dtype == np.float32
+    np.testing.assert_allclose(share, power_mask(*tensors), rtol=0, atol=1e-6)

@@ -1,0 +1,134 @@
+"""DR-NMF's step as an ONNX graph: one frame in, masks out, for runtimes without Python."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+# The oldest operators that have all of what is needed, so that old runtimes read the file.
+OPSET, IR_VERSION = 13, 8
+
+
+def import_onnx():
+    """Import ``onnx``, or raise ImportError naming the extra.
+
+    Returns
+    -------
+    onnx : module
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('`export_onnx` needs onnx: pip install "sknmf_unfold[onnx]".') from error
+    return onnx
+
+
+def onnx_step(values, settings):
+    """Make the model ``(magnitude, state) -> (masks, next_state)`` of a frame.
+
+    Parameters
+    ----------
+    values : dict of ndarray
+        What `networks.drnmf.DRNMF` takes, float32.
+    settings : dict or None
+        STFT settings; kept as metadata ``stft`` in JSON, beside the ``initial_state``.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        Inputs ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_components), outputs
+        ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``.
+    """
+    onnx = import_onnx()
+    graph = _Graph(onnx)
+    n_components, n_freqs = values["output_components"].shape
+    state = "state"
+    steps = zip(values["components"], values["step_sizes"], values["sparsity"], strict=True)
+    for k, (components, step_size, sparsity) in enumerate(steps):
+        state = graph.layer(k, state, components, step_size, sparsity)
+    graph.node("Identity", [state], "next_state")
+    graph.masks(state, values["output_components"], values["mask_exponent"])
+    sizes = {
+        "magnitude": ["streams", n_freqs],
+        "state": ["streams", n_components],
+        "masks": ["streams", 2, n_freqs],
+        "next_state": ["streams", n_components],
+    }
+    infos = {
+        name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in sizes.items()
+    }
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "drnmf_step",
+            [infos["magnitude"], infos["state"]],
+            [infos["masks"], infos["next_state"]],
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="sknmf_unfold",
+    )
+    facts = {"initial_state": values["initial_activations"].tolist(), "stft": settings}
+    onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
+    onnx.checker.check_model(model)
+    return model
+
+
+class _Graph:
+    """Nodes and constants, each result under a name of its own."""
+
+    def __init__(self, onnx):
+        self._onnx = onnx
+        self.nodes: list = []
+        self.constants: list = []
+
+    def constant(self, name, array, dtype=np.float32):
+        array = np.ascontiguousarray(array, dtype)
+        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, operator, inputs, output, **attributes):
+        outputs = output if isinstance(output, list) else [output]
+        made = self._onnx.helper.make_node(operator, inputs, outputs, **attributes)
+        self.nodes.append(made)
+        return output
+
+    def layer(self, k, state, components, step_size, sparsity):
+        """One iteration of soft-thresholding, by whichever form takes fewer multiplications."""
+        scaled = self.constant(f"analysis_{k}", (step_size * components).T)
+        bias = self.constant(f"bias_{k}", -step_size * sparsity)
+        if len(components) > components.shape[1]:
+            synthesis = self.constant(f"synthesis_{k}", components)
+            explained = self.node("MatMul", [state, synthesis], f"explained_{k}")
+            heard = self.node("Sub", ["magnitude", explained], f"residual_{k}")
+            carried = state
+        else:
+            transition = np.eye(len(components)) - step_size * components @ components.T
+            transition = self.constant(f"transition_{k}", transition)
+            heard, carried = "magnitude", self.node("MatMul", [state, transition], f"carried_{k}")
+        added = self.node("MatMul", [heard, scaled], f"projected_{k}")
+        added = self.node("Add", [added, bias], f"biased_{k}")
+        total = self.node("Add", [carried, added], f"sum_{k}")
+        return self.node("Relu", [total], f"activations_{k}")
+
+    def masks(self, state, output, exponent):
+        """Each source's share of the powers of the estimates, as `power_masks`."""
+        n_target = len(output) // 2
+        halves = self.constant("halves", [n_target, len(output) - n_target], np.int64)
+        parts = self.node("Split", [state, halves], ["target", "rest"], axis=1)
+        floor = self.constant("floor", np.finfo(np.float32).eps ** 2)
+        exponent = self.constant("exponent", exponent)
+        axis = self.constant("axis", [1], np.int64)
+        logs = []
+        for part, dictionary in zip(parts, (output[:n_target], output[n_target:]), strict=True):
+            dictionary = self.constant(f"{part}_components", dictionary)
+            estimate = self.node("MatMul", [part, dictionary], f"{part}_estimate")
+            estimate = self.node("Add", [estimate, floor], f"{part}_floored")
+            estimate = self.node("Log", [estimate], f"{part}_log")
+            estimate = self.node("Mul", [estimate, exponent], f"{part}_power")
+            logs.append(self.node("Unsqueeze", [estimate, axis], f"{part}_source"))
+        logs = self.node("Concat", logs, "powers", axis=1)
+        self.node("Softmax", [logs], "masks", axis=1)
