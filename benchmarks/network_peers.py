@@ -21,9 +21,18 @@ class AutogradRecurrence(torch.nn.Module):
     def __init__(self, network, gram, unbind):
         super().__init__()
         self.network, self.gram, self.unbind = network, gram, unbind
-        self.target_mask, self.output_weights = network.target_mask, network.output_weights
 
-    def hidden(self, magnitude, state=None):
+    def forward(self, magnitude, state=None):
+        """Compute the mask of the target, (batch, 1, frames, bins), and the last activations."""
+        activations, net = self.activations(magnitude), self.network
+        target, rest = net.log_output.exp().chunk(2)
+        first, others = activations.chunk(2, dim=-1)
+        floor = torch.finfo(target.dtype).eps ** 2
+        distance = torch.log(first @ target + floor) - torch.log(others @ rest + floor)
+        mask = torch.sigmoid(net.log_exponent.exp() * distance)
+        return mask.transpose(0, 1)[:, None], activations[-1]
+
+    def activations(self, magnitude):
         """Compute activations, (frames, batch, components)."""
         net = self.network
         components, steps = net.layer_components(), net.log_step_sizes.exp()[:, None]
@@ -62,17 +71,10 @@ class LSTM(torch.nn.Module):
         self.lstm = torch.nn.LSTM(n_freqs, n_units, n_layers)
         self.output = torch.nn.Linear(n_units, n_freqs)
 
-    def hidden(self, magnitude, state=None):
-        """Compute the states of the last layer, (frames, batch, units)."""
-        return self.lstm(magnitude.transpose(0, 1).contiguous())[0]
-
-    def output_weights(self):
-        """Return what `target_mask` needs."""
-        return self.output.weight, self.output.bias
-
-    def target_mask(self, hidden, weights):
-        """Compute the mask, (frames, batch, bins)."""
-        return torch.sigmoid(torch.nn.functional.linear(hidden, *weights))
+    def forward(self, magnitude, state=None):
+        """Compute the mask of the target, (batch, 1, frames, bins), and the state."""
+        hidden, state = self.lstm(magnitude.transpose(0, 1), state)
+        return torch.sigmoid(self.output(hidden)).transpose(0, 1)[:, None], state
 
 
 def lstm_step(lstm):
@@ -93,9 +95,8 @@ def lstm_step(lstm):
         if state is not None:
             # Layers first, as torch has them; `run_in_blocks` has recordings first.
             state = tuple(part.contiguous() for part in state.permute(2, 1, 0, 3))
-        hidden, state = lstm.lstm(frames, state)
-        mask = lstm.target_mask(hidden, lstm.output_weights()).transpose(0, 1)
-        return mask.numpy().copy(), torch.stack(state).permute(2, 1, 0, 3)
+        mask, state = lstm(frames.transpose(0, 1), state)
+        return mask[:, 0].numpy(), torch.stack(state).permute(2, 1, 0, 3)
 
     return step
 
