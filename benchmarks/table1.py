@@ -2,9 +2,10 @@
 
     python -m benchmarks.table1 --size tenth --models snmf-200 drnmf-2x200
 
-A model is ``snmf-N`` (sparse NMF, 200 multiplicative updates) or ``drnmf-KxN`` (DR-NMF of K
-layers); N counts the components of both sources, as in the paper. DR-NMF starts from the NMF of
-the same N, and stops on the loss of the development set; the test set is looked at once.
+A model is ``snmf-N`` (sparse NMF, 200 multiplicative updates), ``drnmf-KxN`` (DR-NMF of K layers)
+or ``lstm-KxN`` (an LSTM of K layers of N units); for the others N counts the components of both
+sources, as in the paper. DR-NMF starts from the NMF of the same N. Networks stop on the loss of the
+development set; the test set is looked at once.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from benchmarks import open_speech
 from benchmarks._environment import environment, print_environment
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr
+from sknmf_unfold.separators import LSTMSeparator
 
 COLUMNS = (
     ("model", "{:<14}"),
@@ -46,10 +48,11 @@ def parse_model(name):
     >>> parse_model("drnmf-2x200"), parse_model("snmf-200")
     (('drnmf', 2, 200), ('snmf', 0, 200))
     """
-    match = re.fullmatch(r"(?:snmf-|drnmf-(\d+)x)(\d+)", name)
-    if match is None or int(match[2]) % 2:
+    match = re.fullmatch(r"(?:snmf-|(?:drnmf|lstm)-(\d+)x)(\d+)", name)
+    if match is None or (int(match[2]) % 2 and not name.startswith("lstm")):
         raise argparse.ArgumentTypeError(
-            f"{name!r}: wanted snmf-N or drnmf-KxN with an even N, for example drnmf-2x200."
+            f"{name!r}: wanted snmf-N, drnmf-KxN (both with an even N) or lstm-KxN, for example "
+            f"drnmf-2x200."
         )
     return name.split("-")[0], int(match[1] or 0), int(match[2])
 
@@ -73,22 +76,24 @@ class Systems:
         seconds : float
             Of training, the dictionaries included.
         """
+        if kind == "lstm":
+            return self._train(LSTMSeparator(n_layers, n_total, **self._settings()), 0.0)
         nmf, nmf_seconds = self._nmf(n_total // 2)
         if kind == "snmf":
             return make_pipeline(STFT(), nmf), nmf.components_.size, nmf_seconds
-        separator = DRNMFSeparator(
-            n_layers,
-            n_total // 2,
-            nmf=FrozenEstimator(nmf),
-            recipe=self.recipe,
-            max_epochs=self.max_epochs,
-            random_state=self.seed,
-            verbose=1,
-        )
+        frozen = FrozenEstimator(nmf)
+        separator = DRNMFSeparator(n_layers, n_total // 2, nmf=frozen, **self._settings())
+        return self._train(separator, nmf_seconds)
+
+    def _settings(self):
+        settings = {"recipe": self.recipe, "max_epochs": self.max_epochs}
+        return settings | {"random_state": self.seed, "verbose": 1}
+
+    def _train(self, separator, seconds):
         start = time.perf_counter()
-        pipe = make_pipeline(STFT(), separator)
-        pipe.fit(*self.train, drnmfseparator__validation_data=self.dev)
-        return pipe, separator.n_parameters_, nmf_seconds + time.perf_counter() - start
+        pipe = Pipeline([("stft", STFT()), ("sep", separator)])
+        pipe.fit(*self.train, sep__validation_data=self.dev)
+        return pipe, separator.n_parameters_, seconds + time.perf_counter() - start
 
     def _nmf(self, n_components):
         if n_components not in self.dictionaries:

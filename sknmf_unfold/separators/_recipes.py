@@ -1,4 +1,4 @@
-"""How DR-NMF is trained: two recipes, and what goes before them."""
+"""How networks are trained: two recipes for each kind, and what goes before them."""
 
 from __future__ import annotations
 
@@ -31,21 +31,47 @@ RECIPES: dict[str, dict] = {
         "averaging": 0.0,
     },
 }
+# The same for LSTMs, which have no such parts.
+LSTM_RECIPES: dict[str, dict] = {
+    "default": {
+        "learning_rate": 3e-3,
+        "batch_size": 16,
+        "sequence_length": 125,
+        "max_epochs": 40,
+        "patience": 8,
+        "max_gradient_norm": 1.0,
+        "learning_rate_patience": 2,
+        "averaging": 0.999,
+    },
+    "paper": {
+        "learning_rate": 1e-4,
+        "batch_size": 32,
+        "sequence_length": 500,
+        "max_epochs": 500,
+        "patience": 50,
+        "max_gradient_norm": 1.0,
+        "learning_rate_patience": None,
+        "averaging": 0.0,
+    },
+}
 WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}
 # Parts of the network that are trained or not.
 LEARNED = ("learn_thresholds", "learn_mask_exponent")
-OVERRIDES = (*WHOLE_NUMBERS, "learning_rate", *LEARNED)
+TRAINING = (*WHOLE_NUMBERS, "learning_rate")
+OVERRIDES = (*TRAINING, *LEARNED)
 
 
-def resolve_recipe(recipe, overrides):
+def resolve_recipe(recipe, overrides, recipes=RECIPES):
     """Merge a recipe and the parameters that go before it, checked.
 
     Parameters
     ----------
     recipe : str
-        Key of `RECIPES`.
+        Key of `recipes`.
     overrides : dict
         Values of `OVERRIDES`; None stands for what the recipe says.
+    recipes : dict, default=RECIPES
+        What there is to choose from.
 
     Returns
     -------
@@ -62,7 +88,7 @@ def resolve_recipe(recipe, overrides):
     >>> resolve_recipe("paper", {"batch_size": 8, "patience": None})["batch_size"]
     8
     """
-    check_choice("recipe", recipe, RECIPES)
+    check_choice("recipe", recipe, recipes)
     given = {name: value for name, value in overrides.items() if value is not None}
     for name in given.keys() & WHOLE_NUMBERS.keys():
         check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
@@ -70,4 +96,4 @@ def resolve_recipe(recipe, overrides):
         check_flag(name, given[name])
     if "learning_rate" in given:
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
-    return RECIPES[recipe] | given
+    return recipes[recipe] | given

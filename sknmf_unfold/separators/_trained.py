@@ -16,7 +16,13 @@ from sknmf_unfold._arrays import (
     tree_to_tensors,
 )
 from sknmf_unfold._callbacks import FitTask, with_callbacks
-from sknmf_unfold._checks import check_folder, check_random_state
+from sknmf_unfold._checks import (
+    check_flag,
+    check_folder,
+    check_number,
+    check_random_state,
+    check_verbose,
+)
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._version import __version__
@@ -138,6 +144,15 @@ class TrainedSeparator(BaseSeparator):
             self._store(trainer, trainer.average)
         return self
 
+    def _check_training_parameters(self):
+        """Check what all trained separators have."""
+        fraction = {"low": 0, "high": 0.9, "open_low": True}
+        check_number("validation_fraction", self.validation_fraction, **fraction)
+        check_flag("warm_start", self.warm_start)
+        check_verbose(self.verbose)
+        if self.checkpoint_dir is not None:
+            check_folder("checkpoint_dir", self.checkpoint_dir)
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_parameters_")
 
@@ -208,7 +223,7 @@ class TrainedSeparator(BaseSeparator):
         from sknmf_unfold.training.loop import Recipe, Trainer
 
         device, settings = resolve_device(self.device), dict(settings)
-        learned = {name: settings.pop(name) for name in LEARNED}
+        learned = {name: settings.pop(name) for name in LEARNED if name in settings}
         dtype = to_tensor(np.zeros(0, dtype), device).dtype
         values = {name: value.to(device, dtype) for name, value in start.items()}
         return Trainer(self._make_network(values, **learned), Recipe(**settings), rng)

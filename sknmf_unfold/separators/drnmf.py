@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor, tree_to_numpy
-from sknmf_unfold._checks import check_flag, check_folder, check_number, check_path, check_verbose
+from sknmf_unfold._checks import check_number, check_path
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._recipes import OVERRIDES, resolve_recipe
@@ -287,12 +287,7 @@ class DRNMFSeparator(TrainedSeparator):
         check_number("n_layers", self.n_layers, low=1, integer=True)
         check_number("n_components", self.n_components, low=1, integer=True)
         check_number("sparsity", self.sparsity, low=0)
-        fraction = {"low": 0, "high": 0.9, "open_low": True}
-        check_number("validation_fraction", self.validation_fraction, **fraction)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
-        check_flag("warm_start", self.warm_start)
-        check_verbose(self.verbose)
-        if self.checkpoint_dir is not None:
-            check_folder("checkpoint_dir", self.checkpoint_dir)
+        self._check_training_parameters()
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
