@@ -77,6 +77,26 @@ def run_on_table(table, step):
     return np.concatenate([step(block, None)[0][:, 0] for block in rows])
 
 
+def framewise(infer):
+    """Make a step for `run_in_blocks` of a function of independent frames.
+
+    Parameters
+    ----------
+    infer : callable
+        ``infer(frames) -> result``, of shapes (n_frames, n_freqs) and (n_frames, anything).
+
+    Returns
+    -------
+    step : callable
+    """
+
+    def step(magnitude, state):
+        activations = infer(magnitude.reshape(-1, magnitude.shape[-1]))
+        return activations.reshape(*magnitude.shape[:2], -1), None
+
+    return step
+
+
 def _magnitude(frames, dtype):
     frames = np.abs(frames) if np.iscomplexobj(frames) else frames
     return frames.astype(dtype, copy=False)

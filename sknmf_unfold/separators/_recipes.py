@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from sknmf_unfold._checks import check_choice, check_flag, check_number
+from sknmf_unfold._checks import (
+    check_choice,
+    check_flag,
+    check_folder,
+    check_number,
+    check_verbose,
+)
 
 # What each recipe sets; a parameter of the same name that is not None goes before it.
 RECIPES: dict[str, dict] = {
@@ -97,3 +103,23 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     if "learning_rate" in given:
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
     return recipes[recipe] | given
+
+
+def check_training_parameters(separator):
+    """Check the parameters that all trained separators have and no recipe sets.
+
+    Parameters
+    ----------
+    separator : TrainedSeparator
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is not as described.
+    """
+    fraction = {"low": 0, "high": 0.9, "open_low": True}
+    check_number("validation_fraction", separator.validation_fraction, **fraction)
+    check_flag("warm_start", separator.warm_start)
+    check_verbose(separator.verbose)
+    if separator.checkpoint_dir is not None:
+        check_folder("checkpoint_dir", separator.checkpoint_dir)

@@ -16,13 +16,7 @@ from sknmf_unfold._arrays import (
     tree_to_tensors,
 )
 from sknmf_unfold._callbacks import FitTask, with_callbacks
-from sknmf_unfold._checks import (
-    check_flag,
-    check_folder,
-    check_number,
-    check_random_state,
-    check_verbose,
-)
+from sknmf_unfold._checks import check_folder, check_random_state
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._version import __version__
@@ -143,15 +137,6 @@ class TrainedSeparator(BaseSeparator):
             self._training_state = tree_to_numpy(trainer.state_dict() | {"best": None})
             self._store(trainer, trainer.average)
         return self
-
-    def _check_training_parameters(self):
-        """Check what all trained separators have."""
-        fraction = {"low": 0, "high": 0.9, "open_low": True}
-        check_number("validation_fraction", self.validation_fraction, **fraction)
-        check_flag("warm_start", self.warm_start)
-        check_verbose(self.verbose)
-        if self.checkpoint_dir is not None:
-            check_folder("checkpoint_dir", self.checkpoint_dir)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_parameters_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sknmf_unfold._arrays import as_numpy, resolve_device, to_tensor, tree_to_numpy
 from sknmf_unfold._checks import check_number
 
-from ._recipes import LSTM_RECIPES, TRAINING, resolve_recipe
+from ._recipes import LSTM_RECIPES, TRAINING, check_training_parameters, resolve_recipe
 from ._trained import TrainedSeparator
 
 # Frames that tell how to standardise what goes in.
@@ -207,6 +207,6 @@ class LSTMSeparator(TrainedSeparator):
         """Check all parameters; return the settings of training."""
         check_number("n_layers", self.n_layers, low=1, integer=True)
         check_number("n_units", self.n_units, low=1, integer=True)
-        self._check_training_parameters()
+        check_training_parameters(self)
         overrides = {name: getattr(self, name) for name in TRAINING}
         return resolve_recipe(self.recipe, overrides, LSTM_RECIPES)

@@ -9,7 +9,7 @@ from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor, tree_to_nu
 from sknmf_unfold._checks import check_number, check_path
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
-from ._recipes import OVERRIDES, resolve_recipe
+from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
 from ._trained import TrainedSeparator
 from ._warm_start import starting_components
 
@@ -289,5 +289,5 @@ class DRNMFSeparator(TrainedSeparator):
         check_number("sparsity", self.sparsity, low=0)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
-        self._check_training_parameters()
+        check_training_parameters(self)
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})

@@ -23,6 +23,7 @@ from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.signal.masks import ratio_masks
 
 from ._base import BaseSeparator
+from ._blocks import framewise
 from ._frame_masks import FrameMasks
 
 INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")
@@ -243,14 +244,14 @@ class SupervisedNMFSeparator(BaseSeparator):
             inference = "cd" if beta == 2 else "mu"
         if inference == "cd":
             settings = {"sparsity": self.sparsity, "max_iter": self.n_iter}
-            return _framewise(lambda x: solve_activations(x, components, **settings))
+            return framewise(lambda x: solve_activations(x, components, **settings))
         if inference == "mu":
             settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.n_iter}
-            return _framewise(lambda x: infer_activations(x, components, **settings))
+            return framewise(lambda x: infer_activations(x, components, **settings))
         step_size = dtype.type(self.step_size_)
         settings = {"sparsity": self.sparsity, "step_size": step_size, "n_iter": self.n_iter}
         if inference == "ista":
-            return _framewise(lambda x: ista(x, components, **settings))
+            return framewise(lambda x: ista(x, components, **settings))
 
         def step(magnitude, state):
             activations = warm_ista(magnitude, components, initial=state, **settings)
@@ -289,13 +290,3 @@ class SupervisedNMFSeparator(BaseSeparator):
         )
         target, rest = np.split(components, [len(self.target_components_)])
         return FrameMasks(infer, target, rest, lambda *both: ratio_masks(np.stack(both))[0])
-
-
-def _framewise(infer):
-    """Make a step of a function of independent frames."""
-
-    def step(magnitude, state):
-        activations = infer(magnitude.reshape(-1, magnitude.shape[-1]))
-        return activations.reshape(*magnitude.shape[:2], -1), None
-
-    return step
