@@ -8,10 +8,11 @@ import pytest
 import skops.io
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+from sknmf_unfold.separators import LSTMSeparator
 from tests.models.make import FOLDER, answer
 
 FILES = sorted(p for p in FOLDER.iterdir() if p.suffix in (".joblib", ".skops"))
-TRUSTED = [STFT, SparseNMF, SupervisedNMFSeparator, DRNMFSeparator]
+TRUSTED = [STFT, SparseNMF, SupervisedNMFSeparator, DRNMFSeparator, LSTMSeparator]
 
 
 def load(path: Path):
@@ -22,7 +23,7 @@ def load(path: Path):
 
 def test_every_model_is_stored_both_ways():
     names = {path.stem.split("-", 1)[1] for path in FILES}
-    assert names >= {"sparse_nmf", "mu", "ista", "warm_ista", "drnmf"}
+    assert names >= {"sparse_nmf", "mu", "ista", "warm_ista", "drnmf", "lstm"}
     assert {path.with_suffix(".joblib") for path in FILES} | {
         path.with_suffix(".skops") for path in FILES
     } == set(FILES)

@@ -1,12 +1,13 @@
-"""Stores small models of this version: ``python tests/models/make.py``.
+"""Stores small models of this version: ``python tests/models/make.py [NAME ...]``.
 
 Every model is kept twice, by joblib and by skops, as ``[STFT, model]``: what a pipeline stores is
 scikit-learn's affair. ``VERSION.npz`` has an input and what each model made of it. File names
 begin with the version, so that files of earlier versions stay: `tests/test_stored_models.py` loads
 all that are here. Run this for a new version, or before its release when what a model consists of
-has changed on purpose; never to make that test pass.
+has changed on purpose, for all models or for some; never to make that test pass.
 """
 
+import sys
 from pathlib import Path
 
 import joblib
@@ -16,6 +17,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, __version__
 from sknmf_unfold.datasets import make_noisy_speech
+from sknmf_unfold.separators import LSTMSeparator
 
 FOLDER = Path(__file__).parent
 
@@ -36,7 +38,8 @@ def fitted_models(stft, X, Y):
         # Watched on what it is trained on, so that some training is kept.
         "drnmf": drnmf.fit(spectrograms, Y, validation_data=(spectrograms, Y)),
     }
-    for name in ("mu", "ista", "warm_ista"):
+    models["lstm"] = LSTMSeparator(1, 6, max_epochs=3, device="cpu", random_state=0)
+    for name in ("mu", "ista", "warm_ista", "lstm"):
         models[name].fit(spectrograms, Y)
     assert drnmf.best_epoch_ > 0
     return models
@@ -48,21 +51,25 @@ def answer(stft, model, waveform):
     return (model.predict if hasattr(model, "predict") else model.transform)(spectrograms)[0]
 
 
-def main():
-    """Fit, store, and record the answers."""
+def main(names):
+    """Fit all; store those of these names, or all, and record their answers."""
     stft = STFT(64, 16)
     X, Y = (
         [x.astype(np.float64) for x in part]
         for part in make_noisy_speech(4, duration=0.3, random_state=0)
     )
-    arrays = {"input": X[0][1000:3000]}
+    arrays, answers = {"input": X[0][1000:3000]}, FOLDER / f"{__version__}.npz"
+    if names:
+        arrays |= dict(np.load(answers))
     for name, model in fitted_models(stft, X, Y).items():
+        if names and name not in names:
+            continue
         path = FOLDER / f"{__version__}-{name}"
         joblib.dump([stft, model], f"{path}.joblib", compress=3)
         skops.io.dump([stft, model], f"{path}.skops")
         arrays[name] = answer(stft, model, arrays["input"])
-    np.savez_compressed(FOLDER / f"{__version__}.npz", **arrays)
+    np.savez_compressed(answers, **arrays)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
