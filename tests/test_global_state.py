@@ -65,7 +65,7 @@ def use(estimator, data):
     results = {name: getattr(model, name)(*arguments.get(name, (X,))) for name in found}
     assert "transform" in found
     if hasattr(model, "partial_fit"):
-        results["partial_fit"] = vars(model.partial_fit(X, Y))["components_"]
+        results["partial_fit"] = model.partial_fit(X, Y).transform(X)
     learned = {name: value for name, value in vars(model).items() if name.endswith("_")}
     # The only thing that is not the same each time.
     learned.get("history_", {}).pop("seconds", None)
