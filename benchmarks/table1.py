@@ -1,16 +1,24 @@
-"""Train the systems of the paper's table 1 on the open speech corpus and print their rows.
+"""Train the systems of the paper's table 1 on the open speech corpus, or CHiME2; print their rows.
 
-    python -m benchmarks.table1 --size tenth --models snmf-200 drnmf-2x200
+    python -m benchmarks.table1 --size tenth --models snmf-200 drnmf-2x200 --seeds 0 1 2
 
-A model is ``snmf-N`` (sparse NMF, 200 multiplicative updates), ``drnmf-KxN`` (DR-NMF of K layers)
-or ``lstm-KxN`` (an LSTM of K layers of N units); for the others N counts the components of both
-sources, as in the paper. DR-NMF starts from the NMF of the same N. Networks stop on the loss of the
-development set; the test set is looked at once.
+A model is ``noisy`` (the mixtures as they are), ``ideal`` (the ideal ratio mask), ``snmf-N``
+(sparse NMF, 200 multiplicative updates), ``drnmf-KxN`` (DR-NMF of K layers), ``deepnmf-KxN`` (deep
+NMF of K updates), ``lstm-KxN`` or ``rnn-KxN`` (an LSTM or ReLU RNN of K layers of N units); for the others N
+counts the components of both sources, as in the paper. DR-NMF starts from the NMF of the same N.
+Networks stop on the loss of the development set; the test set is looked at once.
+
+Every row of every seed is a file of results, and is not trained again where that file exists.
+``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF from
+dictionaries that were drawn. What was trained is printed together
+by ``python -m benchmarks.table1_report``. ``--chime2 FOLDER`` takes that corpus, see
+`benchmarks.chime2`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import time
@@ -20,24 +28,17 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from benchmarks import open_speech
+from benchmarks import chime2, open_speech
 from benchmarks._environment import environment, print_environment
+from benchmarks.table1_report import print_rows
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
-from sknmf_unfold.metrics import sdr
-from sknmf_unfold.separators import LSTMSeparator
+from sknmf_unfold.metrics import sdr, si_sdr
+from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, RNNSeparator
 
-COLUMNS = (
-    ("model", "{:<14}"),
-    ("K", "{:>3}"),
-    ("N", "{:>5}"),
-    ("parameters", "{:>10}"),
-    ("dev loss", "{:>9.4f}"),
-    ("dev SDR", "{:>8.2f}"),
-    ("test SDR", "{:>9.2f}"),
-    ("dev noisy", "{:>10.2f}"),
-    ("test noisy", "{:>11.2f}"),
-    ("seconds", "{:>8.0f}"),
-)
+RESULTS = Path(__file__).parent / "results" / "table1"
+PARTS = ("dev", "test")
+STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
+UNFOLDED = {"drnmf": DRNMFSeparator, "deepnmf": DeepNMFSeparator}
 
 
 def parse_model(name):
@@ -45,24 +46,43 @@ def parse_model(name):
 
     Examples
     --------
-    >>> parse_model("drnmf-2x200"), parse_model("snmf-200")
-    (('drnmf', 2, 200), ('snmf', 0, 200))
+    >>> parse_model("drnmf-2x200"), parse_model("snmf-200"), parse_model("noisy")
+    (('drnmf', 2, 200), ('snmf', 0, 200), ('noisy', 0, 0))
     """
-    match = re.fullmatch(r"(?:snmf-|(?:drnmf|lstm)-(\d+)x)(\d+)", name)
-    if match is None or (int(match[2]) % 2 and not name.startswith("lstm")):
+    match = re.fullmatch(r"(noisy|ideal)()()|(snmf)-()(\d+)|([a-z]+)-(\d+)x(\d+)", name)
+    kind, k, n = (part for part in match.groups() if part is not None) if match else ("", "", "")
+    known = kind in ("noisy", "ideal", "snmf", *STACKED, *UNFOLDED)
+    if not known or (int(n or 0) % 2 and kind not in STACKED):
         raise argparse.ArgumentTypeError(
-            f"{name!r}: wanted snmf-N, drnmf-KxN (both with an even N) or lstm-KxN, for example "
-            f"drnmf-2x200."
+            f"{name!r}: wanted noisy, ideal, snmf-N, drnmf-KxN, deepnmf-KxN (all with an even N), "
+            f"lstm-KxN or rnn-KxN, for example drnmf-2x200."
         )
-    return name.split("-")[0], int(match[1] or 0), int(match[2])
+    return kind, int(k or 0), int(n or 0)
+
+
+def parse_setting(text):
+    """Split ``"remix=True"`` into a name and a Python value.
+
+    Examples
+    --------
+    >>> parse_setting("remix=True"), parse_setting("loss=snr")
+    (('remix', True), ('loss', 'snr'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted name=value, for example remix=True.")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 class Systems:
     """Fits the systems on one training set; one NMF serves every DR-NMF of its size."""
 
-    def __init__(self, train, dev, recipe, seed, max_epochs=None):
+    def __init__(self, train, dev, settings, seed):
         self.train, self.dev = train, dev
-        self.recipe, self.seed, self.max_epochs = recipe, seed, max_epochs
+        self.settings, self.seed = settings, seed
         self.dictionaries = {}
 
     def fit(self, kind, n_layers, n_total):
@@ -76,18 +96,18 @@ class Systems:
         seconds : float
             Of training, the dictionaries included.
         """
-        if kind == "lstm":
-            return self._train(LSTMSeparator(n_layers, n_total, **self._settings()), 0.0)
-        nmf, nmf_seconds = self._nmf(n_total // 2)
+        settings = self.settings | {"random_state": self.seed, "verbose": 1}
+        if kind in STACKED:
+            return self._train(STACKED[kind](n_layers, n_total, **settings), 0.0)
+        if kind == "deepnmf":
+            return self._train(DeepNMFSeparator(n_layers, n_total // 2, **settings), 0.0)
+        start_from = settings.pop("nmf", "nmf")
+        learn = self._random if start_from == "random" and kind == "drnmf" else self._nmf
+        nmf, nmf_seconds = learn(n_total // 2)
         if kind == "snmf":
             return make_pipeline(STFT(), nmf), nmf.components_.size, nmf_seconds
-        frozen = FrozenEstimator(nmf)
-        separator = DRNMFSeparator(n_layers, n_total // 2, nmf=frozen, **self._settings())
-        return self._train(separator, nmf_seconds)
-
-    def _settings(self):
-        settings = {"recipe": self.recipe, "max_epochs": self.max_epochs}
-        return settings | {"random_state": self.seed, "verbose": 1}
+        settings["nmf"] = FrozenEstimator(nmf)
+        return self._train(DRNMFSeparator(n_layers, n_total // 2, **settings), nmf_seconds)
 
     def _train(self, separator, seconds):
         start = time.perf_counter()
@@ -104,6 +124,16 @@ class Systems:
             self.dictionaries[n_components] = separator, time.perf_counter() - start
         return self.dictionaries[n_components]
 
+    def _random(self, n_components):
+        """Dictionaries drawn at random, to see what those of an NMF are good for."""
+        separator = SupervisedNMFSeparator(n_components, max_iter=1, max_frames=100)
+        make_pipeline(STFT(), separator).fit(self.train[0][:2], self.train[1][:2])
+        drawn = np.random.RandomState(self.seed).uniform(size=separator.components_.shape)
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        drawn = drawn.astype(separator.components_.dtype)
+        separator.target_components_, separator.interference_components_ = np.split(drawn, 2)
+        return separator, 0.0
+
 
 def mean_loss(pipe, X, Y):
     """Mean over frames and bins of ``(Y - mask * X) ** 2`` on magnitudes."""
@@ -116,86 +146,112 @@ def mean_loss(pipe, X, Y):
     return errors / count
 
 
-def evaluate(pipe, data):
-    """Loss and mean SDR on dev, mean SDR on test, and what the mixtures had."""
-    (X_dev, Y_dev), (X_test, Y_test) = data["dev"], data["test"]
+def ideal_ratio(X, Y):
+    """Separate by the masks ``|Y| / (|Y| + |X - Y|)``, which nobody knows beforehand."""
+    results = []
+    for x, y in zip(X, Y, strict=True):
+        mixture, target, rest = STFT().transform([x, y, x - y])
+        magnitude = target.magnitude()
+        total = magnitude + rest.magnitude()
+        results.append(mixture.masked(magnitude / np.where(total > 0, total, 1)).inverse())
+    return results
+
+
+def measure(estimates, Y, snrs):
+    """Mean SDR and SI-SDR, and the SDR for each ratio of the inputs, in dB."""
+    values = np.asarray(sdr(Y, estimates))
+    by_snr = {str(snr): float(values[snrs == snr].mean()) for snr in np.unique(snrs)}
     return {
-        "dev loss": mean_loss(pipe, X_dev, Y_dev),
-        "dev SDR": float(np.mean(sdr(Y_dev, pipe.predict(X_dev)))),
-        "test SDR": float(np.mean(sdr(Y_test, pipe.predict(X_test)))),
+        "SDR": float(values.mean()),
+        "SI-SDR": float(np.mean(si_sdr(Y, estimates))),
+        "SDR by SNR": by_snr,
     }
 
 
-def noisy_sdr(data):
-    """Mean SDR of the mixtures of dev and test."""
-    return {f"{part} noisy": float(np.mean(sdr(Y, X))) for part, (X, Y) in data.items()}
+def evaluate(predict, data):
+    """Measure a system, given as a function of mixtures and targets, on all parts."""
+    results = {}
+    for name, (X, Y, entries) in data.items():
+        snrs = np.array([entry["snr"] for entry in entries])
+        results[name] = measure(predict(X, Y), Y, snrs)
+    return results
+
+
+def load_corpus(args):
+    """Load the training set, and mixtures, targets and entries of dev and test."""
+    if args.chime2 is not None:
+        train = chime2.load(args.size, args.chime2)[:2]
+        return train, {f"{part} matched": chime2.load(part, args.chime2) for part in PARTS}
+    train = open_speech.load(args.size, cache=args.cache)
+    settings = {"cache": args.cache, "return_entries": True}
+    return train, {
+        f"{part} {condition}": open_speech.load(part, condition, **settings)
+        for part in PARTS
+        for condition in ("matched", "unseen")
+    }
+
+
+def make_row(model, systems, data):
+    """Train (where there is something to train) and measure one system."""
+    kind = model[0]
+    if kind == "noisy":
+        return {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: X, data)
+    if kind == "ideal":
+        return {"parameters": 0, "seconds": 0.0} | evaluate(ideal_ratio, data)
+    pipe, n_parameters, seconds = systems.fit(*model)
+    row = {"parameters": n_parameters, "seconds": seconds}
+    row |= {"history": getattr(pipe[-1], "history_", None)}
+    row |= {"best epoch": getattr(pipe[-1], "best_epoch_", None)}
+    row |= evaluate(lambda X, Y: pipe.predict(X), data)
+    for name, (X, Y, _) in data.items():
+        row[name]["loss"] = mean_loss(pipe, X, Y)
+    return row
 
 
 def run(args):
-    """Train and print one table for each condition; write the JSON."""
-    facts = environment(args.seed)
+    """Train what has not been trained, write it, and print all rows that were asked for."""
+    settings = dict(args.set)
+    variant = ",".join(f"{name}={value}" for name, value in sorted(settings.items()))
+    facts = environment(args.seeds[0])
     print_environment(facts)
-    data = {
-        condition: {
-            part: open_speech.load(part, condition, cache=args.cache) for part in ("dev", "test")
-        }
-        for condition in args.conditions
-    }
-    noisy = {condition: noisy_sdr(parts) for condition, parts in data.items()}
-    train = open_speech.load(args.size, cache=args.cache)
-    dev = open_speech.load("dev", "matched", cache=args.cache)
-    systems = Systems(train, dev, args.recipe, args.seed, args.max_epochs)
+    train, data = load_corpus(args)
+    args.results.mkdir(parents=True, exist_ok=True)
     rows = []
-    for kind, n_layers, n_total in args.models:
-        pipe, n_parameters, seconds = systems.fit(kind, n_layers, n_total)
-        name = f"{kind}-{n_layers}x{n_total}" if n_layers else f"{kind}-{n_total}"
-        row = {"model": name, "K": n_layers, "N": n_total, "parameters": n_parameters}
-        row |= {"seconds": seconds, "history": getattr(pipe[-1], "history_", None)}
-        for condition, parts in data.items():
-            rows.append(row | {"condition": condition} | noisy[condition] | evaluate(pipe, parts))
-            print_table(rows, args)
-        write(args, facts, rows)
-
-
-def print_table(rows, args):
-    """Print the rows so far, by condition."""
-    for condition in args.conditions:
-        print(f"\n{args.size} / {condition}, recipe {args.recipe}; SDR in dB")
-        print(" ".join(re.sub(r"\.\d?f", "", cell).format(name) for name, cell in COLUMNS))
-        for row in rows:
-            if row["condition"] == condition:
-                print(" ".join(cell.format(row[name]) for name, cell in COLUMNS))
-
-
-def write(args, facts, rows):
-    """Write the rows and what they depend on as JSON."""
-    path = args.json or Path(f"table1-{args.size}-{args.recipe}-{args.seed}.json")
-    result = {"environment": facts, "size": args.size, "recipe": args.recipe, "rows": rows}
-    path.write_text(json.dumps(result, indent=1))
-    print(f"\nwritten to {path}")
+    for seed in args.seeds:
+        given = settings | {"recipe": args.recipe}
+        systems = Systems(train, data["dev matched"][:2], given, seed)
+        for name in args.models:
+            size = args.size if args.chime2 is None else f"chime2-{args.size}"
+            trained = name.split("-")[0] in (*STACKED, *UNFOLDED)
+            key = {"size": size, "model": name, "recipe": args.recipe}
+            key |= {"variant": variant if trained else ""}
+            parts = (*key.values(), f"seed{seed}")
+            path = args.results / ("_".join(part for part in parts if part) + ".json")
+            if not path.exists():
+                row = key | {"seed": seed, "environment": facts | {"seed": seed}}
+                row |= make_row(parse_model(name), systems, data)
+                path.write_text(json.dumps(row, indent=1))
+            rows.append(json.loads(path.read_text()))
+            print_rows(rows)
 
 
 def main(arguments=None):
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table1", description=__doc__)
     parser.add_argument("--size", choices=["tenth", "full"], default="tenth")
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        type=parse_model,
-        default=["snmf-200", "drnmf-2x200"],
-        metavar="MODEL",
-    )
-    parser.add_argument(
-        "--conditions", nargs="+", choices=["matched", "unseen"], default=["matched", "unseen"]
-    )
+    parser.add_argument("--models", nargs="+", default=["snmf-200", "drnmf-2x200"], metavar="MODEL")
     parser.add_argument("--recipe", choices=["default", "paper"], default="default")
-    parser.add_argument("--max-epochs", type=int, default=None)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", nargs="+", type=parse_setting, default=[], metavar="NAME=VALUE")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
-    parser.add_argument("--json", type=Path, default=None, help="where the results go")
+    parser.add_argument("--chime2", type=Path, default=None, help="folder chime2-wsj0")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     args = parser.parse_args(arguments)
-    args.models = [parse_model(m) if isinstance(m, str) else m for m in args.models]
+    for name in args.models:
+        try:
+            parse_model(name)
+        except argparse.ArgumentTypeError as error:
+            parser.error(str(error))
     run(args)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -44,4 +45,6 @@ class VersionedEstimator(BaseEstimator, ABC):
                 ),
                 stacklevel=2,
             )
-        super().__setstate__(state)
+        # Parameters that the version which stored it did not have.
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        super().__setstate__(defaults | state)

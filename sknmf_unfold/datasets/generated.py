@@ -6,8 +6,7 @@ import numpy as np
 
 from sknmf_unfold._checks import check_number, check_random_state, check_sample_rate
 from sknmf_unfold._synthesis import draw_speaker, interference, voice
-
-from .mixing import SNR_LIMITS, mix_at_snr
+from sknmf_unfold.signal.mixing import SNR_LIMITS, mix_at_snr
 
 SPEECH_RMS = 10 ** (-26 / 20)
 # Speech of this many seconds has a vowel in it, whoever speaks.

@@ -8,8 +8,18 @@ from .masks import power_mask, power_masks
 from .recurrence import unfolded_recurrence
 
 
-def _log(value):
-    """Logarithm of a non-negative tensor; the dtype's epsilon stands in for 0."""
+def log_or_epsilon(value):
+    """Compute the logarithm of a non-negative tensor.
+
+    Parameters
+    ----------
+    value : Tensor
+        The dtype's epsilon stands in for what is smaller.
+
+    Returns
+    -------
+    logarithm : Tensor
+    """
     return torch.log(value.clamp(min=torch.finfo(value.dtype).eps))
 
 
@@ -93,12 +103,14 @@ class DRNMF(torch.nn.Module):
     ):
         super().__init__()
         self.n_sources = n_sources
-        self.log_components = torch.nn.Parameter(_log(components))
-        self.log_output = torch.nn.Parameter(_log(output_components))
-        self.log_step_sizes = torch.nn.Parameter(_log(step_sizes))
-        self.log_sparsity = torch.nn.Parameter(_log(sparsity), requires_grad=learn_thresholds)
+        self.log_components = torch.nn.Parameter(log_or_epsilon(components))
+        self.log_output = torch.nn.Parameter(log_or_epsilon(output_components))
+        self.log_step_sizes = torch.nn.Parameter(log_or_epsilon(step_sizes))
+        self.log_sparsity = torch.nn.Parameter(
+            log_or_epsilon(sparsity), requires_grad=learn_thresholds
+        )
         self.log_exponent = torch.nn.Parameter(
-            _log(mask_exponent), requires_grad=learn_mask_exponent
+            log_or_epsilon(mask_exponent), requires_grad=learn_mask_exponent
         )
         # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
         self.initial = torch.nn.Parameter(initial_activations.clone())

@@ -23,6 +23,7 @@ RECIPES: dict[str, dict] = {
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
+        "loss": "signal_approximation",
     },
     "paper": {
         "learning_rate": 1e-3,
@@ -35,10 +36,11 @@ RECIPES: dict[str, dict] = {
         "max_gradient_norm": None,
         "learning_rate_patience": None,
         "averaging": 0.0,
+        "loss": "signal_approximation",
     },
 }
-# The same for LSTMs, which have no such parts.
-LSTM_RECIPES: dict[str, dict] = {
+# The same for LSTMs and ReLU RNNs, which have no such parts.
+STACKED_RECIPES: dict[str, dict] = {
     "default": {
         "learning_rate": 3e-3,
         "batch_size": 16,
@@ -48,6 +50,7 @@ LSTM_RECIPES: dict[str, dict] = {
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
+        "loss": "signal_approximation",
     },
     "paper": {
         "learning_rate": 1e-4,
@@ -58,12 +61,23 @@ LSTM_RECIPES: dict[str, dict] = {
         "max_gradient_norm": 1.0,
         "learning_rate_patience": None,
         "averaging": 0.0,
+        "loss": "signal_approximation",
     },
 }
+# And for deep NMF, which trains no thresholds.
+DEEP_NMF_RECIPES = {
+    name: {key: value for key, value in recipe.items() if key != "learn_thresholds"}
+    for name, recipe in RECIPES.items()
+}
+# What networks can be trained for; the first one needs no phase.
+LOSSES = ("signal_approximation", "phase_sensitive", "snr")
+# What torch.set_float32_matmul_precision knows.
+PRECISIONS = ("highest", "high", "medium")
 WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}
 # Parts of the network that are trained or not.
 LEARNED = ("learn_thresholds", "learn_mask_exponent")
-TRAINING = (*WHOLE_NUMBERS, "learning_rate")
+TRAINING = (*WHOLE_NUMBERS, "learning_rate", "loss")
+MASK_OVERRIDES = (*TRAINING, "learn_mask_exponent")
 OVERRIDES = (*TRAINING, *LEARNED)
 
 
@@ -82,7 +96,7 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     Returns
     -------
     settings : dict
-        Those of `LEARNED`, and the fields of `training.loop.Recipe`.
+        Those of `LEARNED`, ``loss``, and the fields of `training.loop.Recipe`.
 
     Raises
     ------
@@ -102,6 +116,8 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
         check_flag(name, given[name])
     if "learning_rate" in given:
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
+    if "loss" in given:
+        check_choice("loss", given["loss"], LOSSES)
     return recipes[recipe] | given
 
 
@@ -120,6 +136,8 @@ def check_training_parameters(separator):
     fraction = {"low": 0, "high": 0.9, "open_low": True}
     check_number("validation_fraction", separator.validation_fraction, **fraction)
     check_flag("warm_start", separator.warm_start)
+    check_flag("remix", separator.remix)
+    check_choice("matmul_precision", separator.matmul_precision, PRECISIONS)
     check_verbose(separator.verbose)
     if separator.checkpoint_dir is not None:
         check_folder("checkpoint_dir", separator.checkpoint_dir)

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknmf_unfold._arrays import (
     gradients,
+    matmul_precision,
     resolve_device,
     to_tensor,
     tree_to_numpy,
@@ -23,6 +24,7 @@ from sknmf_unfold._version import __version__
 
 from ._base import BaseSeparator
 from ._recipes import LEARNED
+from ._training_data import Remix, make_loss, make_pairs, resolve_loss
 from ._validation import check_validation_data, split_recordings
 
 # Neither changes what comes out of a fit.
@@ -32,8 +34,9 @@ NOT_OF_THE_FIT = ("verbose", "checkpoint_dir")
 class TrainedSeparator(BaseSeparator):
     """A separator whose network is trained by `training.loop.Trainer`.
 
-    A subclass has the parameters `device`, `random_state`, `verbose`, `validation_fraction`,
-    `warm_start`, `checkpoint_dir` and those that its recipes set, and
+    A subclass has the parameters `device`, `matmul_precision`, `random_state`, `verbose`,
+    `validation_fraction`, `warm_start`, `checkpoint_dir`, `remix` and those that its recipes set,
+    and
 
     - ``_check_parameters()``, which returns the settings of training,
     - ``_starting_values(sequences, targets, rng)``, tensors of the network before training,
@@ -76,14 +79,15 @@ class TrainedSeparator(BaseSeparator):
         context = self._init_callback_context(max_subtasks=settings["max_epochs"])
         task = FitTask(context, self, X, Y)
         data = self._check_data(X, Y, validation_data)
+        settings["loss"] = resolve_loss(settings["loss"], self.loss, data[0])
         checkpoint = self._checkpoint(data)
-        with gradients():
+        with gradients(), matmul_precision(self.matmul_precision):
             plan, trainer = self._prepare(data, settings, checkpoint.load())
 
             def after_epoch():
                 checkpoint.save(plan | {"trainer": trainer.state_dict()})
 
-            finished = self._train(trainer, _pairs(data, plan), task, after_epoch)
+            finished = self._train(trainer, _pairs(data, plan, settings), task, after_epoch)
             trainer.restore_best()
         if hasattr(self, "_training_state"):
             del self._training_state
@@ -115,20 +119,19 @@ class TrainedSeparator(BaseSeparator):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        from sknmf_unfold.training.pairs import Pairs
-
         settings = self._check_parameters()
         first = not self.__sklearn_is_fitted__()
         sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
         targets = check_targets(Y, sequences)
+        settings["loss"] = resolve_loss(settings["loss"], self.loss, sequences)
         rng = check_random_state(self.random_state)
         self.stft_settings_ = sequences.settings
-        with gradients():
+        with gradients(), matmul_precision(self.matmul_precision):
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
                 self._go_on(trainer, settings)
-            trainer.begin(Pairs(sequences, targets), None)
+            trainer.begin(make_pairs(settings["loss"], sequences, targets), None)
             if first:
                 self._store(trainer, trainer.average)
             trainer.epoch()
@@ -173,7 +176,8 @@ class TrainedSeparator(BaseSeparator):
         Returns
         -------
         plan : dict
-            ``parts`` (recordings to train on and to watch) and ``start`` (the network's values).
+            ``parts`` (recordings to train on and to watch), ``start`` (the network's values) and
+            ``seed`` (of mixing anew, None without).
         trainer : Trainer
         """
         if plan is not None:
@@ -197,7 +201,8 @@ class TrainedSeparator(BaseSeparator):
                 sequences, targets = sequences.subset(parts[0]), targets.subset(parts[0])
             start = self._begin(sequences, targets, rng)
         trainer = self._make_trainer(start, settings, data[0].dtype, rng)
-        return {"parts": parts, "start": start}, trainer
+        seed = rng.randint(2**31 - 1) if self.remix else None
+        return {"parts": parts, "start": start, "seed": seed}, trainer
 
     def _begin(self, sequences, targets, rng):
         start = self._starting_values(sequences, targets, rng)
@@ -208,10 +213,11 @@ class TrainedSeparator(BaseSeparator):
         from sknmf_unfold.training.loop import Recipe, Trainer
 
         device, settings = resolve_device(self.device), dict(settings)
+        loss = make_loss(settings.pop("loss"), self.stft_settings_)
         learned = {name: settings.pop(name) for name in LEARNED if name in settings}
         dtype = to_tensor(np.zeros(0, dtype), device).dtype
         values = {name: value.to(device, dtype) for name, value in start.items()}
-        return Trainer(self._make_network(values, **learned), Recipe(**settings), rng)
+        return Trainer(self._make_network(values, **learned), Recipe(**settings), rng, loss)
 
     def _go_on(self, trainer, settings):
         """Give a trainer the state that an earlier call of ``partial_fit`` left."""
@@ -282,13 +288,15 @@ class TrainedSeparator(BaseSeparator):
         }
 
 
-def _pairs(data, plan):
+def _pairs(data, plan, settings):
     """Make what training goes through: the part to train on and the part to watch."""
-    from sknmf_unfold.training.pairs import Pairs
-
-    if plan["parts"] is None:
-        return Pairs(*data[:2]), Pairs(*data[2])
-    return [Pairs(*(part.subset(indices) for part in data[:2])) for indices in plan["parts"]]
+    *train, watched = data
+    if plan["parts"] is not None:
+        train, watched = ([part.subset(i) for part in data[:2]] for i in plan["parts"])
+    validation = make_pairs(settings["loss"], *watched)
+    if plan["seed"] is None:
+        return make_pairs(settings["loss"], *train), validation
+    return Remix(settings["loss"], *train, plan["seed"]), validation
 
 
 def _content(part):

@@ -1,18 +1,11 @@
-"""What DR-NMF is compared with: `LSTMSeparator`."""
+"""What DR-NMF is compared with: `LSTMSeparator` and `RNNSeparator`."""
 
 from __future__ import annotations
 
-from sknmf_unfold._arrays import as_numpy, resolve_device, to_tensor, tree_to_numpy
-from sknmf_unfold._checks import check_number
-
-from ._recipes import LSTM_RECIPES, TRAINING, check_training_parameters, resolve_recipe
-from ._trained import TrainedSeparator
-
-# Frames that tell how to standardise what goes in.
-MAX_FRAMES = 20_000
+from ._stacked import StackedSeparator
 
 
-class LSTMSeparator(TrainedSeparator):
+class LSTMSeparator(StackedSeparator):
     r"""Separation with a stacked LSTM that makes a sigmoid mask.
 
     The conventional network to compare `DRNMFSeparator` with: it hears the logarithms of the
@@ -37,6 +30,11 @@ class LSTMSeparator(TrainedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
+    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+        What training lowers, see `DRNMFSeparator`.
+    remix : bool, default=False
+        Whether every epoch pairs targets and interference of the recordings anew, see
+        `DRNMFSeparator`.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -48,6 +46,8 @@ class LSTMSeparator(TrainedSeparator):
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
+    matmul_precision : {"highest", "high", "medium"}, default="highest"
+        How precisely training multiplies matrices, see `DRNMFSeparator`.
     random_state : int, RandomState instance or None, default=None
         Draws the weights, the validation part and the batches.
     verbose : int, default=0
@@ -105,6 +105,8 @@ class LSTMSeparator(TrainedSeparator):
     [16000, 16000, 16000, 16000]
     """
 
+    _kind = "lstm"
+
     def __init__(
         self,
         n_layers=2,
@@ -116,10 +118,13 @@ class LSTMSeparator(TrainedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
+        loss=None,
+        remix=False,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
+        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -131,82 +136,156 @@ class LSTMSeparator(TrainedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
+        self.loss = loss
+        self.remix = remix
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
+        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose
 
-    def _starting_values(self, sequences, targets, rng):
-        from sknmf_unfold.networks.lstm import draw_lstm
 
-        frames = sequences.frames(MAX_FRAMES, rng)
-        values = draw_lstm(frames, self.n_layers, self.n_units, rng)
-        return {name: to_tensor(value, "cpu") for name, value in values.items()}
+class RNNSeparator(StackedSeparator):
+    r"""Separation with a stacked ReLU RNN that makes a sigmoid mask.
 
-    def _remember_start(self, start):
-        """Do nothing: drawn weights are not worth keeping."""
+    The conventional recurrent network that is closest to `DRNMFSeparator`, which differs by what
+    unfolding gives it: each layer here hears its own past and the layer below,
+    :math:`h^{(k)}_t = \mathrm{relu}(b^{(k)} + W^{(k)} h^{(k)}_{t-1} + V^{(k)} h^{(k-1)}_t)`. What
+    goes in, and how it is trained, is as in `LSTMSeparator`.
 
-    def _fitted_values(self):
-        n_layers, (_, n_units) = self._shape
-        if (n_layers, n_units) != (self.n_layers, self.n_units):
-            raise ValueError(
-                f"`n_layers` is {self.n_layers} and `n_units` is {self.n_units}, but the fitted "
-                f"model has {n_layers} layers of {n_units} units; training cannot go on from it."
-            )
-        return {name: to_tensor(value, "cpu") for name, value in self.weights_.items()}
+    Parameters
+    ----------
+    n_layers : int, default=2
+        Number of layers.
+    n_units : int, default=157
+        Units of a layer. 157 in 2 layers have about as many weights as DR-NMF of 2 layers and 200
+        components.
+    recipe : {"default", "paper"}, default="default"
+        How to train: the defaults of the following parameters, see Notes.
+    learning_rate : float or None, default=None
+        Adam's. None, here and below: what `recipe` says.
+    batch_size : int or None, default=None
+        Sequences in a batch.
+    sequence_length : int or None, default=None
+        Frames a sequence at most; longer recordings are cut into equal parts for training.
+    max_epochs : int or None, default=None
+        Passes over the training data at most; 0 leaves the weights as they were drawn.
+    patience : int or None, default=None
+        Epochs without a better validation loss before training stops.
+    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+        What training lowers, see `DRNMFSeparator`.
+    remix : bool, default=False
+        Whether every epoch pairs targets and interference of the recordings anew, see
+        `DRNMFSeparator`.
+    validation_fraction : float, default=0.1
+        Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
+        ``validation_data``.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last one, with a new optimiser.
+    checkpoint_dir : str, PathLike or None, default=None
+        Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
+        kill the same ``fit`` goes on from there, to the same bits. One fit at a time.
+    device : str, default="auto"
+        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
+        model that was fitted on a GPU predicts on the CPU where there is none.
+    matmul_precision : {"highest", "high", "medium"}, default="highest"
+        How precisely training multiplies matrices, see `DRNMFSeparator`.
+    random_state : int, RandomState instance or None, default=None
+        Draws the weights, the validation part and the batches.
+    verbose : int, default=0
+        Whether to show progress bars.
 
-    @property
-    def _shape(self):
-        n_layers = sum(name.startswith("weight_hh") for name in self.weights_)
-        return n_layers, self.weights_["output_weights"].shape
+    Attributes
+    ----------
+    weights_ : dict of ndarray
+        By the names that torch gives them, and ``output_weights`` (n_freqs, n_units),
+        ``output_biases`` (n_freqs,), ``floor`` (), ``offset`` and ``scale`` (n_freqs,).
+    history_ : dict of lists
+        ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate``,
+        ``seconds``.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+    n_parameters_ : int
+        Number of trained parameters.
+    stft_settings_ : dict or None
+        STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
+    n_features_in_ : int
+        Number of bins.
 
-    @staticmethod
-    def _make_network(values):
-        from sknmf_unfold.networks.lstm import LSTM
+    Notes
+    -----
+    ====================  =========  =======
+    recipe                "default"  "paper"
+    ====================  =========  =======
+    learning_rate         3e-3       1e-4
+    batch_size            16         32
+    sequence_length       125        500
+    max_epochs            40         500
+    patience              8          50
+    gradient norm         <= 1       <= 1
+    halve learning_rate   after 2    never
+    averaging             0.999      0
+    ====================  =========  =======
 
-        return LSTM(values)
+    See `DRNMFSeparator` for what they mean.
 
-    @staticmethod
-    def _attributes(network):
-        return {"weights_": tree_to_numpy(network.values())}
+    References
+    ----------
+    .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
+       iterative thresholding", WASPAA 2017, equation 5.
 
-    def _network(self, dtype):
-        """Rebuild the fitted network from numpy arrays."""
-        device = resolve_device(self.device, fall_back=True)
-        values = {name: to_tensor(x.astype(dtype), device) for name, x in self.weights_.items()}
-        return self._make_network(values)
+    Examples
+    --------
+    >>> from sklearn.pipeline import Pipeline
+    >>> from sknmf_unfold import STFT
+    >>> from sknmf_unfold.datasets import make_noisy_speech
+    >>> from sknmf_unfold.separators import RNNSeparator
+    >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
+    >>> separator = RNNSeparator(n_units=10, max_epochs=2, random_state=0)
+    >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
+    >>> [len(x) for x in pipe.predict(X)]
+    [16000, 16000, 16000, 16000]
+    """
 
-    def _mask_step(self, dtype):
-        network = self._network(dtype)
-        return self._step(network, lambda h: network.target_mask(h, network.output_weights()))
+    _kind = "relu"
 
-    def _activation_step(self, dtype):
-        return self._step(self._network(dtype), lambda hidden: hidden)
-
-    @staticmethod
-    def _step(network, finish):
-        """Make a step of `run_in_blocks` that returns what `finish` makes of hidden units."""
-        import torch
-
-        @torch.no_grad()
-        def step(magnitude, state):
-            # The way that blocks lie in memory, so that nothing is copied.
-            frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
-            hidden, state = network.run(frames, state)
-            return as_numpy(finish(hidden).transpose(0, 1)), state
-
-        return step
-
-    @property
-    def _n_features_out(self):
-        return self._shape[1][1]
-
-    def _check_parameters(self):
-        """Check all parameters; return the settings of training."""
-        check_number("n_layers", self.n_layers, low=1, integer=True)
-        check_number("n_units", self.n_units, low=1, integer=True)
-        check_training_parameters(self)
-        overrides = {name: getattr(self, name) for name in TRAINING}
-        return resolve_recipe(self.recipe, overrides, LSTM_RECIPES)
+    def __init__(
+        self,
+        n_layers=2,
+        n_units=157,
+        *,
+        recipe="default",
+        learning_rate=None,
+        batch_size=None,
+        sequence_length=None,
+        max_epochs=None,
+        patience=None,
+        loss=None,
+        remix=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        checkpoint_dir=None,
+        device="auto",
+        matmul_precision="highest",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_layers = n_layers
+        self.n_units = n_units
+        self.recipe = recipe
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.sequence_length = sequence_length
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.loss = loss
+        self.remix = remix
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
+        self.device = device
+        self.matmul_precision = matmul_precision
+        self.random_state = random_state
+        self.verbose = verbose

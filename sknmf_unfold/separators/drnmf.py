@@ -63,6 +63,12 @@ class DRNMFSeparator(TrainedSeparator):
         Passes over the training data at most; 0 leaves warm-start ISTA as it is.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
+    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+        What training lowers, see Notes.
+    remix : bool, default=False
+        Whether every epoch pairs the targets with stretches of the interference of other
+        recordings, at the signal-to-noise ratios that the recordings have: see
+        `datasets.MixtureDataset`. With little data it keeps a network from learning them by heart.
     learn_thresholds : bool or None, default=None
         Whether the l1 weight of every component in every layer is trained too.
     learn_mask_exponent : bool or None, default=None
@@ -79,6 +85,10 @@ class DRNMFSeparator(TrainedSeparator):
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
+    matmul_precision : {"highest", "high", "medium"}, default="highest"
+        How precisely training multiplies matrices of float32: ``"high"`` and ``"medium"`` allow
+        TF32 on a GPU, ``"medium"`` also bfloat16 on a CPU that multiplies it faster. For the time
+        of the fit it is torch's setting for the whole process.
     random_state : int, RandomState instance or None, default=None
         Draws the NMF's starting point, the validation part and the batches.
     verbose : int, default=0
@@ -132,13 +142,21 @@ class DRNMFSeparator(TrainedSeparator):
 
     The learning rate is halved after so many epochs without a better validation loss. What is
     validated and kept is an exponential moving average of the weights over the steps: at each step
-    it keeps so much of itself, less in the first steps. The loss is the mean over frames
-    and bins of ``(Y - mask * X) ** 2`` on magnitudes.
+    it keeps so much of itself, less in the first steps.
+
+    Of the losses, ``"signal_approximation"`` [1]_ is the mean over frames and bins of
+    ``(|Y| - mask * |X|) ** 2``; ``"phase_sensitive"`` [2]_ of ``|Y - mask * X| ** 2``, up to a
+    constant; ``"snr"`` [3]_ is the energy of the error of the separated waveform over that of the
+    mixture, in dB, for each sequence. The last two need spectrograms, which know their phase; for
+    magnitudes a recipe means the first.
 
     References
     ----------
     .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
        iterative thresholding", WASPAA 2017.
+    .. [2] Erdogan, Hershey, Watanabe, Le Roux, "Phase-sensitive and recognition-boosted speech
+       separation using deep recurrent neural networks", ICASSP 2015.
+    .. [3] Le Roux, Wisdom, Erdogan, Hershey, "SDR - half-baked or well done?", ICASSP 2019.
 
     Examples
     --------
@@ -168,12 +186,15 @@ class DRNMFSeparator(TrainedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
+        loss=None,
+        remix=False,
         learn_thresholds=None,
         learn_mask_exponent=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
+        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -188,12 +209,15 @@ class DRNMFSeparator(TrainedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
+        self.loss = loss
+        self.remix = remix
         self.learn_thresholds = learn_thresholds
         self.learn_mask_exponent = learn_mask_exponent
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
+        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose
 

@@ -83,6 +83,8 @@ class Trainer:
         How to train.
     rng : numpy.random.RandomState
         Shuffles; torch's global random state is not used.
+    loss : callable, default=batch_loss
+        ``loss(network, batch) -> (total, count)``, whose quotient is what training lowers.
 
     Attributes
     ----------
@@ -95,7 +97,8 @@ class Trainer:
         Its weights with the lowest validation loss so far.
     """
 
-    def __init__(self, network, recipe, rng):
+    def __init__(self, network, recipe, rng, loss=batch_loss):
+        self.loss = loss
         self.network = network
         self.recipe = recipe
         self.rng = rng
@@ -116,13 +119,15 @@ class Trainer:
 
         Parameters
         ----------
-        train : Pairs
-            Cut to `sequence_length` here.
+        train : Pairs, or callable
+            Cut to `sequence_length` here. What is called gets the number of an epoch, 1 for the
+            first, and returns the pairs to train on in it.
         validation : Pairs or None
             Not cut. With None the validation loss is NaN, and the latest weights count as the best
             as long as they are finite.
         """
-        self._train = train.segments(self.recipe.sequence_length)
+        self._draw = train if callable(train) else None
+        self._train = None if callable(train) else train.segments(self.recipe.sequence_length)
         self._validation = validation
         if not self.history["epoch"]:
             self._record(0, math.nan, self._validate(), 0.0)
@@ -148,6 +153,10 @@ class Trainer:
             Validation loss.
         """
         start = time.perf_counter()
+        if self._draw is not None:
+            # The last epoch's memory is free before this one's is taken.
+            self._train = None
+            self._train = self._draw(self.n_epochs + 1).segments(self.recipe.sequence_length)
         batches = self._train.batches(self.recipe.batch_size, self.rng)
         train_loss = self._mean_loss(self._train, self.train_step, batches)
         loss = self._validate()
@@ -176,7 +185,7 @@ class Trainer:
             Number of entries in the sum.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        total, count = batch_loss(self.network, batch)
+        total, count = self.loss(self.network, batch)
         (total / count).backward()
         if self.recipe.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_gradient_norm)
@@ -200,7 +209,7 @@ class Trainer:
         count : int
             Number of entries in the sum.
         """
-        total, count = batch_loss(self.average, batch)
+        total, count = self.loss(self.average, batch)
         return total.detach().item(), count
 
     def state_dict(self):

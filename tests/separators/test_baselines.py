@@ -4,54 +4,70 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT
-from sknmf_unfold.networks.lstm import LSTM, draw_lstm
-from sknmf_unfold.separators import LSTMSeparator
+from sknmf_unfold.networks.stacked import StackedNetwork, draw_stacked
+from sknmf_unfold.separators import LSTMSeparator, RNNSeparator
 from sknmf_unfold.streaming import StreamingSeparator
 
 QUICK = {"n_units": 8, "max_epochs": 2, "random_state": 0}
 
 
-def network(n_layers=2, n_units=5, n_freqs=9, dtype="float64"):
+def network(n_layers=2, n_units=5, n_freqs=9, dtype="float64", kind="lstm"):
     rng = np.random.RandomState(0)
     frames = rng.gamma(0.5, 2.0, (50, n_freqs)).astype(dtype)
-    values = draw_lstm(frames, n_layers, n_units, rng)
-    return LSTM({name: torch.from_numpy(np.array(x)) for name, x in values.items()}), frames
+    values = draw_stacked(frames, n_layers, n_units, rng, kind)
+    values = {name: torch.from_numpy(np.array(x)) for name, x in values.items()}
+    return StackedNetwork(values), frames
 
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def loop(values, magnitude):
-    """Masks of one sequence, gate by gate (Hochreiter and Schmidhuber 1997, with forget gates)."""
+def lstm_frame(gates, c):
+    """Output and memory, gate by gate (Hochreiter and Schmidhuber 1997, with forget gates)."""
+    enter, forget, change, out = np.split(gates, 4)
+    c = sigmoid(forget) * c + sigmoid(enter) * np.tanh(change)
+    return sigmoid(out) * np.tanh(c), c
+
+
+def relu_frame(gates, c):
+    """Output of a layer of the paper's equation 5."""
+    return np.maximum(gates, 0), c
+
+
+FRAMES = {"lstm": lstm_frame, "relu": relu_frame}
+
+
+def loop(values, magnitude, kind):
+    """Masks of one sequence, frame by frame."""
     x = (np.log(magnitude + values["floor"]) - values["offset"]) / values["scale"]
     n_layers = sum(name.startswith("weight_hh") for name in values)
     for k in range(n_layers):
         weights = [values[f"{name}_l{k}"] for name in ("weight_ih", "weight_hh")]
         bias = values[f"bias_ih_l{k}"] + values[f"bias_hh_l{k}"]
-        h, c, outputs = np.zeros(len(bias) // 4), np.zeros(len(bias) // 4), []
+        h = c = np.zeros(weights[1].shape[1])
+        outputs = []
         for frame in x:
-            gates = weights[0] @ frame + weights[1] @ h + bias
-            enter, forget, change, out = np.split(gates, 4)
-            c = sigmoid(forget) * c + sigmoid(enter) * np.tanh(change)
-            h = sigmoid(out) * np.tanh(c)
+            h, c = FRAMES[kind](weights[0] @ frame + weights[1] @ h + bias, c)
             outputs.append(h)
         x = np.array(outputs)
     return sigmoid(x @ values["output_weights"].T + values["output_biases"])
 
 
 @pytest.mark.parametrize("n_layers", [1, 3])
-def test_the_network_is_the_loop_over_gates(n_layers):
-    net, frames = network(n_layers)
+@pytest.mark.parametrize("kind", FRAMES)
+def test_the_network_is_the_loop_over_frames(kind, n_layers):
+    net, frames = network(n_layers, kind=kind)
     values = {name: x.numpy() for name, x in net.values().items()}
     with torch.no_grad():
         masks, _ = net(torch.from_numpy(frames[np.newaxis]))
-    np.testing.assert_allclose(masks[0, 0], loop(values, frames), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(masks[0, 0], loop(values, frames, kind), rtol=0, atol=1e-12)
     np.testing.assert_allclose(masks.sum(dim=1), 1, rtol=0, atol=1e-15)
 
 
-def test_the_state_carries_on():
-    net, frames = network()
+@pytest.mark.parametrize("kind", FRAMES)
+def test_the_state_carries_on(kind):
+    net, frames = network(kind=kind)
     magnitude = torch.from_numpy(frames).reshape(5, 10, 9)
     with torch.no_grad():
         whole, last = net(magnitude)
@@ -72,8 +88,8 @@ def test_what_goes_in_is_standardised():
 
 def test_constant_and_silent_bins_stay_finite():
     for level in (0.0, 3.0):
-        values = draw_lstm(np.full((20, 4), level, np.float32), 1, 3, np.random.RandomState(0))
-        net = LSTM({name: torch.from_numpy(np.array(x)) for name, x in values.items()})
+        values = draw_stacked(np.full((20, 4), level, np.float32), 1, 3, np.random.RandomState(0))
+        net = StackedNetwork({name: torch.from_numpy(np.array(x)) for name, x in values.items()})
         with torch.no_grad():
             assert torch.isfinite(net(torch.zeros(2, 5, 4))[0]).all()
 
@@ -90,9 +106,10 @@ def fitted(speech):
     return pipe.fit(*speech)
 
 
-def test_training_lowers_the_loss(speech):
+@pytest.mark.parametrize("estimator", [LSTMSeparator, RNNSeparator])
+def test_training_lowers_the_loss(estimator, speech):
     settings = QUICK | {"max_epochs": 15, "n_units": 30, "learning_rate": 1e-2}
-    pipe = Pipeline([("stft", STFT()), ("sep", LSTMSeparator(**settings))]).fit(*speech)
+    pipe = Pipeline([("stft", STFT()), ("sep", estimator(**settings))]).fit(*speech)
     losses = pipe["sep"].history_["validation_loss"]
     assert min(losses) < 0.95 * losses[0]
     assert losses[pipe["sep"].best_epoch_] == min(losses)
@@ -105,6 +122,13 @@ def test_the_number_of_parameters(fitted):
     n, f = 8, 257
     layers = 4 * n * (f + n + 2) + 4 * n * (n + n + 2)
     assert fitted["sep"].n_parameters_ == layers + n * f + f
+
+
+def test_the_rnn_has_a_quarter_of_the_gates(speech, spectrograms):
+    n, f = 8, 257
+    separator = RNNSeparator(**QUICK).fit(spectrograms, speech[1])
+    layers = n * (f + n + 2) + n * (n + n + 2)
+    assert separator.n_parameters_ == layers + n * f + f
 
 
 def test_the_same_seed_gives_the_same_bits(fitted, speech):
@@ -120,8 +144,10 @@ def test_a_batch_is_as_one_by_one(fitted, speech):
         np.testing.assert_allclose(fitted.predict([x])[0], together, rtol=0, atol=1e-5)
 
 
-def test_it_streams(fitted, speech):
+@pytest.mark.parametrize("estimator", [LSTMSeparator, RNNSeparator])
+def test_it_streams(estimator, speech):
     x = speech[0][0]
+    fitted = Pipeline([("stft", STFT()), ("sep", estimator(**QUICK))]).fit(*speech)
     stream = StreamingSeparator(fitted)
     parts = [stream.process(x[i : i + 1000]) for i in range(0, len(x), 1000)]
     actual = np.concatenate([*parts, stream.flush()])
@@ -163,6 +189,8 @@ def test_partial_fit_trains_once_more(speech, spectrograms):
         ("batch_size", "many"),
         ("validation_fraction", 1.0),
         ("warm_start", "yes"),
+        ("loss", "sdr"),
+        ("remix", 1),
         ("verbose", "loud"),
     ],
 )

@@ -453,3 +453,33 @@ def test_one_sequence_of_one_frame():
     _, history, best_epoch = fit(Share(), train, train, sequence_length=1, max_epochs=3)
     assert best_epoch == 3
     assert (np.diff(history["validation_loss"]) < 0).all()
+
+
+def test_epochs_of_their_own_data():
+    seen = []
+
+    def draw(epoch):
+        seen.append(epoch)
+        return pairs(seed=epoch)
+
+    trainer, history, _ = fit(Filter(), draw, pairs(seed=9), max_epochs=3, patience=3)
+    assert seen == [1, 2, 3]
+    expected = Trainer(Filter(), recipe(), np.random.RandomState(0))
+    expected.begin(pairs(seed=1), pairs(seed=9))
+    expected.epoch()
+    assert history["train_loss"][1] == expected.history["train_loss"][1]
+    expected._train = pairs(seed=2)
+    expected.epoch()
+    assert history["train_loss"][2] == expected.history["train_loss"][2]
+    assert trainer.n_epochs == 3
+
+
+def test_another_loss():
+    def loss(network, batch):
+        return network.logit.square(), 1
+
+    trainer = Trainer(Share(2.0), recipe(), np.random.RandomState(0), loss)
+    trainer.begin(pairs(), pairs())
+    assert trainer.history["validation_loss"] == [4.0]
+    trainer.epoch()
+    assert float(trainer.network.logit.detach()) < 1.9

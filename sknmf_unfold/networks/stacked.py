@@ -1,4 +1,4 @@
-"""A stacked LSTM that makes a mask, to compare DR-NMF with."""
+"""Stacked recurrent layers that make a mask, to compare DR-NMF with: LSTM, or a plain ReLU RNN."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 FLOOR = 1e-2
 
 
-def draw_lstm(frames, n_layers, n_units, rng):
-    """Draw the values of an `LSTM` before training.
+# Rows of a layer's weights for each unit, by the kind of layer.
+N_GATES = {"lstm": 4, "relu": 1}
+
+
+def draw_stacked(frames, n_layers, n_units, rng, kind="lstm"):
+    """Draw the values of a `StackedNetwork` before training.
 
     Parameters
     ----------
@@ -21,6 +25,8 @@ def draw_lstm(frames, n_layers, n_units, rng):
     n_layers, n_units : int
     rng : numpy.random.RandomState
         Draws the weights, uniformly between plus and minus ``n_units ** -0.5``.
+    kind : {"lstm", "relu"}, default="lstm"
+        What the layers are.
 
     Returns
     -------
@@ -37,34 +43,36 @@ def draw_lstm(frames, n_layers, n_units, rng):
         "offset": logs.mean(axis=0),
         "scale": np.where(deviation > 1e-6, deviation, 1.0),
     }
+    rows = N_GATES[kind] * n_units
     for k in range(n_layers):
-        shapes = ((4 * n_units, n_units if k else n_freqs), (4 * n_units, n_units))
-        for name, shape in zip(WEIGHTS, (*shapes, (4 * n_units,), (4 * n_units,)), strict=True):
+        shapes = (rows, n_units if k else n_freqs), (rows, n_units), (rows,), (rows,)
+        for name, shape in zip(WEIGHTS, shapes, strict=True):
             values[f"{name}_l{k}"] = rng.uniform(-bound, bound, shape)
     values["output_weights"] = rng.uniform(-bound, bound, (n_freqs, n_units))
     values["output_biases"] = rng.uniform(-bound, bound, n_freqs)
     return {name: value.astype(frames.dtype) for name, value in values.items()}
 
 
-class LSTM(torch.nn.Module):
-    """Stacked LSTM with a sigmoid mask.
+class StackedNetwork(torch.nn.Module):
+    """Stacked LSTM or ReLU RNN with a sigmoid mask.
 
     Parameters
     ----------
     values : dict of Tensor
-        See `draw_lstm`; ``floor``, ``offset`` and ``scale`` are not trained.
+        See `draw_stacked`, whose kind of layer their shapes tell; ``floor``, ``offset`` and
+        ``scale`` are not trained.
 
     References
     ----------
     .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
-       iterative thresholding", WASPAA 2017.
+       iterative thresholding", WASPAA 2017; equation 5 is the ReLU RNN.
 
     Examples
     --------
     >>> frames = np.ones((5, 9), np.float32)
-    >>> values = draw_lstm(frames, n_layers=2, n_units=3, rng=np.random.RandomState(0))
-    >>> network = LSTM({name: torch.from_numpy(np.array(x)) for name, x in values.items()})
-    >>> masks, state = network(torch.ones(4, 5, 9))
+    >>> values = draw_stacked(frames, n_layers=2, n_units=3, rng=np.random.RandomState(0))
+    >>> values = {name: torch.from_numpy(np.array(x)) for name, x in values.items()}
+    >>> masks, state = StackedNetwork(values)(torch.ones(4, 5, 9))
     >>> tuple(masks.shape), tuple(state.shape)
     ((4, 2, 5, 9), (4, 2, 2, 3))
     """
@@ -78,11 +86,17 @@ class LSTM(torch.nn.Module):
         n_freqs, n_units = values["output_weights"].shape
         n_layers = sum(name.startswith("weight_hh") for name in values)
         like = values["output_weights"]
+        rows, columns = values["weight_hh_l0"].shape
+        self.has_memory = rows == N_GATES["lstm"] * columns
         # On no device torch draws no weights, for which it would use its global random state.
-        empty = torch.nn.LSTM(n_freqs, n_units, n_layers, device="meta", dtype=like.dtype)
-        self.lstm = empty.to_empty(device=like.device)
+        settings = {"device": "meta", "dtype": like.dtype}
+        if self.has_memory:
+            empty = torch.nn.LSTM(n_freqs, n_units, n_layers, **settings)
+        else:
+            empty = torch.nn.RNN(n_freqs, n_units, n_layers, nonlinearity="relu", **settings)
+        self.layers = empty.to_empty(device=like.device)
         with torch.no_grad():
-            for name, parameter in self.lstm.named_parameters():
+            for name, parameter in self.layers.named_parameters():
                 parameter.copy_(values[name])
         self.output = torch.nn.Parameter(values["output_weights"].clone())
         self.bias = torch.nn.Parameter(values["output_biases"].clone())
@@ -97,7 +111,7 @@ class LSTM(torch.nn.Module):
         values : dict of Tensor
             Detached from the network.
         """
-        named = dict(self.lstm.named_parameters()) | dict(self.named_buffers())
+        named = dict(self.layers.named_parameters()) | dict(self.named_buffers())
         named |= {"output_weights": self.output, "output_biases": self.bias}
         return {name: value.detach() for name, value in named.items()}
 
@@ -112,21 +126,23 @@ class LSTM(torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, 2, layers, units), optional
+        state : Tensor of shape (batch, 2 or 1, layers, units), optional
             What an earlier call returned.
 
         Returns
         -------
         hidden : Tensor of shape (frames, batch, units)
             Of the last layer.
-        state : Tensor of shape (batch, 2, layers, units)
-            The outputs and the memories of all layers after the last frame.
+        state : Tensor of shape (batch, 2 or 1, layers, units)
+            The outputs and, of an LSTM, the memories of all layers after the last frame.
         """
         frames = torch.log(magnitude.transpose(0, 1) + self.floor)
         frames = (frames - self.offset) / self.scale
         if state is not None:
             state = tuple(part.contiguous() for part in state.permute(1, 2, 0, 3))
-        hidden, state = self.lstm(frames, state)
+            state = state if self.has_memory else state[0]
+        hidden, state = self.layers(frames, state)
+        state = state if self.has_memory else (state,)
         return hidden, torch.stack(state).permute(2, 0, 1, 3)
 
     def hidden(self, magnitude):
@@ -173,12 +189,12 @@ class LSTM(torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, 2, layers, units), optional
+        state : Tensor of shape (batch, 2 or 1, layers, units), optional
 
         Returns
         -------
         masks : Tensor of shape (batch, 2, frames, bins)
-        state : Tensor of shape (batch, 2, layers, units)
+        state : Tensor of shape (batch, 2 or 1, layers, units)
         """
         hidden, state = self.run(magnitude, state)
         mask = self.target_mask(hidden, self.output_weights()).transpose(0, 1)

@@ -1,0 +1,147 @@
+"""Print what ``python -m benchmarks.table1`` has trained so far, and draw its learning curves.
+
+python -m benchmarks.table1_report --plot docs/learning_curves.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "table1"
+CONDITIONS = ("matched", "unseen")
+
+
+def read(folder):
+    """All rows of a folder of results."""
+    return [json.loads(path.read_text()) for path in sorted(Path(folder).glob("*.json"))]
+
+
+def group(rows, condition=None):
+    """Put the seeds of the same system together, of all rows or of those in a condition."""
+    groups = {}
+    for row in rows:
+        if condition is not None and f"test {condition}" not in row:
+            continue
+        key = tuple(row[name] for name in ("size", "model", "recipe", "variant"))
+        groups.setdefault(key, []).append(row)
+    return groups
+
+
+def spread(values):
+    """Mean, and half of what lies between the smallest and the largest value.
+
+    Examples
+    --------
+    >>> spread([1.0, 2.0]), spread([3.0])
+    (' 1.50+-0.50', ' 3.00      ')
+    """
+    mean = np.mean(values)
+    if len(values) == 1:
+        return f"{mean:5.2f}      "
+    return f"{mean:5.2f}+-{(max(values) - min(values)) / 2:.2f}"
+
+
+def print_rows(rows, file=None):
+    """Print a table for each condition: means over the seeds, +- half their range."""
+    for condition in CONDITIONS:
+        print(f"\n{condition}: SDR and SI-SDR in dB, loss of dev", file=file)
+        print(
+            f"{'size':<6}{'model':<15}{'settings':<34}{'seeds':>5}{'parameters':>11}"
+            f"{'dev SDR':>13}{'test SDR':>13}{'test SI-SDR':>13}{'dev loss':>9}{'seconds':>8}",
+            file=file,
+        )
+        for (size, model, recipe, variant), members in group(rows, condition).items():
+            dev = [row[f"dev {condition}"] for row in members]
+            test = [row[f"test {condition}"] for row in members]
+            loss = np.mean([part.get("loss", np.nan) for part in dev])
+            settings = variant if recipe == "default" else f"{recipe} {variant}"
+            print(
+                f"{size:<6}{model:<15}{settings:<34}{len(members):>5}"
+                f"{members[0]['parameters']:>11}  {spread([x['SDR'] for x in dev])}"
+                f"  {spread([x['SDR'] for x in test])}  {spread([x['SI-SDR'] for x in test])}"
+                f"{loss:>9.4f}{np.mean([row['seconds'] for row in members]):>8.0f}",
+                file=file,
+            )
+
+
+def print_by_snr(rows):
+    """Print the SDR on test for each ratio of the inputs."""
+    for condition in CONDITIONS:
+        groups = group(rows, condition)
+        snrs = sorted(
+            {
+                snr
+                for members in groups.values()
+                for snr in members[0][f"test {condition}"]["SDR by SNR"]
+            },
+            key=float,
+        )
+        print(f"\n{condition}: test SDR in dB by the signal-to-noise ratio of the mixture")
+        print(f"{'size':<6}{'model':<15}{'settings':<34}" + "".join(f"{s:>7}" for s in snrs))
+        for (size, model, recipe, variant), members in groups.items():
+            settings = variant if recipe == "default" else f"{recipe} {variant}"
+            values = [
+                np.mean([row[f"test {condition}"]["SDR by SNR"][snr] for row in members])
+                for snr in snrs
+            ]
+            cells = "".join(f"{value:>7.2f}" for value in values)
+            print(f"{size:<6}{model:<15}{settings:<34}" + cells)
+
+
+def plot(rows, path):
+    """Draw the losses on training and development set against the epochs."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    groups = [
+        (key, next(row for row in members if row.get("history")))
+        for key, members in group(rows).items()
+        if any(row.get("history") for row in members)
+    ]
+    fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharex=True, sharey=True)
+    for ax, name, title in zip(
+        axes, ("train_loss", "validation_loss"), ("training", "development"), strict=True
+    ):
+        for (size, model, _, variant), row in groups:
+            history = row["history"]
+            label = " ".join(part for part in (model, size, variant) if part)
+            (line,) = ax.plot(history["epoch"], history[name], label=label)
+            if name == "validation_loss":
+                best = row["best epoch"]
+                ax.plot(best, history[name][best], "o", color=line.get_color())
+        ax.set(title=title, xlabel="Epoch", ylabel="Loss")
+        ax.label_outer()
+        ax.grid(alpha=0.3)
+    axes[1].legend(fontsize="small")
+    fig.tight_layout()
+    fig.savefig(path, dpi=110)
+
+
+def main(arguments=None):
+    """Parse the command line and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.table1_report", description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--models", nargs="+", default=None, help="only these")
+    parser.add_argument("--variants", nargs="+", default=None, help="only these, '' for none")
+    parser.add_argument("--plot", type=Path, default=None, help="where the curves go")
+    args = parser.parse_args(arguments)
+    rows = [
+        row
+        for row in read(args.results)
+        if (args.models is None or row["model"] in args.models)
+        and (args.variants is None or row["variant"] in args.variants)
+    ]
+    print_rows(rows)
+    print_by_snr(rows)
+    if args.plot is not None:
+        plot(rows, args.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What separators with stacked recurrent layers share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from sknmf_unfold._arrays import as_numpy, resolve_device, to_tensor, tree_to_numpy
+from sknmf_unfold._checks import check_number
+
+from ._recipes import STACKED_RECIPES, TRAINING, check_training_parameters, resolve_recipe
+from ._trained import TrainedSeparator
+
+# Frames that tell how to standardise what goes in.
+MAX_FRAMES = 20_000
+
+
+class StackedSeparator(TrainedSeparator):
+    """A separator whose network is a stack of recurrent layers with a sigmoid mask.
+
+    A subclass says by `_kind`, a key of `networks.stacked.N_GATES`, what its layers are, and has
+    the parameters of `LSTMSeparator`.
+    """
+
+    _kind: str
+
+    @abstractmethod
+    def __init__(self):
+        """Store the parameters."""
+
+    def _starting_values(self, sequences, targets, rng):
+        from sknmf_unfold.networks.stacked import draw_stacked
+
+        frames = sequences.frames(MAX_FRAMES, rng)
+        values = draw_stacked(frames, self.n_layers, self.n_units, rng, self._kind)
+        return {name: to_tensor(value, "cpu") for name, value in values.items()}
+
+    def _remember_start(self, start):
+        """Do nothing: drawn weights are not worth keeping."""
+
+    def _fitted_values(self):
+        n_layers, (_, n_units) = self._shape
+        if (n_layers, n_units) != (self.n_layers, self.n_units):
+            raise ValueError(
+                f"`n_layers` is {self.n_layers} and `n_units` is {self.n_units}, but the fitted "
+                f"model has {n_layers} layers of {n_units} units; training cannot go on from it."
+            )
+        return {name: to_tensor(value, "cpu") for name, value in self.weights_.items()}
+
+    @property
+    def _shape(self):
+        n_layers = sum(name.startswith("weight_hh") for name in self.weights_)
+        return n_layers, self.weights_["output_weights"].shape
+
+    @staticmethod
+    def _make_network(values):
+        from sknmf_unfold.networks.stacked import StackedNetwork
+
+        return StackedNetwork(values)
+
+    @staticmethod
+    def _attributes(network):
+        return {"weights_": tree_to_numpy(network.values())}
+
+    def _network(self, dtype):
+        """Rebuild the fitted network from numpy arrays."""
+        device = resolve_device(self.device, fall_back=True)
+        values = {name: to_tensor(x.astype(dtype), device) for name, x in self.weights_.items()}
+        return self._make_network(values)
+
+    def _mask_step(self, dtype):
+        network = self._network(dtype)
+        return self._step(network, lambda h: network.target_mask(h, network.output_weights()))
+
+    def _activation_step(self, dtype):
+        return self._step(self._network(dtype), lambda hidden: hidden)
+
+    @staticmethod
+    def _step(network, finish):
+        """Make a step of `run_in_blocks` that returns what `finish` makes of hidden units."""
+        import torch
+
+        @torch.no_grad()
+        def step(magnitude, state):
+            # The way that blocks lie in memory, so that nothing is copied.
+            frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
+            hidden, state = network.run(frames, state)
+            return as_numpy(finish(hidden).transpose(0, 1)), state
+
+        return step
+
+    @property
+    def _n_features_out(self):
+        return self._shape[1][1]
+
+    def _check_parameters(self):
+        """Check all parameters; return the settings of training."""
+        check_number("n_layers", self.n_layers, low=1, integer=True)
+        check_number("n_units", self.n_units, low=1, integer=True)
+        check_training_parameters(self)
+        overrides = {name: getattr(self, name) for name in TRAINING}
+        return resolve_recipe(self.recipe, overrides, STACKED_RECIPES)

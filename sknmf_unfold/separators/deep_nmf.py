@@ -1,0 +1,265 @@
+"""`DeepNMFSeparator`: multiplicative updates unfolded, the last ones trained."""
+
+from __future__ import annotations
+
+from sknmf_unfold._arrays import as_numpy, resolve_device, to_numpy, to_tensor
+from sknmf_unfold._checks import check_number
+from sknmf_unfold.nmf.divergence import check_beta
+
+from ._recipes import (
+    DEEP_NMF_RECIPES,
+    MASK_OVERRIDES,
+    check_training_parameters,
+    resolve_recipe,
+)
+from ._trained import TrainedSeparator
+from ._warm_start import starting_components
+
+# What the network is made of, and the fitted attribute that holds it.
+STATE = {
+    "components": "initial_components_",
+    "layer_components": "components_",
+    "output_components": "output_components_",
+    "mask_exponent": "mask_exponent_",
+}
+
+
+class DeepNMFSeparator(TrainedSeparator):
+    r"""Separation with deep NMF, which unfolds multiplicative updates.
+
+    The activations of every frame are inferred by `n_layers` multiplicative updates,
+    :math:`h \leftarrow h \, W (x \circ \hat{x}^{\beta-2}) / (W \hat{x}^{\beta-1} + \lambda)`,
+    where :math:`\hat{x} = W^T h` and W is `components_`. The dictionaries of the last updates and
+    the one that makes the mask are trained; the others stay those of an NMF estimator. Unlike
+    `DRNMFSeparator`, with which it is to be compared, it does not know the frames before.
+
+    Parameters
+    ----------
+    n_layers : int, default=25
+        Multiplicative updates a frame (the paper's K).
+    n_components : int, default=100
+        Number of components for each of the two sources. A fitted `nmf` brings its own number.
+    n_trained_layers : int, default=3
+        How many dictionaries are trained (the paper's C): that of the mask and those of the last
+        ``n_trained_layers - 1`` updates.
+    nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
+        Where to start from, as for `DRNMFSeparator`; unfitted, it also gets `beta_loss`.
+    beta_loss : {"kullback-leibler", "frobenius"} or float, default="kullback-leibler"
+        The beta divergence that the updates lower; beta is from 1 to 2.
+    sparsity : float, default=1.0
+        Weight lambda of the sum of the activations, in the units of the magnitudes.
+    recipe : {"default", "paper"}, default="default"
+        How to train: the defaults of the following parameters, see Notes.
+    learning_rate : float or None, default=None
+        Adam's. None, here and below: what `recipe` says.
+    batch_size : int or None, default=None
+        Sequences in a batch.
+    sequence_length : int or None, default=None
+        Frames a sequence at most; longer recordings are cut into equal parts for training.
+    max_epochs : int or None, default=None
+        Passes over the training data at most; 0 leaves the updates as they are.
+    patience : int or None, default=None
+        Epochs without a better validation loss before training stops.
+    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+        What training lowers, see `DRNMFSeparator`.
+    remix : bool, default=False
+        Whether every epoch pairs the targets with stretches of the interference of other
+        recordings, at the signal-to-noise ratios that the recordings have: see
+        `datasets.MixtureDataset`. With little data it keeps a network from learning them by heart.
+    learn_mask_exponent : bool or None, default=None
+        Whether the exponent of the mask is trained too; it stays 1 otherwise.
+    validation_fraction : float, default=0.1
+        Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
+        ``validation_data``.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last one, with a new optimiser, instead of
+        from `nmf`.
+    checkpoint_dir : str, PathLike or None, default=None
+        Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
+        kill the same ``fit`` goes on from there, to the same bits. One fit at a time.
+    device : str, default="auto"
+        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
+        model that was fitted on a GPU predicts on the CPU where there is none.
+    matmul_precision : {"highest", "high", "medium"}, default="highest"
+        How precisely training multiplies matrices, see `DRNMFSeparator`.
+    random_state : int, RandomState instance or None, default=None
+        Draws the NMF's starting point, the validation part and the batches.
+    verbose : int, default=0
+        Whether to show progress bars.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_trained_layers - 1, 2 * n_components, n_freqs)
+        Dictionary of each trained update: non-negative, rows of unit l2-norm, the target's first.
+    output_components_ : ndarray of shape (2 * n_components, n_freqs)
+        Non-negative; turn activations into the estimates that make the mask.
+    mask_exponent_ : ndarray of shape ()
+        Power p of the mask :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)`.
+    initial_components_ : ndarray of shape (2 * n_components, n_freqs)
+        The NMF dictionaries that training started from, which all other updates use.
+    history_ : dict of lists
+        ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate``,
+        ``seconds``.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+    n_parameters_ : int
+        Number of trained parameters.
+    stft_settings_ : dict or None
+        STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
+    n_features_in_ : int
+        Number of bins.
+
+    Notes
+    -----
+    The recipes are those of `DRNMFSeparator`, but for the thresholds, which are not trained.
+
+    References
+    ----------
+    .. [1] Le Roux, Hershey, Weninger, "Deep NMF for speech separation", ICASSP 2015.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import Pipeline
+    >>> from sknmf_unfold import STFT
+    >>> from sknmf_unfold.datasets import make_noisy_speech
+    >>> from sknmf_unfold.separators import DeepNMFSeparator
+    >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
+    >>> separator = DeepNMFSeparator(n_layers=5, n_components=10, max_epochs=2, random_state=0)
+    >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
+    >>> [len(x) for x in pipe.predict(X)]
+    [16000, 16000, 16000, 16000]
+    """
+
+    def __init__(
+        self,
+        n_layers=25,
+        n_components=100,
+        *,
+        n_trained_layers=3,
+        nmf=None,
+        beta_loss="kullback-leibler",
+        sparsity=1.0,
+        recipe="default",
+        learning_rate=None,
+        batch_size=None,
+        sequence_length=None,
+        max_epochs=None,
+        patience=None,
+        loss=None,
+        remix=False,
+        learn_mask_exponent=None,
+        validation_fraction=0.1,
+        warm_start=False,
+        checkpoint_dir=None,
+        device="auto",
+        matmul_precision="highest",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_layers = n_layers
+        self.n_components = n_components
+        self.n_trained_layers = n_trained_layers
+        self.nmf = nmf
+        self.beta_loss = beta_loss
+        self.sparsity = sparsity
+        self.recipe = recipe
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.sequence_length = sequence_length
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.loss = loss
+        self.remix = remix
+        self.learn_mask_exponent = learn_mask_exponent
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
+        self.device = device
+        self.matmul_precision = matmul_precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _starting_values(self, sequences, targets, rng):
+        names = ("n_components", "beta_loss", "sparsity", "verbose")
+        settings = {name: getattr(self, name) for name in names}
+        settings["random_state"] = rng.randint(2**31 - 1)
+        components = starting_components(self.nmf, sequences, targets, settings)
+        components = to_tensor(components.astype(sequences.dtype), "cpu")
+        return {
+            "components": components,
+            "layer_components": components.repeat(self.n_trained_layers - 1, 1, 1),
+            "output_components": components,
+            "mask_exponent": components.new_ones(()),
+        }
+
+    def _remember_start(self, start):
+        """Do nothing: the network keeps what it started from."""
+
+    def _fitted_values(self):
+        if len(self.components_) != self.n_trained_layers - 1:
+            raise ValueError(
+                f"`n_trained_layers` is {self.n_trained_layers}, but the fitted model has "
+                f"{len(self.components_) + 1}; training cannot go on from it."
+            )
+        return {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
+
+    def _make_network(self, values, **learned):
+        from sknmf_unfold.networks.deep_nmf import DeepNMF
+
+        n_fixed = self.n_layers - len(values["layer_components"])
+        beta = check_beta(self.beta_loss)
+        return DeepNMF(
+            **values, n_fixed_updates=n_fixed, beta=beta, sparsity=self.sparsity, **learned
+        )
+
+    @staticmethod
+    def _attributes(network):
+        return {STATE[name]: to_numpy(value) for name, value in network.values().items()}
+
+    @property
+    def _recurrent(self):
+        return False
+
+    def _mask_step(self, dtype):
+        network = self._network(dtype)
+        return self._step(network, lambda h: network.target_mask(h, network.output_weights()))
+
+    def _activation_step(self, dtype):
+        return self._step(self._network(dtype), lambda hidden: hidden)
+
+    def _network(self, dtype):
+        """Rebuild the fitted network from numpy arrays."""
+        # They may have been set since the fit.
+        self._check_parameters()
+        device = resolve_device(self.device, fall_back=True)
+        arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
+        values = {name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()}
+        return self._make_network(values)
+
+    @staticmethod
+    def _step(network, finish):
+        """Make a step of `run_in_blocks` that returns what `finish` makes of activations."""
+        import torch
+
+        @torch.no_grad()
+        def step(magnitude, state):
+            hidden = network.hidden(to_tensor(magnitude, network.device))
+            return as_numpy(finish(hidden).transpose(0, 1)), None
+
+        return step
+
+    def _check_parameters(self):
+        """Check all parameters; return the settings of training."""
+        check_number("n_layers", self.n_layers, low=1, integer=True)
+        check_number("n_components", self.n_components, low=1, integer=True)
+        bounds = {"low": 1, "high": self.n_layers + 1}
+        check_number("n_trained_layers", self.n_trained_layers, integer=True, **bounds)
+        check_number("sparsity", self.sparsity, low=0)
+        if not 1 <= check_beta(self.beta_loss) <= 2:
+            raise ValueError(
+                f"`beta_loss` must be 'kullback-leibler', 'frobenius' or a number from 1 to 2, for "
+                f"which multiplicative updates need no exponent; got {self.beta_loss!r}."
+            )
+        check_training_parameters(self)
+        overrides = {name: getattr(self, name) for name in MASK_OVERRIDES}
+        return resolve_recipe(self.recipe, overrides, DEEP_NMF_RECIPES)

@@ -1,0 +1,173 @@
+"""What training lowers, and mixing anew: as the estimators do it."""
+
+import numpy as np
+import pytest
+from sklearn.pipeline import Pipeline
+
+from sknmf_unfold import STFT, DRNMFSeparator
+from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold.metrics import sdr
+from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator
+from sknmf_unfold.separators._training_data import Remix, make_pairs
+
+QUICK = {"n_components": 6, "max_epochs": 2, "random_state": 0}
+
+
+def sequences(speech, spectrograms):
+    mixtures = check_sequences(DRNMFSeparator(), spectrograms, reset=True)
+    return mixtures, check_targets(speech[1], mixtures)
+
+
+def test_the_phase_sensitive_loss_is_the_error_of_complex_frames(speech, spectrograms):
+    pairs = make_pairs("phase_sensitive", *sequences(speech, spectrograms))
+    items = zip(spectrograms, speech[1], pairs.mixtures, pairs.targets, strict=True)
+    differences = []
+    for item, waveform, mixture, target in items:
+        X, Y = item.stft(), item.of(waveform).stft()
+        rest = np.sum(np.abs(Y) ** 2) - np.sum(target.astype(np.float64) ** 2)
+        for seed in range(3):
+            mask = np.random.default_rng(seed).uniform(size=X.shape)
+            complex_error = np.sum(np.abs(Y - mask * X) ** 2)
+            differences.append(complex_error - np.sum((target - mask * mixture) ** 2) - rest)
+            assert abs(differences[-1]) < 1e-5 * complex_error
+
+
+@pytest.mark.parametrize("loss", ["phase_sensitive", "snr"])
+@pytest.mark.parametrize("estimator", [DRNMFSeparator, LSTMSeparator, DeepNMFSeparator])
+def test_every_network_trains_for_every_loss(estimator, loss, speech):
+    settings = {"max_epochs": 6, "random_state": 0, "loss": loss, "learning_rate": 1e-2}
+    settings |= {"n_units": 20} if estimator is LSTMSeparator else {"n_components": 6}
+    pipe = Pipeline([("stft", STFT()), ("sep", estimator(**settings))]).fit(*speech)
+    losses = pipe["sep"].history_["validation_loss"]
+    assert losses[pipe["sep"].best_epoch_] == min(losses) < losses[0]
+    assert np.isfinite(losses).all()
+
+
+def test_the_snr_loss_is_what_it_says(speech):
+    """Of whole recordings it is the negative ratio up to what their mixtures are."""
+    X, Y = speech
+    settings = QUICK | {"loss": "snr", "max_epochs": 0}
+    pipe = Pipeline([("stft", STFT()), ("sep", DRNMFSeparator(**settings))])
+    pipe.fit(X, Y, sep__validation_data=(X[:3], Y[:3]))
+    estimates = pipe.predict(X[:3])
+    ratios = [
+        10 * np.log10(np.sum((y - e) ** 2, dtype=float) / np.sum(x**2, dtype=float) + 1e-3)
+        for x, y, e in zip(X, Y, estimates, strict=False)
+    ]
+    # The frames at both ends reach beyond the recording.
+    [loss] = pipe["sep"].history_["validation_loss"]
+    assert loss == pytest.approx(np.mean(ratios), abs=0.05)
+
+
+def test_a_loss_that_needs_a_phase_says_so(speech, spectrograms):
+    magnitudes = [item.magnitude() for item in spectrograms]
+    targets = [0.5 * x for x in magnitudes]
+    for loss in ("phase_sensitive", "snr"):
+        with pytest.raises(ValueError, match=f"`loss`='{loss}' needs the phase"):
+            DRNMFSeparator(**QUICK, loss=loss).fit(magnitudes, targets)
+    DRNMFSeparator(**QUICK).fit(magnitudes, targets)
+    with pytest.raises(ValueError, match="`remix`=True mixes waveforms"):
+        DRNMFSeparator(**QUICK, remix=True).fit(magnitudes, targets)
+
+
+def test_remixed_epochs_have_the_targets_and_other_mixtures(speech, spectrograms):
+    mixtures, targets = sequences(speech, spectrograms)
+    remix = Remix("signal_approximation", mixtures, targets, seed=3)
+    plain = make_pairs("signal_approximation", mixtures, targets)
+    first, second, again = remix(1), remix(2), remix(1)
+    for i in range(len(plain)):
+        np.testing.assert_array_equal(first.targets[i], plain.targets[i])
+        np.testing.assert_array_equal(first.mixtures[i], again.mixtures[i])
+        assert first.mixtures[i].shape == plain.mixtures[i].shape
+        assert not np.allclose(first.mixtures[i], plain.mixtures[i], rtol=0.1)
+        assert not np.allclose(first.mixtures[i], second.mixtures[i], rtol=0.1)
+
+
+def test_remixing_trains_on_something_else_each_epoch(speech):
+    fits = {}
+    for remix in (False, True):
+        settings = QUICK | {"max_epochs": 4, "remix": remix}
+        pipe = Pipeline([("stft", STFT()), ("sep", DRNMFSeparator(**settings))])
+        fits[remix] = pipe.fit(*speech)
+    losses = [fit["sep"].history_["train_loss"][1] for fit in fits.values()]
+    assert losses[0] != pytest.approx(losses[1], rel=1e-5)
+    # They are watched on the same recordings, as they are.
+    watched = [fit["sep"].history_["validation_loss"][0] for fit in fits.values()]
+    assert watched[0] == watched[1]
+    for fit in fits.values():
+        assert np.mean(sdr(speech[1], fit.predict(speech[0]))) > 3
+
+
+def test_remixing_repeats_and_goes_on_after_a_kill(speech, tmp_path):
+    settings = QUICK | {"max_epochs": 4, "remix": True}
+
+    def fit(**more):
+        pipe = Pipeline([("stft", STFT()), ("sep", DRNMFSeparator(**(settings | more)))])
+        return pipe.fit(*speech)["sep"]
+
+    whole = fit()
+    np.testing.assert_array_equal(fit().components_, whole.components_)
+
+    separator = DRNMFSeparator(**settings, checkpoint_dir=tmp_path)
+    killed = _killed_after(2, separator, *speech)
+    resumed = killed.fit(STFT().fit_transform(speech[0]), speech[1])
+    np.testing.assert_array_equal(resumed.components_, whole.components_)
+    losses = [each.history_["train_loss"] for each in (resumed, whole)]
+    np.testing.assert_array_equal(*losses)
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _killed_after(n_epochs, separator, X, Y):
+    from sknmf_unfold.training.loop import Trainer
+
+    original, count = Trainer.epoch, 0
+
+    def epoch(self):
+        nonlocal count
+        if count == n_epochs:
+            raise _Killed
+        count += 1
+        return original(self)
+
+    Trainer.epoch = epoch
+    try:
+        with pytest.raises(_Killed):
+            separator.fit(STFT().fit_transform(X), Y)
+    finally:
+        Trainer.epoch = original
+    return separator
+
+
+def test_partial_fit_trains_for_the_loss(speech, spectrograms):
+    fits = [
+        DRNMFSeparator(**QUICK, loss=loss).partial_fit(spectrograms, speech[1])
+        for loss in ("signal_approximation", "snr")
+    ]
+    assert fits[1].history_["train_loss"][-1] < 0 < fits[0].history_["train_loss"][-1]
+
+
+def test_precision_is_that_of_the_fit_only(speech, spectrograms, monkeypatch):
+    import torch
+
+    from sknmf_unfold.training.loop import Trainer
+
+    seen, original = [], Trainer.train_step
+
+    def train_step(self, batch):
+        seen.append(torch.get_float32_matmul_precision())
+        return original(self, batch)
+
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+    before = torch.get_float32_matmul_precision()
+    fits = {
+        precision: DRNMFSeparator(**QUICK, matmul_precision=precision).fit(spectrograms, speech[1])
+        for precision in ("highest", "medium")
+    }
+    assert set(seen) == {"highest", "medium"} and torch.get_float32_matmul_precision() == before
+    losses = [fit.history_["validation_loss"][-1] for fit in fits.values()]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    with pytest.raises(ValueError, match="`matmul_precision` must be one of 'highest'"):
+        DRNMFSeparator(**QUICK, matmul_precision="low").fit(spectrograms, speech[1])

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+from sknmf_unfold.datasets import MixtureDataset, make_noisy_speech
+
+RNG = np.random.default_rng(0)
+TARGETS = [RNG.standard_normal(n).astype(np.float32) for n in (300, 500, 400, 450)]
+# A ramp tells where a stretch of it begins.
+NOISES = [np.arange(1, 2001, dtype=np.float32), -np.arange(1, 251, dtype=np.float32)]
+
+
+def snr(x, y):
+    x, y = np.float64(x), np.float64(y)
+    return 10 * np.log10(np.sum(y**2) / np.sum((x - y) ** 2))
+
+
+def draws(dataset, n=30):
+    return [dataset.draw(epoch) for epoch in range(n)]
+
+
+def test_every_target_is_there_once_in_order():
+    for X, Y in draws(MixtureDataset(TARGETS, NOISES), 3):
+        for x, y, target in zip(X, Y, TARGETS, strict=True):
+            np.testing.assert_array_equal(y, target)
+            assert x.shape == y.shape and x.dtype == y.dtype == np.float32
+
+
+def test_the_ratios_are_those_asked_for():
+    dataset = MixtureDataset(TARGETS, NOISES, snr_db=[-5, 10])
+    values = [snr(*pair) for X, Y in draws(dataset) for pair in zip(X, Y, strict=True)]
+    rounded = np.round(values, 2)
+    assert set(rounded) == {-5.0, 10.0}
+    assert 0.3 < np.mean(rounded == 10) < 0.7
+
+
+def test_ratios_and_gains_from_distributions():
+    uniform = scipy.stats.uniform(-6, 15)
+    dataset = MixtureDataset(TARGETS, NOISES, snr_db=uniform, gain_db=scipy.stats.norm(0, 3))
+    pairs = [pair for X, Y in draws(dataset, 100) for pair in zip(X, Y, strict=True)]
+    values = [snr(*pair) for pair in pairs]
+    assert scipy.stats.kstest(values, uniform.cdf).pvalue > 1e-3
+    gains = [
+        20 * np.log10(np.linalg.norm(y) / np.linalg.norm(TARGETS[i % 4]))
+        for i, (_, y) in enumerate(pairs)
+    ]
+    assert scipy.stats.kstest(gains, scipy.stats.norm(0, 3).cdf).pvalue > 1e-3
+
+
+def test_stretches_are_contiguous_and_everywhere():
+    dataset = MixtureDataset([np.zeros(100, np.float32)] * 400, NOISES[:1])
+    X, _ = dataset.draw()
+    assert all((np.diff(x) == 1).all() for x in X)
+    starts = np.array([x[0] for x in X])
+    assert starts.min() < 50 and starts.max() > 1850 and np.unique(starts).size > 300
+
+
+def test_a_short_recording_goes_round():
+    dataset = MixtureDataset([np.zeros(600, np.float32)] * 50, NOISES[1:])
+    for x in dataset.draw()[0]:
+        steps = np.diff(x)
+        assert set(steps) == {-1.0, 249.0}
+        assert 2 <= np.sum(steps == 249) <= 3
+
+
+def test_longer_recordings_are_heard_more_often():
+    X, _ = MixtureDataset([np.zeros(10, np.float32)] * 2000, NOISES).draw()
+    assert np.mean([x[0] > 0 for x in X]) == pytest.approx(2000 / 2250, abs=0.03)
+
+
+def test_epochs_differ_and_repeat():
+    dataset = MixtureDataset(TARGETS, NOISES, random_state=5)
+    first, second = dataset.draw(0)[0], dataset.draw(1)[0]
+    assert all(not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    again = MixtureDataset(TARGETS, NOISES, random_state=5).draw(1)[0]
+    assert all(np.array_equal(a, b) for a, b in zip(again, second, strict=True))
+    other = MixtureDataset(TARGETS, NOISES, random_state=6).draw(1)[0]
+    assert not np.array_equal(other[0], second[0])
+
+
+def test_from_mixtures_takes_interference_and_ratios():
+    X, Y = make_noisy_speech(5, duration=0.5, snr_db=(-6, 9), random_state=0)
+    dataset = MixtureDataset.from_mixtures(X, Y)
+    expected = [snr(*pair) for pair in zip(X, Y, strict=True)]
+    np.testing.assert_allclose(dataset.snr_db, expected, atol=1e-2)
+    for noise, x, y in zip(dataset.interference, X, Y, strict=True):
+        np.testing.assert_array_equal(noise, x - y)
+    mixtures, _ = dataset.draw()
+    drawn = [snr(*pair) for pair in zip(mixtures, Y, strict=True)]
+    assert all(np.abs(np.array(expected) - value).min() < 1e-2 for value in drawn)
+
+
+def test_silence_is_mixed_as_it_is():
+    silent = [np.zeros(300, np.float32)]
+    dataset = MixtureDataset.from_mixtures(silent, silent)
+    assert dataset.snr_db == [0.0]
+    assert not np.any(dataset.draw()[0][0])
+
+
+@pytest.mark.parametrize(
+    ("match", "settings"),
+    [
+        ("`snr_db` must be a list of numbers", {"snr_db": 3}),
+        ("`snr_db` is empty", {"snr_db": []}),
+        (r"`snr_db\[1\]` must be a finite number", {"snr_db": [0, np.nan]}),
+        ("`gain_db` must be a list", {"gain_db": "loud"}),
+        ("`random_state` must be a whole number", {"random_state": None}),
+    ],
+)
+def test_bad_parameters_are_named(match, settings):
+    with pytest.raises((ValueError, TypeError), match=match):
+        MixtureDataset(TARGETS, NOISES, **settings)
+
+
+def test_bad_data_are_named():
+    with pytest.raises(ValueError, match=r"targets\[0\]"):
+        MixtureDataset([np.zeros((2, 9))], NOISES)
+    with pytest.raises((ValueError, TypeError), match="interference"):
+        MixtureDataset(TARGETS, [])
+    with pytest.raises(ValueError, match=r"X\[1\] has 4 samples but Y\[1\] has 3"):
+        MixtureDataset.from_mixtures([np.ones(5), np.ones(4)], [np.ones(5), np.ones(3)])
+    with pytest.raises((ValueError, TypeError), match="`epoch`"):
+        MixtureDataset(TARGETS, NOISES).draw(-1)

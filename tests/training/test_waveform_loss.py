@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from sknmf_unfold.signal.stft import istft, n_frames_of, stft
+from sknmf_unfold.signal.windows import synthesis_window
+from sknmf_unfold.training.pairs import Pairs
+from sknmf_unfold.training.waveform_loss import FLOOR, WaveformError, overlap_add
+
+
+class Mask(torch.nn.Module):
+    """The same mask whatever it hears."""
+
+    def __init__(self, mask):
+        super().__init__()
+        self.mask = torch.nn.Parameter(torch.from_numpy(mask))
+
+    def forward(self, magnitude, state=None):
+        assert not magnitude.is_complex()
+        mask = self.mask[:, : magnitude.shape[1]]
+        return torch.stack([mask, 1 - mask], dim=1), state
+
+
+@pytest.mark.parametrize("settings", [(64, 16, "sqrt_hann"), (64, 32, "hann"), (60, 25, "hamming")])
+def test_overlap_add_is_the_inverse_stft(settings):
+    n_fft, hop_length, window = settings
+    x = np.random.default_rng(0).standard_normal((2, 500))
+    frames = [stft(each, n_fft, hop_length, window) for each in x]
+    frames = [f * np.random.default_rng(1).uniform(size=f.shape) for f in frames]
+    expected = [istft(f, 500, n_fft, hop_length, window) for f in frames]
+    values = torch.from_numpy(synthesis_window(window, n_fft, hop_length).copy())
+    actual = overlap_add(torch.from_numpy(np.stack(frames)), values, hop_length).numpy()
+    start = n_fft - hop_length
+    np.testing.assert_allclose(actual[:, start : start + 500], expected, rtol=0, atol=1e-12)
+
+
+def example(lengths=(400, 250), dtype="float64"):
+    """Mixtures, targets and masks of recordings of different lengths."""
+    rng = np.random.default_rng(0)
+    Y = [rng.standard_normal(n).astype(dtype) for n in lengths]
+    X = [y + rng.standard_normal(len(y)).astype(dtype) for y in Y]
+    frames = [[stft(x, 64, 16) for x in part] for part in (X, Y)]
+    longest = n_frames_of(max(lengths), 64, 16)
+    mask = rng.uniform(size=(len(lengths), longest, 33)).astype(dtype)
+    return X, Y, frames, mask
+
+
+def test_it_is_the_error_of_the_waveform_in_decibels():
+    X, Y, frames, mask = example()
+    batch = Pairs(*frames).batch([0, 1], "cpu")
+    total, count = WaveformError(64, 16, "sqrt_hann")(Mask(mask), batch)
+    expected = 0.0
+    for x, y, part, weights in zip(X, Y, frames[0], mask, strict=True):
+        # Also what the frames at both ends add outside of the recording, as training has it.
+        padded = np.pad(x, 48), np.pad(y, 48)
+        estimate = istft(part * weights[: len(part)], len(x), 64, 16)
+        error = np.sum((estimate - y) ** 2) / np.sum(x**2)
+        assert len(padded[0]) == len(x) + 96
+        expected += 10 * np.log10(error + FLOOR)
+    assert count == 2
+    # The ends outside of a recording of 250 samples hold little of the error.
+    assert float(total.detach()) == pytest.approx(expected, abs=0.3)
+
+
+def test_its_gradient():
+    _, _, frames, mask = example((100, 60))
+    batch = Pairs(*frames).batch([0, 1], "cpu")
+    network, loss = Mask(mask), WaveformError(64, 16, "sqrt_hann")
+
+    def total(values):
+        network.mask.data = values.data
+        return torch.func.functional_call(_Loss(network, loss, batch), {"network.mask": values}, ())
+
+    assert torch.autograd.gradcheck(total, torch.from_numpy(mask).requires_grad_())
+
+
+class _Loss(torch.nn.Module):
+    def __init__(self, network, loss, batch):
+        super().__init__()
+        self.network, self.loss, self.batch = network, loss, batch
+
+    def forward(self):
+        return self.loss(self.network, self.batch)[0]
+
+
+def test_level_does_not_matter_and_padding_does_not_count():
+    _, _, frames, mask = example()
+    loss = WaveformError(64, 16, "sqrt_hann")
+    together = loss(Mask(mask), Pairs(*frames).batch([0, 1], "cpu"))[0]
+    alone = [loss(Mask(mask[i : i + 1]), Pairs(*frames).batch([i], "cpu"))[0] for i in (0, 1)]
+    torch.testing.assert_close(together, sum(alone), rtol=0, atol=1e-9)
+    louder = [[0.01 * f for f in part] for part in frames]
+    quiet = loss(Mask(mask), Pairs(*louder).batch([0, 1], "cpu"))[0]
+    torch.testing.assert_close(together, quiet, rtol=0, atol=1e-9)
+
+
+def test_it_is_bounded_and_finite():
+    _, _, (mixtures, _), mask = example()
+    loss = WaveformError(64, 16, "sqrt_hann")
+    for targets, mixture in ((mixtures, mixtures), ([0 * f for f in mixtures],) * 2):
+        network = Mask(np.ones_like(mask))
+        total, _ = loss(network, Pairs(mixture, targets).batch([0, 1], "cpu"))
+        assert float(total.detach()) == pytest.approx(2 * -30, abs=1e-6)
+        total.backward()
+        assert torch.isfinite(network.mask.grad).all()
