@@ -90,10 +90,10 @@ class StackedNetwork(torch.nn.Module):
         self.has_memory = rows == N_GATES["lstm"] * columns
         # On no device torch draws no weights, for which it would use its global random state.
         settings = {"device": "meta", "dtype": like.dtype}
+        sizes = n_freqs, n_units, n_layers
+        empty: torch.nn.RNNBase = torch.nn.RNN(*sizes, nonlinearity="relu", **settings)
         if self.has_memory:
-            empty = torch.nn.LSTM(n_freqs, n_units, n_layers, **settings)
-        else:
-            empty = torch.nn.RNN(n_freqs, n_units, n_layers, nonlinearity="relu", **settings)
+            empty = torch.nn.LSTM(*sizes, **settings)
         self.layers = empty.to_empty(device=like.device)
         with torch.no_grad():
             for name, parameter in self.layers.named_parameters():

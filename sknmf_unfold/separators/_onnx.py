@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknmf_unfold._arrays import tree_to_numpy
+from sknmf_unfold._checks import check_path
 
 # The oldest operators that have all of what is needed, so that old runtimes read the file.
 OPSET, IR_VERSION = 13, 8
@@ -75,6 +80,40 @@ def onnx_step(values, settings):
     onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
     onnx.checker.check_model(model)
     return model
+
+
+class OnnxExport:
+    """Gives a separator that has `_network(dtype)`, a `DRNMF`, its export."""
+
+    stft_settings_: dict | None
+    _network: Callable
+
+    def export_onnx(self, path):
+        """Write the step of one frame as an ONNX model, for use without Python.
+
+        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, 2 * n_components),
+        its outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
+        float32. The metadata ``initial_state`` is the state to begin with, ``stft`` the settings of
+        the STFT, both in JSON.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file, which is replaced if it exists.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ImportError
+            If onnx is not installed; the extra ``onnx`` brings it.
+        ValueError, OSError
+            If there can be no file of that name.
+        """
+        check_is_fitted(self)
+        path = check_path("path", path)
+        values = tree_to_numpy(self._network(np.float32).values())
+        path.write_bytes(onnx_step(values, self.stft_settings_).SerializeToString())
 
 
 class _Graph:

@@ -290,13 +290,14 @@ class TrainedSeparator(BaseSeparator):
 
 def _pairs(data, plan, settings):
     """Make what training goes through: the part to train on and the part to watch."""
-    *train, watched = data
+    loss, (mixtures, targets, watched) = settings["loss"], data
     if plan["parts"] is not None:
-        train, watched = ([part.subset(i) for part in data[:2]] for i in plan["parts"])
-    validation = make_pairs(settings["loss"], *watched)
+        parts = [[each.subset(i) for each in (mixtures, targets)] for i in plan["parts"]]
+        (mixtures, targets), watched = parts
+    validation = make_pairs(loss, *watched)
     if plan["seed"] is None:
-        return make_pairs(settings["loss"], *train), validation
-    return Remix(settings["loss"], *train, plan["seed"]), validation
+        return make_pairs(loss, mixtures, targets), validation
+    return Remix(loss, mixtures, targets, plan["seed"]), validation
 
 
 def _content(part):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from sklearn.utils.validation import check_is_fitted
-
-from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor, tree_to_numpy
-from sknmf_unfold._checks import check_number, check_path
+from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
+from sknmf_unfold._checks import check_number
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
+from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
 from ._trained import TrainedSeparator
 from ._warm_start import starting_components
@@ -24,7 +22,7 @@ STATE = {
 }
 
 
-class DRNMFSeparator(TrainedSeparator):
+class DRNMFSeparator(OnnxExport, TrainedSeparator):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
@@ -261,35 +259,6 @@ class DRNMFSeparator(TrainedSeparator):
         device = resolve_device(self.device, fall_back=True)
         arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
-
-    def export_onnx(self, path):
-        """Write the step of one frame as an ONNX model, for use without Python.
-
-        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, 2 * n_components),
-        its outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
-        float32. The metadata ``initial_state`` is the state to begin with, ``stft`` the settings of
-        the STFT, both in JSON.
-
-        Parameters
-        ----------
-        path : str or PathLike
-            The file, which is replaced if it exists.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator has not been fitted.
-        ImportError
-            If onnx is not installed; the extra ``onnx`` brings it.
-        ValueError, OSError
-            If there can be no file of that name.
-        """
-        from ._onnx import onnx_step
-
-        check_is_fitted(self)
-        path = check_path("path", path)
-        values = tree_to_numpy(self._network(np.float32).values())
-        path.write_bytes(onnx_step(values, self.stft_settings_).SerializeToString())
 
     def _mask_step(self, dtype):
         from ._network_steps import mask_step

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from sknmf_unfold._arrays import batches_by_length
 
+from .pairs import Pairs
 from .parts import batch_loss
 
 HISTORY = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
@@ -127,7 +128,8 @@ class Trainer:
             as long as they are finite.
         """
         self._draw = train if callable(train) else None
-        self._train = None if callable(train) else train.segments(self.recipe.sequence_length)
+        if not callable(train):
+            self._train = train.segments(self.recipe.sequence_length)
         self._validation = validation
         if not self.history["epoch"]:
             self._record(0, math.nan, self._validate(), 0.0)
@@ -155,7 +157,7 @@ class Trainer:
         start = time.perf_counter()
         if self._draw is not None:
             # The last epoch's memory is free before this one's is taken.
-            self._train = None
+            self._train = Pairs([], [])
             self._train = self._draw(self.n_epochs + 1).segments(self.recipe.sequence_length)
         batches = self._train.batches(self.recipe.batch_size, self.rng)
         train_loss = self._mean_loss(self._train, self.train_step, batches)
