@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks._environment import environment, print_environment
 from benchmarks.network_peers import LSTM, AutogradRecurrence, lstm_step, operations
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
-from sknmf_unfold._arrays import batches_by_length, pad
+from sknmf_unfold._arrays import batches_by_length, matmul_precision, pad
 from sknmf_unfold._sequences import check_sequences
 from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.separators._blocks import run_in_blocks
@@ -117,6 +117,10 @@ def measure_training(n_layers, n_total, pipe, args):
     products = n_frames * operations(n_layers, n_total, N_FREQS, gram, training=True)
     speed, ours = peak(), best(lambda: step(network, batch), repeats)
     row("training step, 32 x 500 frames", ours, "products at full speed", products / speed / ours)
+    for precision in ("high", "medium"):
+        with matmul_precision(precision):
+            theirs = best(lambda: step(network, batch), repeats)
+        row(f"  precision {precision}", theirs, "it to ours", theirs / ours)
     # The second loop, which indexes one large tensor, would take minutes at the larger size.
     loops = [AutogradRecurrence(network, gram, unbind) for unbind in ([True, False][: 1 + gram])]
     theirs = min(best(lambda loop=loop: step(loop, batch), 1) for loop in loops)

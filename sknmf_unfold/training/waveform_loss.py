@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch.autograd.function import once_differentiable
 
-from sknmf_unfold.signal.windows import synthesis_window
+from sknmf_unfold.signal.windows import analysis_window, synthesis_window
 
 # An error this much below the mixture is as good as none: 30 dB.
 FLOOR = 1e-3
-
-
-def overlap_add(frames, window, hop_length):
-    """Synthesise waveforms.
-
-    Parameters
-    ----------
-    frames : Tensor of shape (batch, frames, bins), complex
-    window : Tensor of shape (n_fft,)
-        Synthesis window.
-    hop_length : int
-        In samples.
-
-    Returns
-    -------
-    waveforms : Tensor of shape (batch, n_fft + (frames - 1) * hop_length)
-        From the first sample of the first frame on.
-
-    Examples
-    --------
-    >>> frames = torch.fft.rfft(torch.ones(1, 3, 4))
-    >>> overlap_add(frames, torch.ones(4), 2)
-    tensor([[1., 1., 2., 2., 2., 2., 1., 1.]])
-    """
-    n_fft, n_frames = len(window), frames.shape[1]
-    pieces = torch.fft.irfft(frames, n=n_fft) * window
-    length = n_fft + (n_frames - 1) * hop_length
-    sizes = {"output_size": (1, length), "kernel_size": (1, n_fft), "stride": (1, hop_length)}
-    return torch.nn.functional.fold(pieces.transpose(1, 2), **sizes)[:, 0, 0]
 
 
 class WaveformError:
@@ -63,7 +35,10 @@ class WaveformError:
 
     def __init__(self, n_fft, hop_length, window):
         self.hop_length = hop_length
-        self.window = torch.from_numpy(synthesis_window(window, n_fft, hop_length).copy())
+        values = synthesis_window(window, n_fft, hop_length)
+        self.window = torch.from_numpy(values.copy())
+        # Frames hold the energy of a waveform as often as they overlap.
+        self.overlap = float((analysis_window(window, n_fft) ** 2).sum() / hop_length)
 
     def __call__(self, network, batch):
         """Compute the summed loss of a batch.
@@ -83,18 +58,14 @@ class WaveformError:
             Number of sequences.
         """
         mixture, target, _ = batch
-        mask = target_mask(network, mixture.abs())
+        magnitude = mixture.abs()
+        mask = target_mask(network, magnitude)
         window = self.window.to(mask.device, mask.dtype)
-        error = overlap_add(mask * mixture - target, window, self.hop_length)
-        with torch.no_grad():
-            energy = _energy(overlap_add(mixture, window, self.hop_length))
-            # Silence has no level to compare with.
-            energy = torch.where(energy > 0, energy, torch.ones_like(energy))
-        return (10 * torch.log10(_energy(error) / energy + FLOOR)).sum(), len(mixture)
-
-
-def _energy(waveforms):
-    return waveforms.square().sum(dim=1)
+        errors = masked_energy(mask, mixture, target, window, self.hop_length)
+        energies = _spectral_energy(magnitude, len(window)) / self.overlap
+        # Silence has no level to compare with.
+        energies = torch.where(energies > 0, energies, torch.ones_like(energies))
+        return (10 * torch.log10(errors / energies + FLOOR)).sum(), len(mixture)
 
 
 def target_mask(network, magnitude):
@@ -113,3 +84,90 @@ def target_mask(network, magnitude):
     if not hasattr(network, "hidden"):
         return network(magnitude)[0][:, 0]
     return network.target_mask(network.hidden(magnitude), network.output_weights()).transpose(0, 1)
+
+
+def masked_energy(mask, mixture, target, window, hop_length):
+    """Compute the energy of the waveform of ``mask * mixture - target``.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (batch, frames, bins)
+        Nothing else has a gradient.
+    mixture, target : Tensor of shape (batch, frames, bins), complex
+    window : Tensor of shape (n_fft,)
+        Synthesis window.
+    hop_length : int
+        In samples.
+
+    Returns
+    -------
+    energies : Tensor of shape (batch,)
+
+    Examples
+    --------
+    >>> frames = torch.fft.rfft(torch.ones(1, 3, 4))
+    >>> masked_energy(torch.ones(1, 3, 3), frames, 0 * frames, torch.ones(4), 2)
+    tensor([20.])
+    """
+    return _MaskedEnergy.apply(mask, mixture, target, window, hop_length)
+
+
+def overlap_add(frames, window, hop_length):
+    """Synthesise waveforms.
+
+    Parameters
+    ----------
+    frames : Tensor of shape (batch, frames, bins), complex
+    window : Tensor of shape (n_fft,)
+        Synthesis window.
+    hop_length : int
+        In samples.
+
+    Returns
+    -------
+    waveforms : Tensor of shape (batch, n_fft + (frames - 1) * hop_length)
+        From the first sample of the first frame on; zeros may follow.
+
+    Examples
+    --------
+    >>> frames = torch.fft.rfft(torch.ones(1, 3, 4))
+    >>> overlap_add(frames, torch.ones(4), 2)
+    tensor([[1., 1., 2., 2., 2., 2., 1., 1.]])
+    """
+    n_fft, n_frames = len(window), frames.shape[1]
+    pieces = torch.fft.irfft(frames, n=n_fft).mul_(window)
+    n_overlaps = -(-n_fft // hop_length)
+    sums = pieces.new_zeros(len(frames), n_frames + n_overlaps - 1, hop_length)
+    for i in range(n_overlaps):
+        piece = pieces[..., i * hop_length : (i + 1) * hop_length]
+        sums[:, i : i + n_frames, : piece.shape[-1]] += piece
+    return sums.flatten(1)[:, : n_fft + (n_frames - 1) * hop_length]
+
+
+class _MaskedEnergy(torch.autograd.Function):
+    """Complex numbers and samples stay inside, where each is gone through once."""
+
+    @staticmethod
+    def forward(ctx, mask, mixture, target, window, hop_length):
+        waveforms = overlap_add(torch.mul(mixture, mask).sub_(target), window, hop_length)
+        ctx.save_for_backward(mixture, waveforms, window)
+        ctx.hop_length = hop_length
+        return waveforms.square().sum(dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        mixture, waveforms, window = ctx.saved_tensors
+        pieces = waveforms.unfold(1, len(window), ctx.hop_length) * window
+        # The adjoint of the inverse transform: every bin but the outer ones stands for two.
+        frames = torch.fft.rfft(pieces)
+        frames[..., 1 : (len(window) + 1) // 2] *= 2
+        by_mask = torch.addcmul(mixture.real * frames.real, mixture.imag, frames.imag)
+        return by_mask.mul_((2 / len(window)) * gradient[:, None, None]), None, None, None, None
+
+
+def _spectral_energy(magnitude, n_fft):
+    """Energy of all frames together, by Parseval's theorem."""
+    energies = magnitude.square().sum(dim=1)
+    energies[:, 1 : (n_fft + 1) // 2] *= 2
+    return energies.sum(dim=1) / n_fft

@@ -62,10 +62,15 @@ def test_it_is_the_error_of_the_waveform_in_decibels():
     assert float(total.detach()) == pytest.approx(expected, abs=0.3)
 
 
-def test_its_gradient():
-    _, _, frames, mask = example((100, 60))
+@pytest.mark.parametrize("settings", [(64, 16, "sqrt_hann"), (60, 25, "hamming")])
+def test_its_gradient(settings):
+    n_fft, hop_length, window = settings
+    rng = np.random.default_rng(0)
+    waves = [[rng.standard_normal(n) for n in (200, 120)] for _ in range(2)]
+    frames = [[stft(x, n_fft, hop_length, window) for x in part] for part in waves]
+    mask = rng.uniform(size=(2, n_frames_of(200, n_fft, hop_length), n_fft // 2 + 1))
     batch = Pairs(*frames).batch([0, 1], "cpu")
-    network, loss = Mask(mask), WaveformError(64, 16, "sqrt_hann")
+    network, loss = Mask(mask), WaveformError(n_fft, hop_length, window)
 
     def total(values):
         network.mask.data = values.data
