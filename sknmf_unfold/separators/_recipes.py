@@ -23,7 +23,7 @@ RECIPES: dict[str, dict] = {
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
-        "loss": "signal_approximation",
+        "loss": "snr",
     },
     "paper": {
         "learning_rate": 1e-3,
@@ -50,7 +50,7 @@ STACKED_RECIPES: dict[str, dict] = {
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
-        "loss": "signal_approximation",
+        "loss": "snr",
     },
     "paper": {
         "learning_rate": 1e-4,

@@ -72,18 +72,19 @@ class LSTMSeparator(StackedSeparator):
 
     Notes
     -----
-    ====================  =========  =======
+    ====================  =========  ====================
     recipe                "default"  "paper"
-    ====================  =========  =======
+    ====================  =========  ====================
     learning_rate         3e-3       1e-4
     batch_size            16         32
     sequence_length       125        500
+    loss                  snr        signal_approximation
     max_epochs            40         500
     patience              8          50
     gradient norm         <= 1       <= 1
     halve learning_rate   after 2    never
     averaging             0.999      0
-    ====================  =========  =======
+    ====================  =========  ====================
 
     See `DRNMFSeparator` for what they mean.
 
@@ -216,18 +217,19 @@ class RNNSeparator(StackedSeparator):
 
     Notes
     -----
-    ====================  =========  =======
+    ====================  =========  ====================
     recipe                "default"  "paper"
-    ====================  =========  =======
+    ====================  =========  ====================
     learning_rate         3e-3       1e-4
     batch_size            16         32
     sequence_length       125        500
+    loss                  snr        signal_approximation
     max_epochs            40         500
     patience              8          50
     gradient norm         <= 1       <= 1
     halve learning_rate   after 2    never
     averaging             0.999      0
-    ====================  =========  =======
+    ====================  =========  ====================
 
     See `DRNMFSeparator` for what they mean.
 

@@ -123,12 +123,13 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
 
     Notes
     -----
-    ====================  =========  =======
+    ====================  =========  ====================
     recipe                "default"  "paper"
-    ====================  =========  =======
+    ====================  =========  ====================
     learning_rate         1e-2       1e-3
     batch_size            16         32
     sequence_length       125        500
+    loss                  snr        signal_approximation
     max_epochs            40         500
     patience              8          50
     learn_thresholds      True       False
@@ -136,7 +137,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     gradient norm         <= 1       free
     halve learning_rate   after 2    never
     averaging             0.999      0
-    ====================  =========  =======
+    ====================  =========  ====================
 
     The learning rate is halved after so many epochs without a better validation loss. What is
     validated and kept is an exponential moving average of the weights over the steps: at each step
