@@ -55,10 +55,8 @@ def make_pairs(loss, mixtures, targets):
     """
     from sknmf_unfold.training.pairs import Pairs
 
-    if loss == "signal_approximation":
-        return Pairs(mixtures, targets)
-    if loss == "snr":
-        return Pairs(_frames(mixtures), _frames(targets))
+    if loss != "phase_sensitive":
+        return Pairs(_part(loss, mixtures), _part(loss, targets))
     magnitudes, parts = [], []
     for mixture, target in zip(_frames(mixtures), _frames(targets), strict=True):
         magnitudes.append(np.abs(mixture))
@@ -66,6 +64,11 @@ def make_pairs(loss, mixtures, targets):
         # Where there is no mixture no mask makes a difference.
         parts.append(product / np.where(magnitudes[-1] > 0, magnitudes[-1], 1))
     return Pairs(magnitudes, parts)
+
+
+def _part(loss, sequences):
+    """What goes through training of mixtures, or of targets, alone."""
+    return sequences if loss == "signal_approximation" else _frames(sequences)
 
 
 def _frames(sequences):
@@ -119,9 +122,11 @@ class Remix:
                 "magnitudes. Use remix=False."
             )
         self.loss = loss
-        self.items = mixtures.items
+        self.targets = targets
         waveforms = [[item.waveform for item in part.items] for part in (mixtures, targets)]
         self.dataset = MixtureDataset.from_mixtures(*waveforms, random_state=seed)
+        # Targets stay the same, and so does what is computed of them alone.
+        self._once = None if loss == "phase_sensitive" else list(_part(loss, targets))
 
     def __call__(self, epoch):
         """Make what goes through an epoch.
@@ -135,10 +140,11 @@ class Remix:
         -------
         pairs : Pairs
         """
-        parts = (
-            Sequences(
-                [item.of(x) for item, x in zip(self.items, part, strict=True)], "spectrograms"
-            )
-            for part in self.dataset.draw(epoch)
-        )
-        return make_pairs(self.loss, *parts)
+        from sknmf_unfold.training.pairs import Pairs
+
+        waveforms, _ = self.dataset.draw(epoch)
+        items = [item.of(x) for item, x in zip(self.targets.items, waveforms, strict=True)]
+        mixtures = Sequences(items, "spectrograms")
+        if self._once is None:
+            return make_pairs(self.loss, mixtures, self.targets)
+        return Pairs(_part(self.loss, mixtures), self._once)

@@ -70,13 +70,15 @@ def test_a_loss_that_needs_a_phase_says_so(speech, spectrograms):
         DRNMFSeparator(**QUICK, remix=True).fit(magnitudes, targets)
 
 
-def test_remixed_epochs_have_the_targets_and_other_mixtures(speech, spectrograms):
+@pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
+def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
-    remix = Remix("signal_approximation", mixtures, targets, seed=3)
-    plain = make_pairs("signal_approximation", mixtures, targets)
+    remix = Remix(loss, mixtures, targets, seed=3)
+    plain = make_pairs(loss, mixtures, targets)
     first, second, again = remix(1), remix(2), remix(1)
     for i in range(len(plain)):
-        np.testing.assert_array_equal(first.targets[i], plain.targets[i])
+        if loss != "phase_sensitive":
+            np.testing.assert_array_equal(first.targets[i], plain.targets[i])
         np.testing.assert_array_equal(first.mixtures[i], again.mixtures[i])
         assert first.mixtures[i].shape == plain.mixtures[i].shape
         assert not np.allclose(first.mixtures[i], plain.mixtures[i], rtol=0.1)
