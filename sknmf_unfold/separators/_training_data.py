@@ -67,7 +67,7 @@ def make_pairs(loss, mixtures, targets):
 
 
 def _part(loss, sequences):
-    """What goes through training of mixtures, or of targets, alone."""
+    """Give what goes through training of mixtures, or of targets, alone."""
     return sequences if loss == "signal_approximation" else _frames(sequences)
 
 
