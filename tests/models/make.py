@@ -17,7 +17,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, __version__
 from sknmf_unfold.datasets import make_noisy_speech
-from sknmf_unfold.separators import LSTMSeparator
+from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, RNNSeparator
 
 FOLDER = Path(__file__).parent
 
@@ -38,8 +38,11 @@ def fitted_models(stft, X, Y):
         # Watched on what it is trained on, so that some training is kept.
         "drnmf": drnmf.fit(spectrograms, Y, validation_data=(spectrograms, Y)),
     }
-    models["lstm"] = LSTMSeparator(1, 6, max_epochs=3, device="cpu", random_state=0)
-    for name in ("mu", "ista", "warm_ista", "lstm"):
+    settings = {"max_epochs": 3, "device": "cpu", "random_state": 0}
+    models["lstm"] = LSTMSeparator(1, 6, **settings)
+    models["rnn"] = RNNSeparator(1, 6, **settings)
+    models["deep_nmf"] = DeepNMFSeparator(5, 4, **settings)
+    for name in ("mu", "ista", "warm_ista", "lstm", "rnn", "deep_nmf"):
         models[name].fit(spectrograms, Y)
     assert drnmf.best_epoch_ > 0
     return models
