@@ -7,6 +7,9 @@ import numpy as np
 from sknmf_unfold._sequences import Sequences
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 
+# Bytes of the frames of all mixtures, or of all targets, that are kept in memory.
+KEEP = 2**31
+
 
 def resolve_loss(loss, given, sequences):
     """Return the loss to train for; without a phase the recipe's gives way to the paper's.
@@ -51,29 +54,56 @@ def make_pairs(loss, mixtures, targets):
     -------
     pairs : Pairs
         Two magnitudes; the mixture's magnitude and the part of the target that is in phase with
-        it; or complex frames of both.
+        it; or complex frames of both. Above a size of `KEEP` they are computed batch by batch.
     """
     from sknmf_unfold.training.pairs import Pairs
 
+    return Pairs(_mixtures(loss, mixtures), _targets(loss, mixtures, targets))
+
+
+def _mixtures(loss, mixtures, keep=True):
+    if mixtures.kind != "spectrograms":
+        return mixtures
+    compute = _frames if loss == "snr" else _magnitude
+    return _lazy(mixtures, [compute(item) for item in mixtures.items], loss == "snr", keep)
+
+
+def _targets(loss, mixtures, targets, keep=True):
     if loss != "phase_sensitive":
-        return Pairs(_part(loss, mixtures), _part(loss, targets))
-    magnitudes, parts = [], []
-    for mixture, target in zip(_frames(mixtures), _frames(targets), strict=True):
-        magnitudes.append(np.abs(mixture))
-        product = (target * mixture.conj()).real
+        return _mixtures(loss, targets, keep)
+    pairs = zip(mixtures.items, targets.items, strict=True)
+    return _lazy(targets, [_in_phase(*pair) for pair in pairs], False, keep)
+
+
+def _lazy(sequences, functions, is_complex, keep):
+    """Frames of all sequences, computed now if they are to be kept and small enough."""
+    from sknmf_unfold.training.pairs import LazyFrames
+
+    dtype = np.result_type(sequences.dtype, np.complex64) if is_complex else sequences.dtype
+    frames = [
+        LazyFrames(lambda start, stop, f=f: f(start, stop).astype(dtype, copy=False), shape, dtype)
+        for f, shape in zip(functions, (item.shape for item in sequences.items), strict=True)
+    ]
+    size = sum(sequences.n_frames) * sequences.n_freqs * dtype.itemsize
+    return [np.asarray(x) for x in frames] if keep and size <= KEEP else frames
+
+
+def _frames(item):
+    return item.stft
+
+
+def _magnitude(item):
+    return lambda start, stop: np.abs(item.stft(start, stop))
+
+
+def _in_phase(mixture, target):
+    def compute(start, stop):
+        X, Y = mixture.stft(start, stop), target.stft(start, stop)
         # Where there is no mixture no mask makes a difference.
-        parts.append(product / np.where(magnitudes[-1] > 0, magnitudes[-1], 1))
-    return Pairs(magnitudes, parts)
+        magnitude = np.abs(X)
+        return (Y * X.conj()).real / np.where(magnitude > 0, magnitude, 1)
 
-
-def _part(loss, sequences):
-    """Give what goes through training of mixtures, or of targets, alone."""
-    return sequences if loss == "signal_approximation" else _frames(sequences)
-
-
-def _frames(sequences):
-    dtype = np.result_type(sequences.dtype, np.complex64)
-    return (item.stft().astype(dtype, copy=False) for item in sequences.items)
+    return compute
 
 
 def make_loss(loss, settings):
@@ -126,7 +156,7 @@ class Remix:
         waveforms = [[item.waveform for item in part.items] for part in (mixtures, targets)]
         self.dataset = MixtureDataset.from_mixtures(*waveforms, random_state=seed)
         # Targets stay the same, and so does what is computed of them alone.
-        self._once = None if loss == "phase_sensitive" else list(_part(loss, targets))
+        self._once = None if loss == "phase_sensitive" else _targets(loss, mixtures, targets)
 
     def __call__(self, epoch):
         """Make what goes through an epoch.
@@ -145,6 +175,8 @@ class Remix:
         waveforms, _ = self.dataset.draw(epoch)
         items = [item.of(x) for item, x in zip(self.targets.items, waveforms, strict=True)]
         mixtures = Sequences(items, "spectrograms")
-        if self._once is None:
-            return make_pairs(self.loss, mixtures, self.targets)
-        return Pairs(_part(self.loss, mixtures), self._once)
+        # Each is needed once: computed when its batch is, it takes no memory.
+        once = self._once
+        if once is None:
+            once = _targets(self.loss, mixtures, self.targets, keep=False)
+        return Pairs(_mixtures(self.loss, mixtures, keep=False), once)

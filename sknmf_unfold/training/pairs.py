@@ -9,12 +9,51 @@ import numpy as np
 from sknmf_unfold._arrays import pad, to_tensor
 
 
+class LazyFrames:
+    """Frames of a sequence that are computed when they are asked for, anew each time.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(start, stop)`` returns these frames, of shape (stop - start, n_freqs).
+    shape : tuple of int
+        ``(n_frames, n_freqs)``.
+    dtype : numpy.dtype
+        Of what `compute` returns.
+    start : int, default=0
+        The first frame.
+
+    Examples
+    --------
+    >>> frames = LazyFrames(lambda start, stop: np.eye(9)[start:stop], (9, 9), np.dtype(float))
+    >>> np.asarray(frames[3:6][1:]).shape
+    (2, 9)
+    """
+
+    def __init__(self, compute, shape, dtype, start=0):
+        self.compute = compute
+        self.shape = shape
+        self.dtype = dtype
+        self.start = start
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, part):
+        start, stop, _ = part.indices(len(self))
+        shape = max(stop - start, 0), self.shape[1]
+        return LazyFrames(self.compute, shape, self.dtype, self.start + start)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.compute(self.start, self.start + len(self)), dtype=dtype)
+
+
 class Pairs:
     """Mixture and target magnitudes that go through training together.
 
     Parameters
     ----------
-    mixtures, targets : list of ndarray of shape (n_frames, n_freqs)
+    mixtures, targets : list of ndarray or LazyFrames of shape (n_frames, n_freqs)
         Sequences, pairwise of one shape.
     """
 
@@ -42,9 +81,8 @@ class Pairs:
         -------
         segments : Pairs
         """
-        parts = [math.ceil(n / sequence_length) for n in self.n_frames]
         cut = [
-            [piece for x, n in zip(xs, parts, strict=True) for piece in np.array_split(x, n)]
+            [x[part] for x in xs for part in _equal_parts(len(x), sequence_length)]
             for xs in (self.mixtures, self.targets)
         ]
         return Pairs(*cut)
@@ -89,3 +127,15 @@ class Pairs:
         target, _ = pad([self.targets[i] for i in indices], frames_first=True)
         pair = (to_tensor(array, device).transpose(0, 1) for array in (mixture, target))
         return *pair, to_tensor(n_frames, device)
+
+
+def _equal_parts(n_frames, longest):
+    """Slices of at most so many frames, whose lengths differ by one at most."""
+    length, longer = divmod(n_frames, math.ceil(n_frames / longest))
+    parts: list[slice] = []
+    start = 0
+    while start < n_frames:
+        stop = start + length + (len(parts) < longer)
+        parts.append(slice(start, stop))
+        start = stop
+    return parts

@@ -173,3 +173,20 @@ def test_precision_is_that_of_the_fit_only(speech, spectrograms, monkeypatch):
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
     with pytest.raises(ValueError, match="`matmul_precision` must be one of 'highest'"):
         DRNMFSeparator(**QUICK, matmul_precision="low").fit(spectrograms, speech[1])
+
+
+@pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
+def test_frames_computed_batch_by_batch_train_the_same(loss, speech, spectrograms, monkeypatch):
+    from sknmf_unfold.separators import _training_data
+    from sknmf_unfold.training.pairs import LazyFrames
+
+    kept = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
+    monkeypatch.setattr(_training_data, "KEEP", 0)
+    pairs = make_pairs(loss, *sequences(speech, spectrograms))
+    assert all(isinstance(x, LazyFrames) for x in pairs.mixtures + pairs.targets)
+    computed = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
+    # The STFT of a part of the frames may round otherwise.
+    for name in ("components_", "output_components_", "thresholds_"):
+        np.testing.assert_allclose(getattr(computed, name), getattr(kept, name), rtol=1e-3)
+    losses = [fit.history_["train_loss"][1:] for fit in (computed, kept)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)

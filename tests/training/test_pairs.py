@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sknmf_unfold.training.pairs import Pairs
+from sknmf_unfold.training.pairs import LazyFrames, Pairs
 
 
 def pairs(lengths, n_freqs=3):
@@ -53,3 +53,16 @@ def test_a_batch_is_padded_and_lies_frames_first(lengths):
         np.testing.assert_array_equal(mixture[i, :n], data.mixtures[i])
         np.testing.assert_array_equal(target[i, :n], data.targets[i])
         assert not mixture[i, n:].any() and not target[i, n:].any()
+
+
+@given(n_frames=st.integers(1, 200), longest=st.integers(1, 60))
+def test_segments_are_equal_parts(n_frames, longest):
+    frames = np.arange(n_frames, dtype=np.float32)[:, np.newaxis]
+    lazy = LazyFrames(lambda start, stop: frames[start:stop], frames.shape, frames.dtype)
+    cut = Pairs([frames, lazy], [lazy, frames]).segments(longest)
+    expected = np.array_split(frames, -(-n_frames // longest)) * 2
+    for part in (cut.mixtures, cut.targets):
+        assert len(part) == len(expected)
+        for one, other in zip(part, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert len(one) == len(other) <= longest
