@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from .drnmf import log_or_epsilon
-from .masks import power_mask
+from .masks import PowerMaskOutput
 
 
-class DeepNMF(torch.nn.Module):
+class DeepNMF(PowerMaskOutput, torch.nn.Module):
     """Multiplicative updates of the activations of a frame, the last ones with trained weights.
 
     Trained weights are kept as logarithms, so that training cannot make them negative; the
@@ -139,32 +139,6 @@ class DeepNMF(torch.nn.Module):
             power = model ** (self.beta - 1)
             up, down = (rows / model * power) @ components.T, power @ components.T
         return activations * up / (down + (self.sparsity + floor))
-
-    def output_weights(self):
-        """Compute what `target_mask` needs beside activations.
-
-        Returns
-        -------
-        target, rest : Tensor of shape (components of a source, bins)
-        exponent : Tensor of shape ()
-        """
-        return *self.log_output.exp().chunk(2), self.log_exponent.exp()
-
-    def target_mask(self, hidden, weights):
-        """Compute the target's mask.
-
-        Parameters
-        ----------
-        hidden : Tensor of shape (frames, batch, components)
-            From `hidden`.
-        weights : tuple of Tensor
-            From `output_weights`.
-
-        Returns
-        -------
-        mask : Tensor of shape (frames, batch, bins)
-        """
-        return power_mask(hidden.flatten(0, 1), *weights).unflatten(0, hidden.shape[:2])
 
     def forward(self, magnitude, state=None):
         """Compute masks that sum to 1 over both sources.

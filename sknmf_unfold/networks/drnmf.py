@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .masks import power_mask, power_masks
+from .masks import PowerMaskOutput, power_masks
 from .recurrence import unfolded_recurrence
 
 
@@ -51,7 +51,7 @@ def unfold(components, n_layers, sparsity, step_size):
     }
 
 
-class DRNMF(torch.nn.Module):
+class DRNMF(PowerMaskOutput, torch.nn.Module):
     """Deep recurrent NMF: a few ISTA iterations a frame, each a layer with weights of its own.
 
     Weights are kept as logarithms, so that training cannot make them negative; the dictionaries of
@@ -203,35 +203,6 @@ class DRNMF(torch.nn.Module):
         activations : Tensor of shape (batch, frames, components)
         """
         return self.hidden(magnitude, state).transpose(0, 1)
-
-    def output_weights(self):
-        """Compute what `target_mask` needs beside activations.
-
-        Returns
-        -------
-        target, rest : Tensor of shape (components of a source, bins)
-        exponent : Tensor of shape ()
-        """
-        outputs = self.log_output.exp()
-        n_target = len(outputs) // self.n_sources
-        parts = outputs.split([n_target, len(outputs) - n_target])
-        return *parts, self.log_exponent.exp()
-
-    def target_mask(self, hidden, weights):
-        """Compute the mask of the first of two sources.
-
-        Parameters
-        ----------
-        hidden : Tensor of shape (frames, batch, components)
-            From `hidden`.
-        weights : tuple of Tensor
-            From `output_weights`.
-
-        Returns
-        -------
-        mask : Tensor of shape (frames, batch, bins)
-        """
-        return power_mask(hidden.flatten(0, 1), *weights).unflatten(0, hidden.shape[:2])
 
     def forward(self, magnitude, state=None):
         """Compute masks that sum to 1 over sources, and the state to go on from.

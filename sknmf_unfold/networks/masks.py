@@ -64,6 +64,46 @@ def power_mask(activations, target, rest, exponent):
     return _PowerMask.apply(activations, target, rest, exponent)
 
 
+class PowerMaskOutput:
+    """The output of a network whose hidden units are activations of all sources.
+
+    It has ``log_output`` of shape (components, bins) and ``log_exponent`` of shape () or (bins,).
+    """
+
+    n_sources = 2
+    log_output: torch.Tensor
+    log_exponent: torch.Tensor
+
+    def output_weights(self):
+        """Compute what `target_mask` needs beside activations.
+
+        Returns
+        -------
+        target, rest : Tensor of shape (components of a source, bins)
+        exponent : Tensor of shape ()
+        """
+        outputs = self.log_output.exp()
+        n_target = len(outputs) // self.n_sources
+        parts = outputs.split([n_target, len(outputs) - n_target])
+        return *parts, self.log_exponent.exp()
+
+    def target_mask(self, hidden, weights):
+        """Compute the mask of the first of two sources.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (frames, batch, components)
+            From `hidden`.
+        weights : tuple of Tensor
+            From `output_weights`.
+
+        Returns
+        -------
+        mask : Tensor of shape (frames, batch, bins)
+        """
+        return power_mask(hidden.flatten(0, 1), *weights).unflatten(0, hidden.shape[:2])
+
+
 class _PowerMask(torch.autograd.Function):
     """In few passes over arrays of the size of the mask."""
 
