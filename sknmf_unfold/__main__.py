@@ -110,7 +110,8 @@ def fit(args):
     if args.model == "nmf":
         separator = SupervisedNMFSeparator(**settings)
     else:
-        training = {"max_epochs": args.max_epochs, "recipe": args.recipe, "device": args.device}
+        names = ("max_epochs", "recipe", "remix", "device")
+        training = {name: getattr(args, name) for name in names}
         separator = DRNMFSeparator(args.layers, **settings, **training)
     pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)]).fit(X, Y)
     joblib.dump(pipe, args.output)
@@ -204,6 +205,8 @@ def parser():
     sub.add_argument("--components", type=int, default=100, help="for each of the two sources")
     sub.add_argument("--max-epochs", type=int, default=None)
     sub.add_argument("--recipe", choices=["default", "paper"], default="default")
+    remix = "train on new mixtures of the recordings in every epoch"
+    sub.add_argument("--remix", action="store_true", help=remix)
     sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")
     sub.add_argument("--device", default="auto")
     sub.add_argument("--seed", type=int, default=0)

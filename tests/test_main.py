@@ -1,3 +1,4 @@
+import joblib
 import numpy as np
 import pytest
 import soundfile
@@ -88,3 +89,10 @@ def test_demo_on_a_small_scale(tmp_path, capsys):
     assert (tmp_path / "separation.png").stat().st_size > 10_000
     lengths = {soundfile.info(path).frames for path in tmp_path.glob("*.wav")}
     assert lengths == {48000} and len(list(tmp_path.glob("*.wav"))) == 12
+
+
+def test_fit_mixes_anew_where_asked(folders, tmp_path):
+    fit = ["fit", str(folders / "noisy"), str(folders / "clean"), "--remix", "--components", "4"]
+    path = tmp_path / "remixed.joblib"
+    assert main([*fit, "--max-epochs", "1", "-o", str(path)]) == 0
+    assert joblib.load(path)["sep"].remix and not joblib.load(folders / "model.joblib")["sep"].remix
