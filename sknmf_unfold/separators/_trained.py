@@ -24,7 +24,7 @@ from sknmf_unfold._version import __version__
 
 from ._base import BaseSeparator
 from ._recipes import LEARNED
-from ._training_data import Remix, make_loss, make_pairs, resolve_loss
+from ._training_data import make_loss, make_pairs, make_training_pairs, resolve_loss
 from ._validation import check_validation_data, split_recordings
 
 # Neither changes what comes out of a fit.
@@ -87,7 +87,9 @@ class TrainedSeparator(BaseSeparator):
             def after_epoch():
                 checkpoint.save(plan | {"trainer": trainer.state_dict()})
 
-            finished = self._train(trainer, _pairs(data, plan, settings), task, after_epoch)
+            finished = self._train(
+                trainer, make_training_pairs(settings["loss"], data, plan), task, after_epoch
+            )
             trainer.restore_best()
         if hasattr(self, "_training_state"):
             del self._training_state
@@ -286,18 +288,6 @@ class TrainedSeparator(BaseSeparator):
             "best_epoch_": trainer.best.epoch,
             "n_parameters_": sum(p.numel() for p in trainer.parameters),
         }
-
-
-def _pairs(data, plan, settings):
-    """Make what training goes through: the part to train on and the part to watch."""
-    loss, (mixtures, targets, watched) = settings["loss"], data
-    if plan["parts"] is not None:
-        parts = [[each.subset(i) for each in (mixtures, targets)] for i in plan["parts"]]
-        (mixtures, targets), watched = parts
-    validation = make_pairs(loss, *watched)
-    if plan["seed"] is None:
-        return make_pairs(loss, mixtures, targets), validation
-    return Remix(loss, mixtures, targets, plan["seed"]), validation
 
 
 def _content(part):

@@ -42,6 +42,34 @@ def resolve_loss(loss, given, sequences):
     )
 
 
+def make_training_pairs(loss, data, plan):
+    """Compute what goes through a fit: the part to train on and the part to watch.
+
+    Parameters
+    ----------
+    loss : str
+        See `make_pairs`.
+    data : tuple
+        Mixtures and targets, as Sequences, and the pair to watch, or None.
+    plan : dict
+        ``parts`` (indices of the recordings to train on and to watch, or None) and ``seed`` (of
+        mixing anew, or None).
+
+    Returns
+    -------
+    train : Pairs, or callable that makes those of an epoch
+    validation : Pairs
+    """
+    mixtures, targets, watched = data
+    if plan["parts"] is not None:
+        parts = [[each.subset(i) for each in (mixtures, targets)] for i in plan["parts"]]
+        (mixtures, targets), watched = parts
+    validation = make_pairs(loss, *watched)
+    if plan["seed"] is None:
+        return make_pairs(loss, mixtures, targets), validation
+    return Remix(loss, mixtures, targets, plan["seed"]), validation
+
+
 def make_pairs(loss, mixtures, targets):
     """Compute what goes through training.
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import joblib
+import numpy as np
 import torch
 
 HEADER = b"sknmf_unfold checkpoint 1\n"
@@ -154,3 +155,31 @@ def describe(value):
         return repr(value)
     # Read-only memory maps, which joblib hands to its workers, count as the arrays they hold.
     return HASHED + joblib.hash(value, coerce_mmap=True)
+
+
+def rng_state(rng):
+    """Turn the state of a generator into a tensor and plain Python values.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    state : dict
+    """
+    state = rng.get_state(legacy=False)
+    key = torch.from_numpy(state["state"]["key"].astype(np.int64))
+    return state | {"state": {"key": key, "pos": int(state["state"]["pos"])}}
+
+
+def set_rng_state(rng, state):
+    """Give a generator the state that `rng_state` returned.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+    state : dict
+    """
+    key = state["state"]["key"].numpy().astype(np.uint32)
+    rng.set_state(state | {"state": {"key": key, "pos": state["state"]["pos"]}})

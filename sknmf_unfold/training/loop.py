@@ -7,12 +7,12 @@ import dataclasses
 import math
 import time
 
-import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 
 from sknmf_unfold._arrays import batches_by_length
 
+from .checkpoint import rng_state, set_rng_state
 from .pairs import Pairs
 from .parts import batch_loss
 
@@ -226,7 +226,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self._averager.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "rng": _rng_state(self.rng),
+            "rng": rng_state(self.rng),
             "history": self.history,
             "best": vars(self.best).copy(),
         }
@@ -241,7 +241,7 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self._averager.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        _set_rng_state(self.rng, state["rng"])
+        set_rng_state(self.rng, state["rng"])
         self.history = {name: list(values) for name, values in state["history"].items()}
         self.best = Best(**state["best"])
 
@@ -276,19 +276,6 @@ class Trainer:
         waited = self.n_epochs - self.best.epoch
         if patience is not None and waited and waited % patience == 0:
             self.optimizer.param_groups[0]["lr"] *= 0.5
-
-
-def _rng_state(rng):
-    """Turn the state of a `numpy.random.RandomState` into a tensor and plain Python values."""
-    state = rng.get_state(legacy=False)
-    key = torch.from_numpy(state["state"]["key"].astype(np.int64))
-    return state | {"state": {"key": key, "pos": int(state["state"]["pos"])}}
-
-
-def _set_rng_state(rng, state):
-    """Give a `numpy.random.RandomState` the state that `_rng_state` returned."""
-    key = state["state"]["key"].numpy().astype(np.uint32)
-    rng.set_state(state | {"state": {"key": key, "pos": state["state"]["pos"]}})
 
 
 def _moving_average(averaging):
