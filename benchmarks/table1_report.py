@@ -50,7 +50,7 @@ def print_rows(rows, file=None):
     for condition in CONDITIONS:
         print(f"\n{condition}: SDR and SI-SDR in dB, loss of dev", file=file)
         print(
-            f"{'size':<6}{'model':<15}{'settings':<34}{'seeds':>5}{'parameters':>11}"
+            f"{'size':<6}{'model':<15}{'settings':<38}{'seeds':>5}{'parameters':>11}"
             f"{'dev SDR':>13}{'test SDR':>13}{'test SI-SDR':>13}{'dev loss':>9}{'seconds':>8}",
             file=file,
         )
@@ -60,7 +60,7 @@ def print_rows(rows, file=None):
             loss = np.mean([part.get("loss", np.nan) for part in dev])
             settings = variant if recipe == "default" else f"{recipe} {variant}"
             print(
-                f"{size:<6}{model:<15}{settings:<34}{len(members):>5}"
+                f"{size:<6}{model:<15}{settings:<38}{len(members):>5}"
                 f"{members[0]['parameters']:>11}  {spread([x['SDR'] for x in dev])}"
                 f"  {spread([x['SDR'] for x in test])}  {spread([x['SI-SDR'] for x in test])}"
                 f"{loss:>9.4f}{np.mean([row['seconds'] for row in members]):>8.0f}",
@@ -81,7 +81,7 @@ def print_by_snr(rows):
             key=float,
         )
         print(f"\n{condition}: test SDR in dB by the signal-to-noise ratio of the mixture")
-        print(f"{'size':<6}{'model':<15}{'settings':<34}" + "".join(f"{s:>7}" for s in snrs))
+        print(f"{'size':<6}{'model':<15}{'settings':<38}" + "".join(f"{s:>7}" for s in snrs))
         for (size, model, recipe, variant), members in groups.items():
             settings = variant if recipe == "default" else f"{recipe} {variant}"
             values = [
@@ -89,7 +89,7 @@ def print_by_snr(rows):
                 for snr in snrs
             ]
             cells = "".join(f"{value:>7.2f}" for value in values)
-            print(f"{size:<6}{model:<15}{settings:<34}" + cells)
+            print(f"{size:<6}{model:<15}{settings:<38}" + cells)
 
 
 def plot(rows, path):
