@@ -6,7 +6,7 @@ A model is ``noisy`` (the mixtures as they are), ``ideal`` (the ideal ratio mask
 (sparse NMF, 200 multiplicative updates), ``drnmf-KxN`` (DR-NMF of K layers), ``deepnmf-KxN`` (deep
 NMF of K updates), ``lstm-KxN`` or ``rnn-KxN`` (an LSTM or ReLU RNN of K layers of N units); for the
 others N counts the components of both sources, as in the paper. DR-NMF starts from the NMF of the
-same N. Networks stop on the loss of the development set; the test set is looked at once.
+same N. Networks stop on the loss of the development set; test is printed beside it, not used.
 
 Every row of every seed is a file of results, and is not trained again where that file exists.
 ``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF from
