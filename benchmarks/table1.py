@@ -30,12 +30,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from benchmarks import chime2, open_speech
 from benchmarks._environment import environment, print_environment
-from benchmarks.table1_report import print_rows
+from benchmarks.table1_report import RESULTS, print_rows
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr, si_sdr
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, RNNSeparator
 
-RESULTS = Path(__file__).parent / "results" / "table1"
 PARTS = ("dev", "test")
 STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
 UNFOLDED = {"drnmf": DRNMFSeparator, "deepnmf": DeepNMFSeparator}

@@ -45,26 +45,29 @@ def spread(values):
     return f"{mean:5.2f}+-{(max(values) - min(values)) / 2:.2f}"
 
 
-def print_rows(rows, file=None):
+def describe(recipe, variant):
+    """Name how a network was trained, unless it was by default."""
+    return variant if recipe == "default" else f"{recipe} {variant}"
+
+
+def print_rows(rows):
     """Print a table for each condition: means over the seeds, +- half their range."""
     for condition in CONDITIONS:
-        print(f"\n{condition}: SDR and SI-SDR in dB, loss of dev", file=file)
+        print(f"\n{condition}: SDR and SI-SDR in dB, loss of dev")
         print(
             f"{'size':<6}{'model':<15}{'settings':<38}{'seeds':>5}{'parameters':>11}"
-            f"{'dev SDR':>13}{'test SDR':>13}{'test SI-SDR':>13}{'dev loss':>9}{'seconds':>8}",
-            file=file,
+            f"{'dev SDR':>13}{'test SDR':>13}{'test SI-SDR':>13}{'dev loss':>9}{'seconds':>8}"
         )
         for (size, model, recipe, variant), members in group(rows, condition).items():
             dev = [row[f"dev {condition}"] for row in members]
             test = [row[f"test {condition}"] for row in members]
             loss = np.mean([part.get("loss", np.nan) for part in dev])
-            settings = variant if recipe == "default" else f"{recipe} {variant}"
+            settings = describe(recipe, variant)
             print(
                 f"{size:<6}{model:<15}{settings:<38}{len(members):>5}"
                 f"{members[0]['parameters']:>11}  {spread([x['SDR'] for x in dev])}"
                 f"  {spread([x['SDR'] for x in test])}  {spread([x['SI-SDR'] for x in test])}"
                 f"{loss:>9.4f}{np.mean([row['seconds'] for row in members]):>8.0f}",
-                file=file,
             )
 
 
@@ -83,7 +86,7 @@ def print_by_snr(rows):
         print(f"\n{condition}: test SDR in dB by the signal-to-noise ratio of the mixture")
         print(f"{'size':<6}{'model':<15}{'settings':<38}" + "".join(f"{s:>7}" for s in snrs))
         for (size, model, recipe, variant), members in groups.items():
-            settings = variant if recipe == "default" else f"{recipe} {variant}"
+            settings = describe(recipe, variant)
             values = [
                 np.mean([row[f"test {condition}"]["SDR by SNR"][snr] for row in members])
                 for snr in snrs

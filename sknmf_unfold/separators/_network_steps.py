@@ -1,4 +1,4 @@
-"""DR-NMF at work: steps for blocks of frames in torch, and frame by frame in numpy."""
+"""Networks at work: steps for blocks of frames in torch, DR-NMF frame by frame in numpy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,42 @@ from ._blocks import BLOCK
 from ._frame_masks import FrameMasks, power_share
 
 
-def mask_step(network):
+def mask_step(network, infer):
     """Make the step of `run_in_blocks` that estimates the target's mask.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With `output_weights` and `target_mask`, see `training.parts`.
+    infer : callable
+        ``infer(magnitude, state) -> (hidden, state)``, hidden units (frames, batch, units).
+
+    Returns
+    -------
+    step : callable
+    """
+    with torch.no_grad():
+        weights = network.output_weights()
+    return _step(infer, lambda hidden: network.target_mask(hidden, weights))
+
+
+def hidden_step(infer):
+    """Make the step that gives the hidden units themselves, as `mask_step`."""
+    return _step(infer, lambda hidden: hidden)
+
+
+def _step(infer, finish):
+    # For each call and in the calling thread only.
+    @torch.no_grad()
+    def step(magnitude, state):
+        hidden, state = infer(magnitude, state)
+        return as_numpy(finish(hidden).transpose(0, 1)), state
+
+    return step
+
+
+def unfolded_inference(network):
+    """Make the inference of a `DRNMF`, which takes what is fastest for each batch.
 
     Parameters
     ----------
@@ -23,41 +57,14 @@ def mask_step(network):
 
     Returns
     -------
-    step : callable
+    infer : callable
+        For `mask_step` and `hidden_step`.
     """
-    infer = _inference(network)
-    with torch.no_grad():
-        weights = network.output_weights()
-
-    # For each call and in the calling thread only.
-    @torch.no_grad()
-    def step(magnitude, state):
-        hidden = infer(magnitude, state)
-        mask = network.target_mask(hidden, weights)
-        return as_numpy(mask.transpose(0, 1)), hidden[-1].clone()
-
-    return step
-
-
-def activation_step(network):
-    """Make the step that infers the activations of the last layer, as `mask_step`."""
-    infer = _inference(network)
-
-    @torch.no_grad()
-    def step(magnitude, state):
-        hidden = infer(magnitude, state)
-        return as_numpy(hidden.transpose(0, 1)), hidden[-1].clone()
-
-    return step
-
-
-def _inference(network):
-    """Activations (frames, batch, components) of a block, by what is fastest for its batch."""
     with torch.no_grad():
         recurrence = network.recurrence()
     alone = functools.cache(lambda: _frame_by_frame(network, 1, BLOCK))
 
-    def infer(magnitude, state):
+    def activations(magnitude, state):
         if len(magnitude) > 1 or network.device.type != "cpu":
             # The way that blocks lie in memory, so that nothing is copied.
             frames = to_tensor(magnitude.swapaxes(0, 1), network.device)
@@ -68,6 +75,10 @@ def _inference(network):
         else:
             alone().go_on_from(state)
         return to_tensor(alone()(magnitude).swapaxes(0, 1), network.device)
+
+    def infer(magnitude, state):
+        hidden = activations(magnitude, state)
+        return hidden, hidden[-1].clone()
 
     return infer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from sknmf_unfold._arrays import as_numpy, resolve_device, to_tensor, tree_to_numpy
+from sknmf_unfold._arrays import resolve_device, to_tensor, tree_to_numpy
 from sknmf_unfold._checks import check_number
 
 from ._recipes import STACKED_RECIPES, TRAINING, check_training_parameters, resolve_recipe
@@ -68,25 +68,26 @@ class StackedSeparator(TrainedSeparator):
         return self._make_network(values)
 
     def _mask_step(self, dtype):
+        from ._network_steps import mask_step
+
         network = self._network(dtype)
-        return self._step(network, lambda h: network.target_mask(h, network.output_weights()))
+        return mask_step(network, self._inference(network))
 
     def _activation_step(self, dtype):
-        return self._step(self._network(dtype), lambda hidden: hidden)
+        from ._network_steps import hidden_step
+
+        return hidden_step(self._inference(self._network(dtype)))
 
     @staticmethod
-    def _step(network, finish):
-        """Make a step of `run_in_blocks` that returns what `finish` makes of hidden units."""
-        import torch
+    def _inference(network):
+        """Make the inference for `mask_step`."""
 
-        @torch.no_grad()
-        def step(magnitude, state):
+        def infer(magnitude, state):
             # The way that blocks lie in memory, so that nothing is copied.
             frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
-            hidden, state = network.run(frames, state)
-            return as_numpy(finish(hidden).transpose(0, 1)), state
+            return network.run(frames, state)
 
-        return step
+        return infer
 
     @property
     def _n_features_out(self):

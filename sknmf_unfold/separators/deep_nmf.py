@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sknmf_unfold._arrays import as_numpy, resolve_device, to_numpy, to_tensor
+from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import check_number
 from sknmf_unfold.nmf.divergence import check_beta
 
@@ -221,11 +221,15 @@ class DeepNMFSeparator(TrainedSeparator):
         return False
 
     def _mask_step(self, dtype):
+        from ._network_steps import mask_step
+
         network = self._network(dtype)
-        return self._step(network, lambda h: network.target_mask(h, network.output_weights()))
+        return mask_step(network, self._inference(network))
 
     def _activation_step(self, dtype):
-        return self._step(self._network(dtype), lambda hidden: hidden)
+        from ._network_steps import hidden_step
+
+        return hidden_step(self._inference(self._network(dtype)))
 
     def _network(self, dtype):
         """Rebuild the fitted network from numpy arrays."""
@@ -237,16 +241,9 @@ class DeepNMFSeparator(TrainedSeparator):
         return self._make_network(values)
 
     @staticmethod
-    def _step(network, finish):
-        """Make a step of `run_in_blocks` that returns what `finish` makes of activations."""
-        import torch
-
-        @torch.no_grad()
-        def step(magnitude, state):
-            hidden = network.hidden(to_tensor(magnitude, network.device))
-            return as_numpy(finish(hidden).transpose(0, 1)), None
-
-        return step
+    def _inference(network):
+        """Make the inference for `mask_step`, which knows no state."""
+        return lambda magnitude, _: (network.hidden(to_tensor(magnitude, network.device)), None)
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""

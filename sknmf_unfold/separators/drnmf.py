@@ -262,14 +262,15 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
 
     def _mask_step(self, dtype):
-        from ._network_steps import mask_step
+        from ._network_steps import mask_step, unfolded_inference
 
-        return mask_step(self._network(dtype))
+        network = self._network(dtype)
+        return mask_step(network, unfolded_inference(network))
 
     def _activation_step(self, dtype):
-        from ._network_steps import activation_step
+        from ._network_steps import hidden_step, unfolded_inference
 
-        return activation_step(self._network(dtype))
+        return hidden_step(unfolded_inference(self._network(dtype)))
 
     def _frame_masks(self, dtype, n_streams, max_frames):
         from ._network_steps import frame_masks
