@@ -70,7 +70,7 @@ DEEP_NMF_RECIPES = {
     for name, recipe in RECIPES.items()
 }
 # What networks can be trained for; the first one needs no phase.
-LOSSES = ("signal_approximation", "phase_sensitive", "snr")
+LOSSES = ("signal_approximation", "phase_sensitive", "snr", "si_sdr")
 # What torch.set_float32_matmul_precision knows.
 PRECISIONS = ("highest", "high", "medium")
 WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}

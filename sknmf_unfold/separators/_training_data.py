@@ -7,6 +7,8 @@ import numpy as np
 from sknmf_unfold._sequences import Sequences
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 
+# What compares waveforms, and so goes through complex frames.
+WAVEFORM_LOSSES = ("snr", "si_sdr")
 # Bytes of the frames of all mixtures, or of all targets, that are kept in memory.
 KEEP = 2**31
 
@@ -75,7 +77,7 @@ def make_pairs(loss, mixtures, targets):
 
     Parameters
     ----------
-    loss : {"signal_approximation", "phase_sensitive", "snr"}
+    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"}
     mixtures, targets : Sequences
 
     Returns
@@ -92,8 +94,9 @@ def make_pairs(loss, mixtures, targets):
 def _mixtures(loss, mixtures, keep=True):
     if mixtures.kind != "spectrograms":
         return mixtures
-    compute = _frames if loss == "snr" else _magnitude
-    return _lazy(mixtures, [compute(item) for item in mixtures.items], loss == "snr", keep)
+    is_complex = loss in WAVEFORM_LOSSES
+    compute = _frames if is_complex else _magnitude
+    return _lazy(mixtures, [compute(item) for item in mixtures.items], is_complex, keep)
 
 
 def _targets(loss, mixtures, targets, keep=True):
@@ -139,7 +142,7 @@ def make_loss(loss, settings):
 
     Parameters
     ----------
-    loss : {"signal_approximation", "phase_sensitive", "snr"}
+    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"}
     settings : dict or None
         STFT settings of the recordings.
 
@@ -150,9 +153,10 @@ def make_loss(loss, settings):
     from sknmf_unfold.training.parts import batch_loss
     from sknmf_unfold.training.waveform_loss import WaveformError
 
-    if loss != "snr":
+    if loss not in WAVEFORM_LOSSES:
         return batch_loss
-    return WaveformError(settings["n_fft"], settings["hop_length"], settings["window"])
+    settings = {name: settings[name] for name in ("n_fft", "hop_length", "window")}
+    return WaveformError(**settings, scale_invariant=loss == "si_sdr")
 
 
 class Remix:

@@ -30,7 +30,7 @@ class LSTMSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool, default=False
         Whether every epoch pairs targets and interference of the recordings anew, see
@@ -175,7 +175,7 @@ class RNNSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool, default=False
         Whether every epoch pairs targets and interference of the recordings anew, see

@@ -60,7 +60,7 @@ class DeepNMFSeparator(TrainedSeparator):
         Passes over the training data at most; 0 leaves the updates as they are.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool, default=False
         Whether every epoch pairs the targets with stretches of the interference of other

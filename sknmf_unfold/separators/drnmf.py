@@ -61,7 +61,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         Passes over the training data at most; 0 leaves warm-start ISTA as it is.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr"} or None, default=None
+    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see Notes.
     remix : bool, default=False
         Whether every epoch pairs the targets with stretches of the interference of other
@@ -146,8 +146,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     Of the losses, ``"signal_approximation"`` [1]_ is the mean over frames and bins of
     ``(|Y| - mask * |X|) ** 2``; ``"phase_sensitive"`` [2]_ of ``|Y - mask * X| ** 2``, up to a
     constant; ``"snr"`` [3]_ is the energy of the error of the separated waveform over that of the
-    mixture, in dB, for each sequence. The last two need spectrograms, which know their phase; for
-    magnitudes a recipe means the first.
+    mixture, in dB, for each sequence, and ``"si_sdr"`` [3]_ the negative SI-SDR, in dB. All but the
+    first need spectrograms, which know their phase; for magnitudes a recipe means the first.
 
     References
     ----------

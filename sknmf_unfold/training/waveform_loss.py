@@ -24,6 +24,10 @@ class WaveformError:
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
         Analysis window.
+    scale_invariant : bool, default=False
+        Whether the error is what is left of the separated waveform beside a multiple of the
+        target, over the energy of that multiple: the negative SI-SDR [3]_, bounded by 30 dB both
+        ways.
 
     References
     ----------
@@ -31,10 +35,12 @@ class WaveformError:
        such a ratio.
     .. [2] Wisdom, Tzinis, Erdogan, Weiss, Wilson, Hershey, "Unsupervised sound separation using
        mixture invariant training", NeurIPS 2020: the bound.
+    .. [3] The first one, equation (4).
     """
 
-    def __init__(self, n_fft, hop_length, window):
+    def __init__(self, n_fft, hop_length, window, scale_invariant=False):
         self.hop_length = hop_length
+        self.scale_invariant = scale_invariant
         values = synthesis_window(window, n_fft, hop_length)
         self.window = torch.from_numpy(values.copy())
         # Frames hold the energy of a waveform as often as they overlap.
@@ -62,7 +68,14 @@ class WaveformError:
         mask = target_mask(network, magnitude)
         window = self.window.to(mask.device, mask.dtype)
         errors = masked_energy(mask, mixture, target, window, self.hop_length)
-        energies = _spectral_energy(magnitude, len(window)) / self.overlap
+        if self.scale_invariant:
+            silence = torch.zeros_like(target)
+            separated = masked_energy(mask, mixture, silence, window, self.hop_length)
+            clean = overlap_add(target, window, self.hop_length).square().sum(dim=1)
+            explained = _explained(separated, clean, errors)
+            errors, energies = separated - explained, explained + FLOOR * separated
+        else:
+            energies = _spectral_energy(magnitude, len(window)) / self.overlap
         # Silence has no level to compare with.
         energies = torch.where(energies > 0, energies, torch.ones_like(energies))
         return (10 * torch.log10(errors / energies + FLOOR)).sum(), len(mixture)
@@ -164,6 +177,14 @@ class _MaskedEnergy(torch.autograd.Function):
         frames[..., 1 : (len(window) + 1) // 2] *= 2
         by_mask = torch.addcmul(mixture.real * frames.real, mixture.imag, frames.imag)
         return by_mask.mul_((2 / len(window)) * gradient[:, None, None]), None, None, None, None
+
+
+def _explained(separated, clean, errors):
+    """Energy of the multiple of the target that is closest to the separated waveform."""
+    products = (separated + clean - errors) / 2
+    explained = products.square() / torch.where(clean > 0, clean, torch.ones_like(clean))
+    # Never more than all, whatever the rounding.
+    return torch.minimum(explained, separated)
 
 
 def _spectral_energy(magnitude, n_fft):

@@ -32,7 +32,7 @@ def test_the_phase_sensitive_loss_is_the_error_of_complex_frames(speech, spectro
             assert abs(differences[-1]) < 1e-5 * complex_error
 
 
-@pytest.mark.parametrize("loss", ["phase_sensitive", "snr"])
+@pytest.mark.parametrize("loss", ["phase_sensitive", "snr", "si_sdr"])
 @pytest.mark.parametrize("estimator", [DRNMFSeparator, LSTMSeparator, DeepNMFSeparator])
 def test_every_network_trains_for_every_loss(estimator, loss, speech):
     settings = {"max_epochs": 6, "random_state": 0, "loss": loss, "learning_rate": 1e-2}
@@ -62,7 +62,7 @@ def test_the_snr_loss_is_what_it_says(speech):
 def test_a_loss_that_needs_a_phase_says_so(speech, spectrograms):
     magnitudes = [item.magnitude() for item in spectrograms]
     targets = [0.5 * x for x in magnitudes]
-    for loss in ("phase_sensitive", "snr"):
+    for loss in ("phase_sensitive", "snr", "si_sdr"):
         with pytest.raises(ValueError, match=f"`loss`='{loss}' needs the phase"):
             DRNMFSeparator(**QUICK, loss=loss).fit(magnitudes, targets)
     DRNMFSeparator(**QUICK).fit(magnitudes, targets)
@@ -70,7 +70,7 @@ def test_a_loss_that_needs_a_phase_says_so(speech, spectrograms):
         DRNMFSeparator(**QUICK, remix=True).fit(magnitudes, targets)
 
 
-@pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
+@pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr", "si_sdr"])
 def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
     remix = Remix(loss, mixtures, targets, seed=3)
@@ -175,7 +175,7 @@ def test_precision_is_that_of_the_fit_only(speech, spectrograms, monkeypatch):
         DRNMFSeparator(**QUICK, matmul_precision="low").fit(spectrograms, speech[1])
 
 
-@pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
+@pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr", "si_sdr"])
 def test_frames_computed_batch_by_batch_train_the_same(loss, speech, spectrograms, monkeypatch):
     from sknmf_unfold.separators import _training_data
     from sknmf_unfold.training.pairs import LazyFrames

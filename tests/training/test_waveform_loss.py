@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sknmf_unfold.metrics import si_sdr
 from sknmf_unfold.signal.stft import istft, n_frames_of, stft
 from sknmf_unfold.signal.windows import synthesis_window
 from sknmf_unfold.training.pairs import Pairs
@@ -62,15 +63,39 @@ def test_it_is_the_error_of_the_waveform_in_decibels():
     assert float(total.detach()) == pytest.approx(expected, abs=0.3)
 
 
+def test_scale_invariance_makes_it_the_negative_si_sdr():
+    _, _, frames, mask = example(lengths=(4000, 2500))
+    for dtype, scale in ((np.float64, 1), (np.float32, 1e-3)):
+        parts = [
+            [(scale * f).astype(np.result_type(dtype, np.complex64)) for f in x] for x in frames
+        ]
+        loss = WaveformError(64, 16, "sqrt_hann", scale_invariant=True)
+        total, count = loss(Mask(mask.astype(dtype)), Pairs(*parts).batch([0, 1], "cpu"))
+        # What the frames at both ends add outside of the recording is heard in training too.
+        values = torch.from_numpy(synthesis_window("sqrt_hann", 64, 16).copy())
+        expected = 0.0
+        for x, y, weights in zip(*frames, mask, strict=True):
+            both = [torch.from_numpy(f)[None] for f in (x * weights[: len(x)], y)]
+            estimate, clean = (overlap_add(f, values, 16)[0].numpy() for f in both)
+            expected += 10 * np.log10(10 ** (-si_sdr([clean], [estimate])[0] / 10) + FLOOR)
+        assert count == 2
+        # The bounds move both by up to 0.04 dB.
+        assert float(total.detach()) == pytest.approx(expected, abs=0.08)
+        louder = loss(Mask(0.3 * mask.astype(dtype)), Pairs(*parts).batch([0, 1], "cpu"))[0]
+        assert float(louder.detach()) == pytest.approx(float(total.detach()), abs=1e-4)
+
+
+@pytest.mark.parametrize("scale_invariant", [False, True])
 @pytest.mark.parametrize("settings", [(64, 16, "sqrt_hann"), (60, 25, "hamming")])
-def test_its_gradient(settings):
+def test_its_gradient(settings, scale_invariant):
     n_fft, hop_length, window = settings
     rng = np.random.default_rng(0)
     waves = [[rng.standard_normal(n) for n in (200, 120)] for _ in range(2)]
     frames = [[stft(x, n_fft, hop_length, window) for x in part] for part in waves]
     mask = rng.uniform(size=(2, n_frames_of(200, n_fft, hop_length), n_fft // 2 + 1))
     batch = Pairs(*frames).batch([0, 1], "cpu")
-    network, loss = Mask(mask), WaveformError(n_fft, hop_length, window)
+    network = Mask(mask)
+    loss = WaveformError(n_fft, hop_length, window, scale_invariant)
 
     def total(values):
         network.mask.data = values.data
@@ -99,9 +124,21 @@ def test_level_does_not_matter_and_padding_does_not_count():
     torch.testing.assert_close(together, quiet, rtol=0, atol=1e-9)
 
 
-def test_it_is_bounded_and_finite():
+def test_the_scale_invariant_loss_is_bounded_where_the_target_is_silent():
     _, _, (mixtures, _), mask = example()
-    loss = WaveformError(64, 16, "sqrt_hann")
+    silence = [0 * f for f in mixtures]
+    loss = WaveformError(64, 16, "sqrt_hann", scale_invariant=True)
+    network = Mask(np.ones_like(mask))
+    total, _ = loss(network, Pairs(mixtures, silence).batch([0, 1], "cpu"))
+    assert float(total.detach()) == pytest.approx(2 * 30, abs=1e-4)
+    total.backward()
+    assert torch.isfinite(network.mask.grad).all()
+
+
+@pytest.mark.parametrize("scale_invariant", [False, True])
+def test_it_is_bounded_and_finite(scale_invariant):
+    _, _, (mixtures, _), mask = example()
+    loss = WaveformError(64, 16, "sqrt_hann", scale_invariant)
     for targets, mixture in ((mixtures, mixtures), ([0 * f for f in mixtures],) * 2):
         network = Mask(np.ones_like(mask))
         total, _ = loss(network, Pairs(mixture, targets).batch([0, 1], "cpu"))
