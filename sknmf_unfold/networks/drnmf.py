@@ -23,7 +23,7 @@ def log_or_epsilon(value):
     return torch.log(value.clamp(min=torch.finfo(value.dtype).eps))
 
 
-def unfold(components, n_layers, sparsity, step_size):
+def unfold(components, n_layers, sparsity, step_size, dynamics="identity"):
     """Make the values of a `DRNMF` that computes warm-start ISTA, `n_layers` iterations a frame.
 
     Parameters
@@ -34,6 +34,8 @@ def unfold(components, n_layers, sparsity, step_size):
         Iterations a frame.
     sparsity, step_size : float
         Weight of the l1 penalty, and the inverse of the paper's alpha.
+    dynamics : {"identity", "diagonal", "full"}, default="identity"
+        ``"full"`` makes a matrix of them.
 
     Returns
     -------
@@ -48,14 +50,32 @@ def unfold(components, n_layers, sparsity, step_size):
         "sparsity": components.new_full((n_layers, n_components), sparsity),
         "initial_activations": components.new_zeros(n_components),
         "mask_exponent": components.new_ones(()),
+        "dynamics": _starting_dynamics(components, dynamics),
     }
+
+
+def _starting_dynamics(components, kind):
+    """Dynamics that change nothing yet."""
+    n_components = len(components)
+    if kind == "full":
+        return torch.eye(n_components, dtype=components.dtype, device=components.device)
+    return components.new_ones(n_components)
+
+
+def _raw_matrix(dynamics):
+    """Compute what a matrix of dynamics is trained as: what it has beside the identity, scaled.
+
+    Random steps in n entries change their sum by the root of n of them.
+    """
+    identity = torch.eye(len(dynamics), dtype=dynamics.dtype, device=dynamics.device)
+    return (dynamics - identity) * len(dynamics) ** 0.5
 
 
 class DRNMF(PowerMaskOutput, torch.nn.Module):
     """Deep recurrent NMF: a few ISTA iterations a frame, each a layer with weights of its own.
 
-    Weights are kept as logarithms, so that training cannot make them negative; the dictionaries of
-    the layers are normalised to unit rows on use.
+    Weights are kept as logarithms, so that training cannot make them negative (a matrix of dynamics
+    may); the dictionaries of the layers are normalised to unit rows on use.
 
     Parameters
     ----------
@@ -71,10 +91,13 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Activations before the first frame.
     mask_exponent : Tensor of shape ()
         Power of the estimates that the masks share, see `power_masks`.
+    dynamics : Tensor of shape (n_components,) or (n_components, n_components)
+        What activations of a frame are multiplied by to begin the next one: the diagonal,
+        non-negative, or the whole of a matrix.
     n_sources : int, default=2
         Number of sources, which share the components equally; the first is the target.
-    learn_thresholds, learn_mask_exponent : bool, default=False
-        Whether `sparsity` and `mask_exponent` are trained too.
+    learn_thresholds, learn_mask_exponent, learn_dynamics : bool, default=False
+        Whether `sparsity`, `mask_exponent` and `dynamics` are trained too.
 
     References
     ----------
@@ -97,9 +120,11 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         sparsity,
         initial_activations,
         mask_exponent,
+        dynamics,
         n_sources=2,
         learn_thresholds=False,
         learn_mask_exponent=False,
+        learn_dynamics=False,
     ):
         super().__init__()
         self.n_sources = n_sources
@@ -112,6 +137,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.log_exponent = torch.nn.Parameter(
             log_or_epsilon(mask_exponent), requires_grad=learn_mask_exponent
         )
+        raw = _raw_matrix(dynamics) if dynamics.ndim == 2 else log_or_epsilon(dynamics)
+        self.raw_dynamics = torch.nn.Parameter(raw, requires_grad=learn_dynamics)
         # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
         self.initial = torch.nn.Parameter(initial_activations.clone())
 
@@ -131,6 +158,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             "sparsity": self.log_sparsity.exp(),
             "initial_activations": self.initial_activations(),
             "mask_exponent": self.log_exponent.exp(),
+            "dynamics": self.dynamics(),
         }
 
     @property
@@ -158,6 +186,18 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         """
         return self.initial.clamp(min=0)
 
+    def dynamics(self):
+        """Compute what activations are multiplied by to begin the next frame.
+
+        Returns
+        -------
+        dynamics : Tensor of shape (n_components,) or (n_components, n_components)
+        """
+        raw = self.raw_dynamics
+        if raw.ndim == 1:
+            return raw.exp()
+        return raw / len(raw) ** 0.5 + torch.eye(len(raw), dtype=raw.dtype, device=raw.device)
+
     def recurrence(self):
         """Prepare what goes through the frames, for `hidden`.
 
@@ -168,7 +208,11 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         """
         step_sizes = self.log_step_sizes.exp()
         biases = -step_sizes[:, None] * self.log_sparsity.exp()
-        return unfolded_recurrence(self.layer_components(), step_sizes, biases)
+        weights = self.layer_components(), step_sizes, biases
+        is_matrix = self.raw_dynamics.ndim == 2
+        if not (is_matrix or self.raw_dynamics.requires_grad or self.raw_dynamics.any()):
+            return unfolded_recurrence(*weights)
+        return unfolded_recurrence(*weights, self.dynamics())
 
     def hidden(self, magnitude, state=None, recurrence=None):
         """Compute the activations of the last layer, all sequences of a frame side by side.

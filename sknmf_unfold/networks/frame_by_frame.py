@@ -32,6 +32,9 @@ class FrameByFrame:
         Number of streams.
     max_frames : int, default=1
         The most frames of a call.
+    dynamics : ndarray of shape (n_components,) or (n_components, n_components), optional
+        What activations are multiplied by when they enter a frame, ``h * dynamics`` or
+        ``h @ dynamics``.
 
     References
     ----------
@@ -47,10 +50,19 @@ class FrameByFrame:
     """
 
     def __init__(
-        self, components, step_sizes, sparsity, initial, n_repeats=1, n_streams=1, max_frames=1
+        self,
+        components,
+        step_sizes,
+        sparsity,
+        initial,
+        n_repeats=1,
+        n_streams=1,
+        max_frames=1,
+        dynamics=None,
     ):
         n_layers, n_components, n_freqs = components.shape
         self._initial, self._n_repeats, self._n_streams = initial, n_repeats, n_streams
+        self._dynamics = dynamics
         dtype = components.dtype
         # A single stream goes through products of vectors, which start faster than of matrices.
         lead = () if n_streams == 1 else (n_streams,)
@@ -66,7 +78,10 @@ class FrameByFrame:
             self._advance = self._through_bins
         else:
             layers = zip(components, step_sizes, strict=True)
-            self._transitions = [transition_matrix(*layer) for layer in layers]
+            transitions = [transition_matrix(*layer) for layer in layers]
+            # What enters a frame goes through the dynamics too, at no further cost.
+            entry = [_enter(transitions[0], dynamics), *transitions[1:]]
+            self._transitions = [entry, *[transitions] * (n_repeats - 1)]
             scaled = components * step_sizes[:, np.newaxis, np.newaxis]
             self._inputs = scaled.reshape(-1, n_freqs).T.copy()
             self._offsets = offsets.reshape(-1)
@@ -114,8 +129,8 @@ class FrameByFrame:
         projected -= self._offsets
         state, change, transitions = self._state, self._change, self._transitions
         for t in range(len(frames)):
-            for _ in range(self._n_repeats):
-                for transition, inputs in zip(transitions, self._by_layer[t], strict=True):
+            for layers in transitions:
+                for transition, inputs in zip(layers, self._by_layer[t], strict=True):
                     np.dot(state, transition, out=change)
                     np.add(change, inputs, out=change)
                     np.maximum(change, 0, out=state)
@@ -123,8 +138,13 @@ class FrameByFrame:
 
     def _through_bins(self, frames):
         state, change, residual = self._state, self._change, self._residual
+        dynamics = self._dynamics
         for t, frame in enumerate(frames):
             frame = frame[0] if self._n_streams == 1 else frame
+            if dynamics is not None and dynamics.ndim == 2:
+                state[...] = np.dot(state, dynamics, out=change)
+            elif dynamics is not None:
+                np.multiply(state, dynamics, out=state)
             for components, step_size, offset in self._layers * self._n_repeats:
                 self._explain(state, components, residual)
                 np.subtract(frame, residual, out=residual)
@@ -144,3 +164,10 @@ class FrameByFrame:
                 np.dot(state[active], rows, out=out)
                 return
         np.dot(state, components, out=out)
+
+
+def _enter(transition, dynamics):
+    """Multiply the dynamics and the transition of the first layer."""
+    if dynamics is None:
+        return transition
+    return dynamics @ transition if dynamics.ndim == 2 else dynamics[:, np.newaxis] * transition

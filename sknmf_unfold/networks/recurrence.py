@@ -23,7 +23,7 @@ from sknmf_unfold._arrays import empty_like
 ROWS = 2048
 
 
-def unfolded_recurrence(components, step_sizes, biases):
+def unfolded_recurrence(components, step_sizes, biases, dynamics=None):
     """Prepare the recurrence of some layers.
 
     Parameters
@@ -33,6 +33,9 @@ def unfolded_recurrence(components, step_sizes, biases):
     step_sizes : Tensor of shape (layers,)
     biases : Tensor of shape (layers, components)
         For iterative soft-thresholding the step times the threshold, negative.
+    dynamics : Tensor of shape (components,) or (components, components), optional
+        What the activations of a frame are multiplied by to begin the next one, ``h * dynamics`` or
+        ``h @ dynamics``. A matrix always takes the Gram form, whose products have room for it.
 
     Returns
     -------
@@ -48,17 +51,28 @@ def unfolded_recurrence(components, step_sizes, biases):
     >>> activations(torch.tensor([[[3.0, 0.5]]]), torch.zeros(1, 2))
     tensor([[[2., 0.]]])
     """
+    is_matrix = dynamics is not None and dynamics.ndim == 2
     recurrence: type[torch.autograd.Function] = ResidualRecurrence
-    weights = components, step_sizes, biases
-    if components.shape[1] <= components.shape[2]:
-        recurrence, encoders = GramRecurrence, step_sizes[:, None, None] * components.mT
-        identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
-        weights = encoders.contiguous(), biases, identity - components @ encoders
+    weights = components, step_sizes, biases, dynamics
+    if components.shape[1] <= components.shape[2] or is_matrix:
+        recurrence, weights = GramRecurrence, _gram_weights(*weights)
 
     def activations(magnitude, initial):
         return recurrence.apply(magnitude, *weights, initial)
 
     return activations
+
+
+def _gram_weights(components, step_sizes, biases, dynamics):
+    """Multiply out what `GramRecurrence` takes, the dynamics with the first transition."""
+    encoders = step_sizes[:, None, None] * components.mT
+    identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
+    transitions = identity - components @ encoders
+    if dynamics is not None:
+        first = transitions[0]
+        first = dynamics @ first if dynamics.ndim == 2 else dynamics[:, None] * first
+        transitions = torch.cat([first[None], transitions[1:]])
+    return encoders.contiguous(), biases, transitions
 
 
 class GramRecurrence(torch.autograd.Function):
@@ -125,10 +139,13 @@ class GramRecurrence(torch.autograd.Function):
 
 
 class ResidualRecurrence(torch.autograd.Function):
-    """``h <- relu(h + steps[k] * (x - h @ D[k]) @ D[k].T + biases[k])`` for all frames, layers."""
+    """``h <- relu(h + steps[k] * (x - h @ D[k]) @ D[k].T + biases[k])`` for all frames, layers.
+
+    Before the first layer of every frame ``h <- h * dynamics``.
+    """
 
     @staticmethod
-    def forward(ctx, magnitude, components, step_sizes, biases, initial):
+    def forward(ctx, magnitude, components, step_sizes, biases, dynamics, initial):
         """Compute the activations of the last layer.
 
         Parameters
@@ -138,6 +155,8 @@ class ResidualRecurrence(torch.autograd.Function):
             D of each layer.
         step_sizes : Tensor of shape (layers,)
         biases : Tensor of shape (layers, components)
+        dynamics : Tensor of shape (components,) or None
+            What activations are multiplied by when they enter a frame.
         initial : Tensor of shape (batch, components)
 
         Returns
@@ -150,11 +169,13 @@ class ResidualRecurrence(torch.autograd.Function):
         layers = list(zip(components, components.mT, step_sizes.tolist(), biases, strict=True))
         state = initial
         for t, frame in enumerate(magnitude.unbind(1)):
+            if dynamics is not None:
+                state = state * dynamics
             for k, (synthesis, analysis, step_size, bias) in enumerate(layers):
                 error = torch.addmm(frame, state, synthesis, alpha=-1, out=errors[k][t])
                 state = torch.add(state, bias, out=steps[k][t])
                 state.addmm_(error, analysis, alpha=step_size).relu_()
-        saved = (magnitude, components, step_sizes, initial, activations, residuals)
+        saved = (magnitude, components, step_sizes, dynamics, initial, activations, residuals)
         ctx.save_for_backward(*saved)
         return activations[-1]
 
@@ -162,9 +183,11 @@ class ResidualRecurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient):
         """Gradients with respect to all arguments."""
-        magnitude, components, step_sizes, initial, activations, residuals = ctx.saved_tensors
+        magnitude, components, step_sizes, dynamics, initial, *rest = ctx.saved_tensors
+        activations, residuals = rest
         products = [torch.zeros_like(components) for _ in range(2)]
         by_biases = torch.zeros_like(components[..., 0])
+        by_dynamics = None if dynamics is None else torch.zeros_like(dynamics)
         by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
         flow = gradient[-1].clone()
         layers = list(enumerate(zip(components, components.mT, step_sizes.tolist(), strict=True)))
@@ -180,16 +203,25 @@ class ResidualRecurrence(torch.autograd.Function):
                     step, error = steps[k][t].mul_(flow), errors[k][t]
                     error.addmm_(step, synthesis, beta=0, alpha=step_size)
                     torch.addmm(step, error, analysis, alpha=-1, out=flow)
-                if frames.start + t:
-                    flow += gradient[frames.start + t - 1]
+                before = frames.start + t - 1
+                if dynamics is not None:
+                    by_dynamics += (
+                        flow * (activations[-1, before] if before >= 0 else initial)
+                    ).sum(0)
+                    flow *= dynamics
+                if before >= 0:
+                    flow += gradient[before]
+            entered = _entered(activations, initial, frames)
+            if dynamics is not None:
+                entered[0] = entered[0] * dynamics
             _add_products(products[0], inner, residuals[:, frames].flatten(1, 2))
-            _add_products(products[1].mT, outer, _entered(activations, initial, frames))
+            _add_products(products[1].mT, outer, entered)
             by_biases += inner.sum(dim=(1, 2))
             if by_magnitude is not None:
                 by_magnitude[:, frames] = outer.sum(0).transpose(0, 1)
         by_steps = (products[0] * components).sum(dim=(1, 2))
         by_components = step_sizes[:, None, None] * products[0] - products[1]
-        return by_magnitude, by_components, by_steps, by_biases, flow
+        return by_magnitude, by_components, by_steps, by_biases, by_dynamics, flow
 
 
 def _empty_activations(magnitude, biases):

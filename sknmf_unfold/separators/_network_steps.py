@@ -112,4 +112,5 @@ def _frame_by_frame(network, n_streams, max_frames):
         to_numpy(values["initial_activations"]),
         n_streams=n_streams,
         max_frames=max_frames,
+        dynamics=to_numpy(values["dynamics"]),
     )

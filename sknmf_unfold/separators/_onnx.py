@@ -48,7 +48,7 @@ def onnx_step(values, settings):
     onnx = import_onnx()
     graph = _Graph(onnx)
     n_components, n_freqs = values["output_components"].shape
-    state = "state"
+    state = graph.enter("state", values["dynamics"])
     steps = zip(values["components"], values["step_sizes"], values["sparsity"], strict=True)
     for k, (components, step_size, sparsity) in enumerate(steps):
         state = graph.layer(k, state, components, step_size, sparsity)
@@ -134,6 +134,13 @@ class _Graph:
         made = self._onnx.helper.make_node(operator, inputs, outputs, **attributes)
         self.nodes.append(made)
         return output
+
+    def enter(self, state, dynamics):
+        """Activations of the frame before, as they begin this one."""
+        if dynamics.ndim == 1 and (dynamics == 1).all():
+            return state
+        operator = "MatMul" if dynamics.ndim == 2 else "Mul"
+        return self.node(operator, [state, self.constant("dynamics", dynamics)], "entered")
 
     def layer(self, k, state, components, step_size, sparsity):
         """One iteration of soft-thresholding, by whichever form takes fewer multiplications."""

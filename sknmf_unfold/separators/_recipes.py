@@ -20,6 +20,7 @@ RECIPES: dict[str, dict] = {
         "patience": 8,
         "learn_thresholds": True,
         "learn_mask_exponent": True,
+        "dynamics": "identity",
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
@@ -33,6 +34,7 @@ RECIPES: dict[str, dict] = {
         "patience": 50,
         "learn_thresholds": False,
         "learn_mask_exponent": False,
+        "dynamics": "identity",
         "max_gradient_norm": None,
         "learning_rate_patience": None,
         "averaging": 0.0,
@@ -64,21 +66,23 @@ STACKED_RECIPES: dict[str, dict] = {
         "loss": "signal_approximation",
     },
 }
-# And for deep NMF, which trains no thresholds.
+# And for deep NMF, which has neither thresholds nor dynamics.
 DEEP_NMF_RECIPES = {
-    name: {key: value for key, value in recipe.items() if key != "learn_thresholds"}
+    name: {k: value for k, value in recipe.items() if k not in ("learn_thresholds", "dynamics")}
     for name, recipe in RECIPES.items()
 }
 # What networks can be trained for; the first one needs no phase.
 LOSSES = ("signal_approximation", "phase_sensitive", "snr", "si_sdr")
+# What becomes of activations between frames.
+DYNAMICS = ("identity", "diagonal", "full")
 # What torch.set_float32_matmul_precision knows.
 PRECISIONS = ("highest", "high", "medium")
 WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}
 # Parts of the network that are trained or not.
-LEARNED = ("learn_thresholds", "learn_mask_exponent")
+LEARNED = ("learn_thresholds", "learn_mask_exponent", "learn_dynamics")
 TRAINING = (*WHOLE_NUMBERS, "learning_rate", "loss")
 MASK_OVERRIDES = (*TRAINING, "learn_mask_exponent")
-OVERRIDES = (*TRAINING, *LEARNED)
+OVERRIDES = (*MASK_OVERRIDES, "learn_thresholds", "dynamics")
 
 
 def resolve_recipe(recipe, overrides, recipes=RECIPES):
@@ -96,7 +100,7 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     Returns
     -------
     settings : dict
-        Those of `LEARNED`, ``loss``, and the fields of `training.loop.Recipe`.
+        Those of `OVERRIDES`, and the other fields of `training.loop.Recipe`.
 
     Raises
     ------
@@ -118,6 +122,8 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
     if "loss" in given:
         check_choice("loss", given["loss"], LOSSES)
+    if "dynamics" in given:
+        check_choice("dynamics", given["dynamics"], DYNAMICS)
     return recipes[recipe] | given
 
 

@@ -19,6 +19,7 @@ STATE = {
     "sparsity": "thresholds_",
     "initial_activations": "initial_activations_",
     "mask_exponent": "mask_exponent_",
+    "dynamics": "dynamics_",
 }
 
 
@@ -71,6 +72,10 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         Whether the l1 weight of every component in every layer is trained too.
     learn_mask_exponent : bool or None, default=None
         Whether the exponent of the mask is trained too; it stays 1 otherwise.
+    dynamics : {"identity", "diagonal", "full"} or None, default=None
+        What becomes of the activations of a frame before they begin the next one. ``"identity"``,
+        the paper's warm start, leaves them; ``"diagonal"`` learns how long each component lasts,
+        ``"full"`` also which components follow which, in a matrix A: :math:`h \leftarrow h A`.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -107,6 +112,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     mask_exponent_ : ndarray of shape ()
         Power p of the mask :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)`: 1 is the ratio mask, 2 the
         Wiener filter.
+    dynamics_ : ndarray of shape (2 * n_components,) or (2 * n_components, 2 * n_components)
+        What the activations of a frame are multiplied by to begin the next: the diagonal, or for
+        ``dynamics="full"`` the matrix A, whose row i says what component i starts.
     initial_components_ : ndarray of shape (2 * n_components, n_freqs)
         The NMF dictionaries that training started from.
     history_ : dict of lists
@@ -134,6 +142,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     patience              8          50
     learn_thresholds      True       False
     learn_mask_exponent   True       False
+    dynamics              identity   identity
     gradient norm         <= 1       free
     halve learning_rate   after 2    never
     averaging             0.999      0
@@ -189,6 +198,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         remix=False,
         learn_thresholds=None,
         learn_mask_exponent=None,
+        dynamics=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -212,6 +222,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.remix = remix
         self.learn_thresholds = learn_thresholds
         self.learn_mask_exponent = learn_mask_exponent
+        self.dynamics = dynamics
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -230,7 +241,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         step_size = self.step_size
         if step_size == "auto":
             step_size = 1 / largest_eigenvalue(components)
-        return unfold(to_tensor(components, "cpu"), self.n_layers, self.sparsity, step_size)
+        unfolded = self.n_layers, self.sparsity, step_size, self._recipe()["dynamics"]
+        return unfold(to_tensor(components, "cpu"), *unfolded)
 
     def _remember_start(self, start):
         self.initial_components_ = to_numpy(start["output_components"])
@@ -241,7 +253,16 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
                 f"`n_layers` is {self.n_layers}, but the fitted model has "
                 f"{len(self.components_)} layers; training cannot go on from it."
             )
-        return {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
+        values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
+        dynamics, wanted = values["dynamics"], self._recipe()["dynamics"]
+        if wanted == "full" and dynamics.ndim == 1:
+            values["dynamics"] = dynamics.diag()
+        elif wanted != "full" and dynamics.ndim == 2:
+            raise ValueError(
+                f"`dynamics` is {wanted!r}, but the fitted model has a matrix of dynamics; "
+                f"training cannot go on from it. Use dynamics='full'."
+            )
+        return values
 
     @staticmethod
     def _make_network(values, **learned):
@@ -285,4 +306,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
         check_training_parameters(self)
+        settings = self._recipe()
+        settings["learn_dynamics"] = settings.pop("dynamics") != "identity"
+        return settings
+
+    def _recipe(self):
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})

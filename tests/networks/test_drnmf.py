@@ -8,7 +8,7 @@ from sknmf_unfold.signal.masks import ratio_masks
 from tests.oracles.ista import warm_ista_loop
 
 N_FREQS, N_COMPONENTS, SPARSITY = 14, 6, 0.1
-LEARN_ALL = {"learn_thresholds": True, "learn_mask_exponent": True}
+LEARN_ALL = {"learn_thresholds": True, "learn_mask_exponent": True, "learn_dynamics": True}
 TOLERANCES = {"float32": 1e-5, "float64": 1e-10}
 
 
@@ -22,9 +22,9 @@ def problem(n_sequences=3, n_frames=20, dtype="float64", seed=0):
     return (activations @ components).astype(dtype), components.astype(dtype)
 
 
-def untrained(components, n_layers=2, sparsity=SPARSITY, **settings):
+def untrained(components, n_layers=2, sparsity=SPARSITY, dynamics="identity", **settings):
     step_size = 1 / largest_eigenvalue(components)
-    values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size)
+    values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size, dynamics)
     return DRNMF(**values, **settings)
 
 
@@ -85,15 +85,19 @@ def test_untrained_equals_warm_start_ista(n_layers, n_sources, dtype):
         np.testing.assert_allclose(mask, wanted, rtol=0, atol=tolerance)
 
 
-def test_trained_equals_the_loop_with_the_values_of_each_layer():
-    network, magnitude = trained(**LEARN_ALL)
+@pytest.mark.parametrize("dynamics", ["diagonal", "full"])
+def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics):
+    network, magnitude = trained(dynamics=dynamics, **LEARN_ALL)
     values = {name: value.numpy() for name, value in network.values().items()}
     assert values["initial_activations"].max() > 0.01
+    carry = np.diag(values["dynamics"]) if dynamics == "diagonal" else values["dynamics"]
+    assert 0.05 < np.abs(carry - np.eye(N_COMPONENTS)).max() < 2
     with torch.no_grad():
         activations = network.activations(magnitude).numpy()
     for sequence, result in zip(magnitude.numpy(), activations, strict=True):
         h = values["initial_activations"]
         for x, wanted in zip(sequence, result, strict=True):
+            h = carry.T @ h
             for layer in range(3):
                 # A layer is one iteration on one frame with weights of its own.
                 W, step_size = values["components"][layer], values["step_sizes"][layer]
@@ -185,7 +189,8 @@ def test_values_make_the_same_network_again(n_steps, dtype):
     torch.testing.assert_close(one, other, rtol=0, atol=TOLERANCES[dtype])
 
 
-def test_values_are_those_that_went_in():
+@pytest.mark.parametrize("matrix", [False, True])
+def test_values_are_those_that_went_in(matrix):
     rng = np.random.default_rng(0)
     _, components = problem()
     values = {
@@ -195,6 +200,7 @@ def test_values_are_those_that_went_in():
         "sparsity": rng.random((2, N_COMPONENTS)) + 0.1,
         "initial_activations": rng.random(N_COMPONENTS),
         "mask_exponent": np.array(1.7),
+        "dynamics": rng.uniform(-1, 1, (N_COMPONENTS,) * 2) if matrix else 0.5 + rng.random(6),
     }
     tensors = {name: torch.from_numpy(x.copy()) for name, x in values.items()}
     network = DRNMF(**tensors)
@@ -250,6 +256,7 @@ def test_unfold_ties_all_layers():
         "sparsity": (4, N_COMPONENTS),
         "initial_activations": (N_COMPONENTS,),
         "mask_exponent": (),
+        "dynamics": (N_COMPONENTS,),
     }
     for layer in values["components"]:
         np.testing.assert_array_equal(layer, components)
@@ -258,6 +265,9 @@ def test_unfold_ties_all_layers():
     assert (values["sparsity"] == 0.3).all()
     assert (values["initial_activations"] == 0).all()
     assert (values["mask_exponent"] == 1).all()
+    assert (values["dynamics"] == 1).all()
+    full = unfold(torch.from_numpy(components), 4, 0.3, 0.02, "full")["dynamics"]
+    np.testing.assert_array_equal(full, np.eye(N_COMPONENTS))
     assert {value.dtype for value in values.values()} == {torch.float64}
 
 
@@ -267,10 +277,11 @@ def test_unfold_ties_all_layers():
 @pytest.mark.parametrize(
     ("learned", "fixed"),
     [
-        ({}, {"log_sparsity", "log_exponent"}),
-        ({"learn_thresholds": True}, {"log_exponent"}),
-        ({"learn_mask_exponent": True}, {"log_sparsity"}),
+        ({}, {"log_sparsity", "log_exponent", "raw_dynamics"}),
+        ({"learn_thresholds": True}, {"log_exponent", "raw_dynamics"}),
+        ({"learn_mask_exponent": True}, {"log_sparsity", "raw_dynamics"}),
         (LEARN_ALL, set()),
+        (LEARN_ALL | {"dynamics": "full"}, set()),
     ],
 )
 @pytest.mark.parametrize("n_layers", [1, 2, 5])
@@ -291,8 +302,9 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
             assert float(gradient.abs().max()) > 1e-7, name
 
 
-def test_gradients_are_those_of_finite_differences():
-    network, magnitude = trained(n_layers=2, **LEARN_ALL)
+@pytest.mark.parametrize("dynamics", ["diagonal", "full"])
+def test_gradients_are_those_of_finite_differences(dynamics):
+    network, magnitude = trained(n_layers=2, dynamics=dynamics, **LEARN_ALL)
     network.zero_grad()
     loss(network, magnitude).backward()
     generator = torch.Generator().manual_seed(0)

@@ -21,12 +21,14 @@ def problem(n_components, n_freqs, n_layers=2, dtype="float64", seed=0):
     return [x.astype(dtype) for x in (components, steps, sparsity, initial)]
 
 
-def loop(magnitude, components, steps, sparsity, initial, n_repeats):
+def loop(magnitude, components, steps, sparsity, initial, n_repeats, dynamics=None):
     """One frame, layer and product after the other."""
     results = []
     for frames in magnitude:
         h, rows = initial, []
         for x in frames:
+            if dynamics is not None:
+                h = dynamics.T @ h
             for _ in range(n_repeats):
                 for D, step, threshold in zip(components, steps, sparsity, strict=True):
                     h = np.maximum(h + step * (D @ (x - D.T @ h) - threshold), 0)
@@ -48,6 +50,20 @@ def test_equals_the_loop(size, n_streams, dtype, tolerance):
     expected = loop(magnitude, *layers, n_repeats)
     assert actual.dtype == dtype and 0.05 < np.mean(expected > 0) < 0.99
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("n_streams", [1, 3])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_dynamics_enter_every_frame(size, n_streams):
+    *shape, n_repeats = size
+    layers, rng = problem(*shape), np.random.default_rng(1)
+    magnitude = rng.gamma(0.5, 2.0, (n_streams, 6, shape[1]))
+    diagonal = rng.uniform(0.3, 1.2, shape[0])
+    matrix = np.diag(diagonal) + 0.1 * rng.standard_normal((shape[0], shape[0]))
+    for given, whole in ((diagonal, np.diag(diagonal)), (matrix, matrix)):
+        infer = FrameByFrame(*layers, n_repeats, n_streams, max_frames=6, dynamics=given)
+        expected = loop(magnitude, *layers, n_repeats, whole)
+        np.testing.assert_allclose(infer(magnitude), expected, rtol=0, atol=1e-12)
 
 
 def test_one_layer_repeated_is_warm_start_ista():

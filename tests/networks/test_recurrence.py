@@ -18,7 +18,7 @@ SHAPES = {
     "one component": (6, 3, 4, 1, 3),
     "one of each": (1, 1, 1, 1, 1),
 }
-NAMES = ("magnitude", "components", "step_sizes", "biases", "initial")
+NAMES = ("magnitude", "components", "step_sizes", "biases", "dynamics", "initial")
 
 
 @pytest.fixture(params=[recurrence.ROWS, 8], ids=["one part", "parts"], autouse=True)
@@ -27,31 +27,51 @@ def rows(request, monkeypatch):
     monkeypatch.setattr(recurrence, "ROWS", request.param)
 
 
-def loop(magnitude, components, step_sizes, biases, initial):
+def loop(magnitude, components, step_sizes, biases, dynamics, initial):
     """h <- relu(h + s_k D_k (x - D_k' h) + b_k), one small product after the other, by autograd."""
     state, outputs = initial, []
     for frame in magnitude.unbind(1):
+        state = state @ dynamics if dynamics.ndim == 2 else state * dynamics
         for D, step, bias in zip(components, step_sizes, biases, strict=True):
             state = torch.relu(state + step * (frame - state @ D) @ D.T + bias)
         outputs.append(state)
     return torch.stack(outputs)
 
 
-def gram(magnitude, components, step_sizes, biases, initial):
+def gram(magnitude, components, step_sizes, biases, dynamics, initial):
     encoders = step_sizes[:, None, None] * components.mT
     transitions = torch.eye(components.shape[1]).to(components) - components @ encoders
+    first = torch.diag(dynamics) @ transitions[:1]
+    transitions = torch.cat([first, transitions[1:]])
     return GramRecurrence.apply(magnitude, encoders, biases, transitions, initial)
 
 
-def chosen(magnitude, components, step_sizes, biases, initial):
-    return unfolded_recurrence(components, step_sizes, biases)(magnitude, initial)
+def chosen(magnitude, components, step_sizes, biases, dynamics, initial):
+    return unfolded_recurrence(components, step_sizes, biases, dynamics)(magnitude, initial)
+
+
+def matrix(magnitude, components, step_sizes, biases, dynamics, initial):
+    """The same with a full matrix of dynamics, which has the others beside the diagonal."""
+    return chosen(magnitude, components, step_sizes, biases, mixed(dynamics), initial)
+
+
+def mixed(dynamics):
+    return torch.diag(dynamics) + 0.1 * dynamics.outer(dynamics.roll(1))
 
 
 FORMS = {
     "gram": gram,
     "residual": ResidualRecurrence.apply,
     "chosen": chosen,
+    "matrix": matrix,
 }
+
+
+def expected_of(form, tensors):
+    """What plain autograd makes of it."""
+    if form != "matrix":
+        return results(loop, tensors)
+    return results(lambda *x: loop(*x[:4], mixed(x[4]), x[5]), tensors)
 
 
 def arguments(shape, dtype=torch.float64, seed=0):
@@ -68,6 +88,7 @@ def arguments(shape, dtype=torch.float64, seed=0):
         components / (n_components * n_freqs) ** 0.25,
         0.5 + 0.3 * draw(n_layers).sigmoid(),
         0.2 + 0.3 * draw(n_layers, n_components),
+        0.7 + 0.3 * draw(n_components).sigmoid(),
         draw(n_batch, n_components).abs(),
     ]
     return [x.to(dtype).requires_grad_() for x in tensors]
@@ -105,7 +126,7 @@ def test_gradients_are_those_of_finite_differences(shape, form):
 @pytest.mark.parametrize("shape", [*SHAPES.values(), (40, 2, 3, 20, 30)], ids=[*SHAPES, "larger"])
 def test_output_and_gradients_equal_those_of_autograd(shape, dtype, tolerance, form):
     tensors = arguments(shape, dtype)
-    assert_same(results(FORMS[form], tensors), results(loop, tensors), 3 * tolerance)
+    assert_same(results(FORMS[form], tensors), expected_of(form, tensors), 3 * tolerance)
 
 
 def test_the_data_of_these_tests_exercise_both_sides_of_the_rectifier():
@@ -117,7 +138,7 @@ def test_the_data_of_these_tests_exercise_both_sides_of_the_rectifier():
 @pytest.mark.parametrize("form", FORMS)
 def test_no_argument_needs_a_gradient_that_nobody_asks_for(form):
     tensors = arguments((6, 3, 4, 5, 7))
-    expected = results(loop, tensors)
+    expected = expected_of(form, tensors)
     for i, name in enumerate(NAMES):
         alone = [x.detach().requires_grad_(i == j) for j, x in enumerate(tensors)]
         output = FORMS[form](*alone)
@@ -140,16 +161,16 @@ def test_arguments_are_left_alone(form):
 @pytest.mark.parametrize("form", FORMS)
 def test_strided_arguments_are_taken(form):
     tensors = arguments((6, 3, 4, 5, 7))
-    expected = results(loop, tensors)
+    expected = expected_of(form, tensors)
     strided = [x.detach().clone() for x in tensors]
-    for i in (0, 1, 3, 4):
+    for i in (0, 1, 3, 5):
         strided[i] = strided[i].mT.contiguous().mT
         assert not strided[i].is_contiguous()
     strided = [x.requires_grad_() for x in strided]
     assert_same(results(FORMS[form], strided), expected, 1e-14)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["gram", "residual", "chosen"])
 def test_one_initial_state_for_the_whole_batch_gets_the_sum_of_the_gradients(form):
     *others, initial = arguments((6, 3, 4, 5, 7))
     one = initial[0].detach().requires_grad_()
@@ -164,7 +185,7 @@ def test_one_initial_state_for_the_whole_batch_gets_the_sum_of_the_gradients(for
 @pytest.mark.parametrize("form", FORMS)
 def test_a_rectifier_at_zero_passes_no_gradient(form):
     # As torch's own relu: silence at the start must not train what made it.
-    shapes = [(1, 2, 3), (1, 3, 3), (1,), (1, 3), (1, 3)]
+    shapes = [(1, 2, 3), (1, 3, 3), (1,), (1, 3), (3,), (1, 3)]
     tensors = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
     for gradient in results(FORMS[form], tensors):
         assert torch.equal(gradient, torch.zeros_like(gradient))
@@ -177,6 +198,16 @@ def test_second_derivatives_are_refused_and_not_wrong(form):
     (gradient,) = torch.autograd.grad(output, tensors[0], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+@pytest.mark.parametrize("size", [5, 6])
+def test_no_dynamics_are_those_that_change_nothing(size):
+    *others, dynamics, initial = arguments((6, 3, 4, size, 5))
+    without = chosen(*others, None, initial)
+    ones = torch.ones_like(dynamics)
+    for each in (ones, torch.diag(ones)):
+        torch.testing.assert_close(chosen(*others, each, initial), without, rtol=0, atol=1e-13)
+    results(lambda *x: chosen(*x[:4], None, x[4]), [*others, initial])
 
 
 def test_the_form_with_fewer_multiplications_is_chosen():

@@ -87,6 +87,24 @@ def test_the_mask_exponent_is_learned_only_if_asked(magnitudes):
     np.testing.assert_allclose(learned.predict_mask(X)[0], odds**2 / (1 + odds**2), atol=1e-6)
 
 
+def test_dynamics_are_learned_only_if_asked(magnitudes):
+    X, Y = magnitudes
+    fixed = small(max_epochs=3).fit(X, Y)
+    np.testing.assert_array_equal(fixed.dynamics_, np.ones(8))
+    for dynamics, shape in (("diagonal", (8,)), ("full", (8, 8))):
+        learned = small(max_epochs=3, dynamics=dynamics).fit(X, Y)
+        assert learned.dynamics_.shape == shape and np.ptp(np.atleast_2d(learned.dynamics_)) > 1e-3
+        assert learned.n_parameters_ - fixed.n_parameters_ == learned.dynamics_.size
+        # What was learned is what infers.
+        before = learned.predict_mask(X)[0]
+        learned.dynamics_ = 0 * learned.dynamics_
+        after = learned.predict_mask(X)[0]
+        assert np.abs(after - before)[1:].max() > 1e-3
+        # No frame knows of another now.
+        alone = learned.predict_mask([X[0][5:6]])[0]
+        np.testing.assert_allclose(alone[0], after[5], rtol=0, atol=1e-6)
+
+
 def test_number_of_parameters(magnitudes):
     X, Y = magnitudes
     separator = small(max_epochs=0, recipe="paper").fit(X, Y)

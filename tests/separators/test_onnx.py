@@ -15,11 +15,15 @@ NMF = SupervisedNMFSeparator(max_iter=10)
 NETWORKS = {
     "fewer components than bins": DRNMFSeparator(3, 20, nmf=NMF, max_epochs=2, random_state=0),
     "more components than bins": DRNMFSeparator(2, 20, nmf=NMF, max_epochs=2, random_state=0),
+    "diagonal dynamics": DRNMFSeparator(
+        2, 10, nmf=NMF, max_epochs=2, dynamics="diagonal", random_state=0
+    ),
+    "full dynamics": DRNMFSeparator(2, 20, nmf=NMF, max_epochs=2, dynamics="full", random_state=0),
     "paper": DRNMFSeparator(
         1, 5, nmf=NMF, max_epochs=1, learning_rate=0.1, recipe="paper", random_state=0
     ),
 }
-N_FFT = {"more components than bins": 32}
+N_FFT = {"more components than bins": 32, "full dynamics": 32}
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
