@@ -243,6 +243,7 @@ PARAMETERS = [
     (drnmf, "patience", 0, f"{WHOLE}1; got 0"),
     (drnmf, "learn_thresholds", "yes", f"{FLAG}'yes'"),
     (drnmf, "learn_mask_exponent", 3, f"{FLAG}3"),
+    (drnmf, "context", 0, f"{WHOLE}1; got 0"),
     (drnmf, "dynamics", "rotation", "must be one of 'identity', 'diagonal', 'full'"),
     (drnmf, "warm_start", "no", f"{FLAG}'no'"),
     (drnmf, "validation_fraction", 0, f"{FINITE} 0 and <= 0.9; got 0"),

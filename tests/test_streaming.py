@@ -17,6 +17,7 @@ SEPARATORS = {
     "more components than bins": DRNMFSeparator(2, n_components=80, **NETWORK),
     "diagonal dynamics": DRNMFSeparator(n_components=80, dynamics="diagonal", **NETWORK),
     "full dynamics": DRNMFSeparator(n_components=20, dynamics="full", **NETWORK),
+    "context": DRNMFSeparator(n_components=20, context=3, **NETWORK),
     "paper": DRNMFSeparator(n_components=10, recipe="paper", **NETWORK),
     "warm_ista": SupervisedNMFSeparator(20, inference="warm_ista", n_iter=5, **NMF),
     "warm_ista through the bins": SupervisedNMFSeparator(

@@ -7,6 +7,9 @@ import torch
 from .masks import PowerMaskOutput, power_masks
 from .recurrence import unfolded_recurrence
 
+# What is left of a component in the frame before: the start of dictionaries of several frames.
+DECAY = 0.3
+
 
 def log_or_epsilon(value):
     """Compute the logarithm of a non-negative tensor.
@@ -23,7 +26,7 @@ def log_or_epsilon(value):
     return torch.log(value.clamp(min=torch.finfo(value.dtype).eps))
 
 
-def unfold(components, n_layers, sparsity, step_size, dynamics="identity"):
+def unfold(components, n_layers, sparsity, step_size, dynamics="identity", context=1):
     """Make the values of a `DRNMF` that computes warm-start ISTA, `n_layers` iterations a frame.
 
     Parameters
@@ -36,6 +39,9 @@ def unfold(components, n_layers, sparsity, step_size, dynamics="identity"):
         Weight of the l1 penalty, and the inverse of the paper's alpha.
     dynamics : {"identity", "diagonal", "full"}, default="identity"
         ``"full"`` makes a matrix of them.
+    context : int, default=1
+        Frames that the activations of a frame explain: itself and those before. Components are
+        taken to last, getting weaker by `DECAY` with each frame into the past.
 
     Returns
     -------
@@ -43,8 +49,11 @@ def unfold(components, n_layers, sparsity, step_size, dynamics="identity"):
         Arguments for `DRNMF`.
     """
     n_components = len(components)
+    lasting = torch.cat([components * DECAY**age for age in reversed(range(context))], dim=1)
+    if context > 1:
+        lasting = torch.nn.functional.normalize(lasting, dim=1)
     return {
-        "components": components.repeat(n_layers, 1, 1),
+        "components": lasting.repeat(n_layers, 1, 1),
         "output_components": components,
         "step_sizes": components.new_full((n_layers,), step_size),
         "sparsity": components.new_full((n_layers, n_components), sparsity),
@@ -79,8 +88,9 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
 
     Parameters
     ----------
-    components : Tensor of shape (n_layers, n_components, n_freqs)
-        Dictionary of each layer, the target's components first.
+    components : Tensor of shape (n_layers, n_components, context * n_freqs)
+        Dictionary of each layer, the target's components first. It explains the last `context`
+        frames, of which the oldest comes first.
     output_components : Tensor of shape (n_components, n_freqs)
         Turn activations into the estimates that make the masks.
     step_sizes : Tensor of shape (n_layers,)
@@ -128,6 +138,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     ):
         super().__init__()
         self.n_sources = n_sources
+        self.context = components.shape[-1] // output_components.shape[-1]
         self.log_components = torch.nn.Parameter(log_or_epsilon(components))
         self.log_output = torch.nn.Parameter(log_or_epsilon(output_components))
         self.log_step_sizes = torch.nn.Parameter(log_or_epsilon(step_sizes))
@@ -171,7 +182,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
 
         Returns
         -------
-        components : Tensor of shape (n_layers, n_components, n_freqs)
+        components : Tensor of shape (n_layers, n_components, context * n_freqs)
             Non-negative, rows of unit l2-norm.
         """
         return torch.nn.functional.normalize(self.log_components.exp(), dim=-1)
@@ -214,24 +225,65 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             return unfolded_recurrence(*weights)
         return unfolded_recurrence(*weights, self.dynamics())
 
-    def hidden(self, magnitude, state=None, recurrence=None):
+    def enter(self, magnitude, state=None):
+        """Lay out frames and state for the recurrence.
+
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+        state : Tensor of shape (batch, components + (context - 1) * bins), optional
+            From `next_state`: the activations of the frame before the first, and the frames before,
+            the oldest first. At the beginning these are silent.
+
+        Returns
+        -------
+        frames : Tensor of shape (batch, frames, context * bins)
+            Each beside those before it.
+        activations : Tensor of shape (batch, components)
+        """
+        n_components, n_past = len(self.initial), self.context - 1
+        if state is None:
+            activations = self.initial_activations().expand(len(magnitude), -1)
+            past = magnitude.new_zeros(len(magnitude), n_past, magnitude.shape[-1])
+        else:
+            activations, past = state.tensor_split([n_components], dim=1)
+            past = past.unflatten(1, (n_past, magnitude.shape[-1]))
+        if not n_past:
+            return magnitude, activations
+        together = torch.cat([past, magnitude], dim=1)
+        return together.unfold(1, self.context, 1).mT.flatten(2), activations
+
+    def next_state(self, frames, activations):
+        """Return the state to go on from.
+
+        Parameters
+        ----------
+        frames : Tensor of shape (batch, frames, context * bins)
+            From `enter`.
+        activations : Tensor of shape (frames, batch, components)
+            What the recurrence made of them.
+
+        Returns
+        -------
+        state : Tensor of shape (batch, components + (context - 1) * bins)
+        """
+        past = frames[:, -1, frames.shape[-1] // self.context :]
+        return torch.cat([activations[-1], past], dim=1)
+
+    def hidden(self, magnitude, state=None):
         """Compute the activations of the last layer, all sequences of a frame side by side.
 
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, components), optional
-            Activations of the frame before the first.
-        recurrence : callable, optional
-            From `recurrence`, to prepare it once for many calls.
+        state : Tensor of shape (batch, components + (context - 1) * bins), optional
+            From `next_state`.
 
         Returns
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        if state is None:
-            state = self.initial_activations().expand(len(magnitude), -1)
-        return (recurrence or self.recurrence())(magnitude, state)
+        return self.recurrence()(*self.enter(magnitude, state))
 
     def activations(self, magnitude, state=None):
         """Compute the activations of the last layer.
@@ -239,8 +291,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, components), optional
-            Activations of the frame before the first.
+        state : Tensor of shape (batch, components + (context - 1) * bins), optional
+            From `next_state`.
 
         Returns
         -------
@@ -254,16 +306,19 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, components), optional
+        state : Tensor of shape (batch, components + (context - 1) * bins), optional
             What an earlier call returned.
 
         Returns
         -------
         masks : Tensor of shape (batch, sources, frames, bins)
-        state : Tensor of shape (batch, components)
+        state : Tensor of shape (batch, components + (context - 1) * bins)
         """
-        activations = self.activations(magnitude, state)
+        frames, entered = self.enter(magnitude, state)
+        hidden = self.recurrence()(frames, entered)
+        activations = hidden.transpose(0, 1)
         outputs = self.log_output.exp().unflatten(0, (self.n_sources, -1))
         sources = activations.unflatten(-1, (self.n_sources, -1))
         estimates = torch.einsum("btsn,snf->bstf", sources, outputs)
-        return power_masks(estimates, self.log_exponent.exp(), 1), activations[:, -1]
+        masks = power_masks(estimates, self.log_exponent.exp(), 1)
+        return masks, self.next_state(frames, hidden)

@@ -166,6 +166,40 @@ class FrameByFrame:
         np.dot(state, components, out=out)
 
 
+class OverContext:
+    """Frames as they come, each beside those before it, for an inference that needs them.
+
+    Parameters
+    ----------
+    infer : FrameByFrame
+        Gets ``context * n_freqs`` bins, the oldest frame first; silence before the first frame.
+    context, n_freqs, n_streams, max_frames : int
+        How many frames, their bins, of how many streams; the most frames of a call.
+    dtype : dtype
+        Of the frames.
+    """
+
+    def __init__(self, infer, context, n_freqs, n_streams, max_frames, dtype):
+        self._infer, self._n_past, self._n_freqs = infer, context - 1, n_freqs
+        # Frames lie one after the other, so that windows over them are what is asked for.
+        self._room = np.zeros((n_streams, (max_frames + context - 1) * n_freqs), dtype)
+        windows = np.lib.stride_tricks.sliding_window_view(self._room, context * n_freqs, axis=1)
+        self._windows = windows[:, ::n_freqs]
+
+    def reset(self):
+        """Begin again before the first frame."""
+        self._room[...] = 0
+        self._infer.reset()
+
+    def __call__(self, magnitude):
+        """Infer the activations of the next frames, as `FrameByFrame` does."""
+        n_past, n_new = (n * self._n_freqs for n in (self._n_past, magnitude.shape[1]))
+        self._room[:, n_past : n_past + n_new] = magnitude.reshape(len(magnitude), -1)
+        activations = self._infer(self._windows[:, : magnitude.shape[1]])
+        self._room[:, :n_past] = self._room[:, n_new : n_new + n_past].copy()
+        return activations
+
+
 def _enter(transition, dynamics):
     """Multiply the dynamics and the transition of the first layer."""
     if dynamics is None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sknmf_unfold._arrays import as_numpy, to_numpy, to_tensor
-from sknmf_unfold.networks.frame_by_frame import FrameByFrame
+from sknmf_unfold.networks.frame_by_frame import FrameByFrame, OverContext
 
 from ._blocks import BLOCK
 from ._frame_masks import FrameMasks, power_share
@@ -64,21 +64,17 @@ def unfolded_inference(network):
         recurrence = network.recurrence()
     alone = functools.cache(lambda: _frame_by_frame(network, 1, BLOCK))
 
-    def activations(magnitude, state):
-        if len(magnitude) > 1 or network.device.type != "cpu":
-            # The way that blocks lie in memory, so that nothing is copied.
-            frames = to_tensor(magnitude.swapaxes(0, 1), network.device)
-            return network.hidden(frames.transpose(0, 1), state, recurrence)
-        # For a single sequence torch's calls take longer than their products.
-        if state is None:
-            alone().reset()
-        else:
-            alone().go_on_from(state)
-        return to_tensor(alone()(magnitude).swapaxes(0, 1), network.device)
-
     def infer(magnitude, state):
-        hidden = activations(magnitude, state)
-        return hidden, hidden[-1].clone()
+        # The way that blocks lie in memory, so that nothing is copied.
+        frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
+        frames, activations = network.enter(frames, state)
+        if len(magnitude) > 1 or network.device.type != "cpu":
+            hidden = recurrence(frames, activations)
+        else:
+            # For a single sequence torch's calls take longer than their products.
+            alone().go_on_from(activations)
+            hidden = to_tensor(alone()(as_numpy(frames)).swapaxes(0, 1), network.device)
+        return hidden, network.next_state(frames, hidden)
 
     return infer
 
@@ -99,6 +95,10 @@ def frame_masks(network, n_streams, max_frames):
     """
     values = network.values()
     infer = _frame_by_frame(network, n_streams, max_frames)
+    if network.context > 1:
+        n_freqs = values["output_components"].shape[1]
+        dtype = to_numpy(values["components"]).dtype
+        infer = OverContext(infer, network.context, n_freqs, n_streams, max_frames, dtype)
     target, rest = np.split(to_numpy(values["output_components"]), 2)
     return FrameMasks(infer, target, rest, power_share(to_numpy(values["mask_exponent"])))
 

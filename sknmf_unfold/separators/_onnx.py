@@ -42,23 +42,25 @@ def onnx_step(values, settings):
     Returns
     -------
     model : onnx.ModelProto
-        Inputs ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_components), outputs
+        Inputs ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), outputs
         ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``.
     """
     onnx = import_onnx()
     graph = _Graph(onnx)
     n_components, n_freqs = values["output_components"].shape
-    state = graph.enter("state", values["dynamics"])
+    n_past = values["components"].shape[2] - n_freqs
+    frames, state = graph.frames("magnitude", "state", n_components, n_past)
+    state = graph.enter(state, values["dynamics"])
     steps = zip(values["components"], values["step_sizes"], values["sparsity"], strict=True)
     for k, (components, step_size, sparsity) in enumerate(steps):
-        state = graph.layer(k, state, components, step_size, sparsity)
-    graph.node("Identity", [state], "next_state")
+        state = graph.layer(k, frames, state, components, step_size, sparsity)
+    graph.next_state(frames, state, n_freqs, n_past)
     graph.masks(state, values["output_components"], values["mask_exponent"])
     sizes = {
         "magnitude": ["streams", n_freqs],
-        "state": ["streams", n_components],
+        "state": ["streams", n_components + n_past],
         "masks": ["streams", 2, n_freqs],
-        "next_state": ["streams", n_components],
+        "next_state": ["streams", n_components + n_past],
     }
     infos = {
         name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
@@ -76,7 +78,8 @@ def onnx_step(values, settings):
         ir_version=IR_VERSION,
         producer_name="sknmf_unfold",
     )
-    facts = {"initial_state": values["initial_activations"].tolist(), "stft": settings}
+    initial = [*values["initial_activations"].tolist(), *[0.0] * n_past]
+    facts = {"initial_state": initial, "stft": settings}
     onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
     onnx.checker.check_model(model)
     return model
@@ -91,10 +94,10 @@ class OnnxExport:
     def export_onnx(self, path):
         """Write the step of one frame as an ONNX model, for use without Python.
 
-        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, 2 * n_components),
-        its outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
-        float32. The metadata ``initial_state`` is the state to begin with, ``stft`` the settings of
-        the STFT, both in JSON.
+        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), its
+        outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
+        float32. The metadata ``initial_state`` is the state to begin with, of n_state numbers,
+        ``stft`` the settings of the STFT, both in JSON.
 
         Parameters
         ----------
@@ -135,6 +138,25 @@ class _Graph:
         self.nodes.append(made)
         return output
 
+    def split(self, whole, sizes, names):
+        """Columns of an array."""
+        sizes = self.constant(f"sizes_{names[0]}", sizes, np.int64)
+        return self.node("Split", [whole, sizes], names, axis=1)
+
+    def frames(self, magnitude, state, n_components, n_past):
+        """Take the state apart: the frames before, put beside this one, and the activations."""
+        if not n_past:
+            return magnitude, state
+        activations, past = self.split(state, [n_components, n_past], ["before", "past"])
+        return self.node("Concat", [past, magnitude], "frames", axis=1), activations
+
+    def next_state(self, frames, state, n_freqs, n_past):
+        """Activations, and the frames that are still needed for the next one."""
+        if not n_past:
+            return self.node("Identity", [state], "next_state")
+        _, past = self.split(frames, [n_freqs, n_past], ["forgotten", "kept"])
+        return self.node("Concat", [state, past], "next_state", axis=1)
+
     def enter(self, state, dynamics):
         """Activations of the frame before, as they begin this one."""
         if dynamics.ndim == 1 and (dynamics == 1).all():
@@ -142,19 +164,19 @@ class _Graph:
         operator = "MatMul" if dynamics.ndim == 2 else "Mul"
         return self.node(operator, [state, self.constant("dynamics", dynamics)], "entered")
 
-    def layer(self, k, state, components, step_size, sparsity):
+    def layer(self, k, frames, state, components, step_size, sparsity):
         """One iteration of soft-thresholding, by whichever form takes fewer multiplications."""
         scaled = self.constant(f"analysis_{k}", (step_size * components).T)
         bias = self.constant(f"bias_{k}", -step_size * sparsity)
         if len(components) > components.shape[1]:
             synthesis = self.constant(f"synthesis_{k}", components)
             explained = self.node("MatMul", [state, synthesis], f"explained_{k}")
-            heard = self.node("Sub", ["magnitude", explained], f"residual_{k}")
+            heard = self.node("Sub", [frames, explained], f"residual_{k}")
             carried = state
         else:
             transition = np.eye(len(components)) - step_size * components @ components.T
             transition = self.constant(f"transition_{k}", transition)
-            heard, carried = "magnitude", self.node("MatMul", [state, transition], f"carried_{k}")
+            heard, carried = frames, self.node("MatMul", [state, transition], f"carried_{k}")
         added = self.node("MatMul", [heard, scaled], f"projected_{k}")
         added = self.node("Add", [added, bias], f"biased_{k}")
         total = self.node("Add", [carried, added], f"sum_{k}")
@@ -163,8 +185,7 @@ class _Graph:
     def masks(self, state, output, exponent):
         """Each source's share of the powers of the estimates, as `power_masks`."""
         n_target = len(output) // 2
-        halves = self.constant("halves", [n_target, len(output) - n_target], np.int64)
-        parts = self.node("Split", [state, halves], ["target", "rest"], axis=1)
+        parts = self.split(state, [n_target, len(output) - n_target], ["target", "rest"])
         floor = self.constant("floor", np.finfo(np.float32).eps ** 2)
         exponent = self.constant("exponent", exponent)
         axis = self.constant("axis", [1], np.int64)

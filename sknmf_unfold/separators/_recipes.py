@@ -21,6 +21,7 @@ RECIPES: dict[str, dict] = {
         "learn_thresholds": True,
         "learn_mask_exponent": True,
         "dynamics": "identity",
+        "context": 1,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
@@ -35,6 +36,7 @@ RECIPES: dict[str, dict] = {
         "learn_thresholds": False,
         "learn_mask_exponent": False,
         "dynamics": "identity",
+        "context": 1,
         "max_gradient_norm": None,
         "learning_rate_patience": None,
         "averaging": 0.0,
@@ -66,9 +68,10 @@ STACKED_RECIPES: dict[str, dict] = {
         "loss": "signal_approximation",
     },
 }
-# And for deep NMF, which has neither thresholds nor dynamics.
+# What only DR-NMF has, beside what other networks of dictionaries have.
+RECURRENT = ("learn_thresholds", "dynamics", "context")
 DEEP_NMF_RECIPES = {
-    name: {k: value for k, value in recipe.items() if k not in ("learn_thresholds", "dynamics")}
+    name: {key: value for key, value in recipe.items() if key not in RECURRENT}
     for name, recipe in RECIPES.items()
 }
 # What networks can be trained for; the first one needs no phase.
@@ -78,11 +81,12 @@ DYNAMICS = ("identity", "diagonal", "full")
 # What torch.set_float32_matmul_precision knows.
 PRECISIONS = ("highest", "high", "medium")
 WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}
+WHOLE_NUMBERS |= {"context": 1}
 # Parts of the network that are trained or not.
 LEARNED = ("learn_thresholds", "learn_mask_exponent", "learn_dynamics")
-TRAINING = (*WHOLE_NUMBERS, "learning_rate", "loss")
+TRAINING = ("batch_size", "sequence_length", "max_epochs", "patience", "learning_rate", "loss")
 MASK_OVERRIDES = (*TRAINING, "learn_mask_exponent")
-OVERRIDES = (*MASK_OVERRIDES, "learn_thresholds", "dynamics")
+OVERRIDES = (*MASK_OVERRIDES, *RECURRENT)
 
 
 def resolve_recipe(recipe, overrides, recipes=RECIPES):

@@ -76,6 +76,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         What becomes of the activations of a frame before they begin the next one. ``"identity"``,
         the paper's warm start, leaves them; ``"diagonal"`` learns how long each component lasts,
         ``"full"`` also which components follow which, in a matrix A: :math:`h \leftarrow h A`.
+    context : int or None, default=None
+        Frames that the activations of a frame explain: itself and the ``context - 1`` before it,
+        with a dictionary that has as many spectra for each component. It adds no latency.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -99,8 +102,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_layers, 2 * n_components, n_freqs)
-        Dictionary of each layer: non-negative, rows of unit l2-norm, the target's first.
+    components_ : ndarray of shape (n_layers, 2 * n_components, context * n_freqs)
+        Dictionary of each layer: non-negative, rows of unit l2-norm, the target's first. Of the
+        frames of a component the oldest comes first.
     output_components_ : ndarray of shape (2 * n_components, n_freqs)
         Non-negative; turn activations into the estimates that make the mask.
     step_sizes_ : ndarray of shape (n_layers,)
@@ -143,6 +147,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     learn_thresholds      True       False
     learn_mask_exponent   True       False
     dynamics              identity   identity
+    context               1          1
     gradient norm         <= 1       free
     halve learning_rate   after 2    never
     averaging             0.999      0
@@ -199,6 +204,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         learn_thresholds=None,
         learn_mask_exponent=None,
         dynamics=None,
+        context=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -223,6 +229,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.learn_thresholds = learn_thresholds
         self.learn_mask_exponent = learn_mask_exponent
         self.dynamics = dynamics
+        self.context = context
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -241,8 +248,10 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         step_size = self.step_size
         if step_size == "auto":
             step_size = 1 / largest_eigenvalue(components)
-        unfolded = self.n_layers, self.sparsity, step_size, self._recipe()["dynamics"]
-        return unfold(to_tensor(components, "cpu"), *unfolded)
+        recipe = self._recipe()
+        model = {name: recipe[name] for name in ("dynamics", "context")}
+        components = to_tensor(components, "cpu")
+        return unfold(components, self.n_layers, self.sparsity, step_size, **model)
 
     def _remember_start(self, start):
         self.initial_components_ = to_numpy(start["output_components"])
@@ -254,7 +263,14 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
                 f"{len(self.components_)} layers; training cannot go on from it."
             )
         values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
-        dynamics, wanted = values["dynamics"], self._recipe()["dynamics"]
+        recipe = self._recipe()
+        context = self.components_.shape[-1] // self.output_components_.shape[-1]
+        if context != recipe["context"]:
+            raise ValueError(
+                f"`context` is {recipe['context']}, but the fitted model has {context}; training "
+                f"cannot go on from it."
+            )
+        dynamics, wanted = values["dynamics"], recipe["dynamics"]
         if wanted == "full" and dynamics.ndim == 1:
             values["dynamics"] = dynamics.diag()
         elif wanted != "full" and dynamics.ndim == 2:
@@ -308,6 +324,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         check_training_parameters(self)
         settings = self._recipe()
         settings["learn_dynamics"] = settings.pop("dynamics") != "identity"
+        del settings["context"]
         return settings
 
     def _recipe(self):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sknmf_unfold.networks.drnmf import DRNMF, unfold
+from sknmf_unfold.networks.drnmf import DECAY, DRNMF, unfold
 from sknmf_unfold.networks.ista import largest_eigenvalue, warm_ista
 from sknmf_unfold.signal.masks import ratio_masks
 from tests.oracles.ista import warm_ista_loop
@@ -22,9 +22,12 @@ def problem(n_sequences=3, n_frames=20, dtype="float64", seed=0):
     return (activations @ components).astype(dtype), components.astype(dtype)
 
 
-def untrained(components, n_layers=2, sparsity=SPARSITY, dynamics="identity", **settings):
+def untrained(
+    components, n_layers=2, sparsity=SPARSITY, dynamics="identity", context=1, **settings
+):
     step_size = 1 / largest_eigenvalue(components)
-    values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size, dynamics)
+    model = {"dynamics": dynamics, "context": context}
+    values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size, **model)
     return DRNMF(**values, **settings)
 
 
@@ -85,9 +88,12 @@ def test_untrained_equals_warm_start_ista(n_layers, n_sources, dtype):
         np.testing.assert_allclose(mask, wanted, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("dynamics", ["diagonal", "full"])
-def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics):
-    network, magnitude = trained(dynamics=dynamics, **LEARN_ALL)
+MODELS = [("diagonal", 1), ("full", 1), ("diagonal", 3)]
+
+
+@pytest.mark.parametrize(("dynamics", "context"), MODELS)
+def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics, context):
+    network, magnitude = trained(dynamics=dynamics, context=context, **LEARN_ALL)
     values = {name: value.numpy() for name, value in network.values().items()}
     assert values["initial_activations"].max() > 0.01
     carry = np.diag(values["dynamics"]) if dynamics == "diagonal" else values["dynamics"]
@@ -96,7 +102,9 @@ def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics):
         activations = network.activations(magnitude).numpy()
     for sequence, result in zip(magnitude.numpy(), activations, strict=True):
         h = values["initial_activations"]
-        for x, wanted in zip(sequence, result, strict=True):
+        for t, wanted in enumerate(result):
+            window = [sequence[i] if i >= 0 else 0 * sequence[0] for i in range(t - context + 1, t)]
+            x = np.concatenate([*window, sequence[t]])
             h = carry.T @ h
             for layer in range(3):
                 # A layer is one iteration on one frame with weights of its own.
@@ -124,9 +132,10 @@ def test_untrained_equals_the_slow_loop():
 # Sequences, batches, blocks
 
 
+@pytest.mark.parametrize("context", [1, 4])
 @pytest.mark.parametrize("cuts", [[1], [19], [7, 8, 15]])
-def test_carrying_the_state_over_blocks_equals_one_go(cuts):
-    network, magnitude = trained()
+def test_carrying_the_state_over_blocks_equals_one_go(cuts, context):
+    network, magnitude = trained(context=context)
     with torch.no_grad():
         whole, last = network(magnitude)
         blocks, state = [], None
@@ -268,6 +277,17 @@ def test_unfold_ties_all_layers():
     assert (values["dynamics"] == 1).all()
     full = unfold(torch.from_numpy(components), 4, 0.3, 0.02, "full")["dynamics"]
     np.testing.assert_array_equal(full, np.eye(N_COMPONENTS))
+    [lasting] = unfold(torch.from_numpy(components), 1, 0.3, 0.02, context=3)["components"].numpy()
+    np.testing.assert_allclose(np.linalg.norm(lasting, axis=1), 1, rtol=0, atol=1e-12)
+    oldest, middle, latest = np.split(lasting, 3, axis=1)
+    np.testing.assert_allclose(middle, DECAY * latest, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(oldest, DECAY * middle, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        np.outer(np.linalg.norm(latest, axis=1), np.ones(N_FREQS)) * components,
+        latest,
+        rtol=0,
+        atol=1e-12,
+    )
     assert {value.dtype for value in values.values()} == {torch.float64}
 
 
@@ -302,9 +322,9 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
             assert float(gradient.abs().max()) > 1e-7, name
 
 
-@pytest.mark.parametrize("dynamics", ["diagonal", "full"])
-def test_gradients_are_those_of_finite_differences(dynamics):
-    network, magnitude = trained(n_layers=2, dynamics=dynamics, **LEARN_ALL)
+@pytest.mark.parametrize(("dynamics", "context"), MODELS)
+def test_gradients_are_those_of_finite_differences(dynamics, context):
+    network, magnitude = trained(n_layers=2, dynamics=dynamics, context=context, **LEARN_ALL)
     network.zero_grad()
     loss(network, magnitude).backward()
     generator = torch.Generator().manual_seed(0)

@@ -105,6 +105,23 @@ def test_dynamics_are_learned_only_if_asked(magnitudes):
         np.testing.assert_allclose(alone[0], after[5], rtol=0, atol=1e-6)
 
 
+def test_context_explains_the_frames_before(magnitudes):
+    X, Y = magnitudes
+    separator = small(max_epochs=3, context=3).fit(X, Y)
+    assert separator.components_.shape == (2, 8, 36)
+    assert separator.output_components_.shape == (8, 12)
+    # How far back the input matters when nothing is carried on.
+    separator.dynamics_ = 0 * separator.dynamics_
+    changed = X[0].copy()
+    changed[5] *= 3
+    [before, after] = separator.predict_mask([X[0], changed])
+    moved = np.abs(after - before).max(axis=1) > 1e-6
+    np.testing.assert_array_equal(np.flatnonzero(moved), [5, 6, 7])
+    # One recording goes frame by frame, several go through torch; blocks carry frames over.
+    alone = separator.predict_mask([X[0]])[0]
+    np.testing.assert_allclose(alone, before, rtol=0, atol=1e-6)
+
+
 def test_number_of_parameters(magnitudes):
     X, Y = magnitudes
     separator = small(max_epochs=0, recipe="paper").fit(X, Y)

@@ -56,6 +56,11 @@ def test_warm_start_refuses_what_the_model_is_not_made_for(magnitudes, spectrogr
     with pytest.raises(ValueError, match="`dynamics` is 'diagonal', but the fitted model has a m"):
         separator.set_params(dynamics="diagonal").fit(X, Y)
     separator.set_params(dynamics="full")
+    with pytest.raises(
+        ValueError, match="`context` is 2, but the fitted model has 1; training can"
+    ):
+        separator.set_params(context=2).fit(X, Y)
+    separator.set_params(context=1)
     with pytest.raises(ValueError, match="X has 9 features"):
         separator.fit([x[:, :9] for x in X], [y[:, :9] for y in Y])
     quick = SupervisedNMFSeparator(max_iter=3)

@@ -19,6 +19,7 @@ NETWORKS = {
         2, 10, nmf=NMF, max_epochs=2, dynamics="diagonal", random_state=0
     ),
     "full dynamics": DRNMFSeparator(2, 20, nmf=NMF, max_epochs=2, dynamics="full", random_state=0),
+    "context": DRNMFSeparator(2, 10, nmf=NMF, max_epochs=2, context=3, random_state=0),
     "paper": DRNMFSeparator(
         1, 5, nmf=NMF, max_epochs=1, learning_rate=0.1, recipe="paper", random_state=0
     ),
