@@ -73,13 +73,15 @@ def fit(n_layers, n_total, seed):
     """Pipeline with an untrained network on dictionaries that a few iterations have found."""
     nmf = SupervisedNMFSeparator(max_iter=3, max_frames=4000)
     settings = {"nmf": nmf, "max_epochs": 0, "random_state": seed, "device": "cpu"}
+    # The model of the paper.
+    settings |= {"dynamics": "identity", "context": 1}
     return make_pipeline(STFT(), DRNMFSeparator(n_layers, n_total // 2, **settings)).fit(
         *speech(20, 3.0, seed)
     )
 
 
 def network_of(pipe):
-    """Build the network of a pipeline, with everything trained that the default recipe trains."""
+    """Build the network of a pipeline, with all trained that the default recipe trains of it."""
     separator = pipe[-1]
     values = separator._fitted_values()
     return separator._make_network(values, learn_thresholds=True, learn_mask_exponent=True)

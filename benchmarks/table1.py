@@ -3,8 +3,9 @@
     python -m benchmarks.table1 --size tenth --models snmf-200 drnmf-2x200 --seeds 0 1 2
 
 A model is ``noisy`` (the mixtures as they are), ``ideal`` (the ideal ratio mask), ``snmf-N``
-(sparse NMF, 200 multiplicative updates), ``drnmf-KxN`` (DR-NMF of K layers), ``deepnmf-KxN`` (deep
-NMF of K updates), ``lstm-KxN`` or ``rnn-KxN`` (an LSTM or ReLU RNN of K layers of N units); for the
+(sparse NMF, 200 multiplicative updates), ``drnmf-KxN`` (DR-NMF of K layers, as in the paper),
+``drnmf-KxN+`` (with the dynamics and the context of the default recipe), ``deepnmf-KxN`` (deep NMF
+of K updates), ``lstm-KxN`` or ``rnn-KxN`` (an LSTM or ReLU RNN of K layers of N units); for the
 others N counts the components of both sources, as in the paper. DR-NMF starts from the NMF of the
 same N. Networks stop on the loss of the development set; test is printed beside it, not used.
 
@@ -37,24 +38,27 @@ from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, RNNSeparato
 
 PARTS = ("dev", "test")
 STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
-UNFOLDED = {"drnmf": DRNMFSeparator, "deepnmf": DeepNMFSeparator}
+UNFOLDED = {"drnmf": DRNMFSeparator, "drnmf+": DRNMFSeparator, "deepnmf": DeepNMFSeparator}
+# The DR-NMF of the paper, which the default recipe goes beyond.
+PAPER = {"dynamics": "identity", "context": 1}
 
 
 def parse_model(name):
-    """Split ``"drnmf-2x200"`` into kind, K and N.
+    """Split ``"drnmf-2x200+"`` into kind, K and N.
 
     Examples
     --------
-    >>> parse_model("drnmf-2x200"), parse_model("snmf-200"), parse_model("noisy")
-    (('drnmf', 2, 200), ('snmf', 0, 200), ('noisy', 0, 0))
+    >>> parse_model("drnmf-2x200"), parse_model("drnmf-2x200+"), parse_model("snmf-200")
+    (('drnmf', 2, 200), ('drnmf+', 2, 200), ('snmf', 0, 200))
     """
-    match = re.fullmatch(r"(noisy|ideal)()()|(snmf)-()(\d+)|([a-z]+)-(\d+)x(\d+)", name)
+    match = re.fullmatch(r"(noisy|ideal)()()|(snmf)-()(\d+)|([a-z]+)-(\d+)x(\d+)", name.rstrip("+"))
     kind, k, n = (part for part in match.groups() if part is not None) if match else ("", "", "")
+    kind += name[len(name.rstrip("+")) :]
     known = kind in ("noisy", "ideal", "snmf", *STACKED, *UNFOLDED)
     if not known or (int(n or 0) % 2 and kind not in STACKED):
         raise argparse.ArgumentTypeError(
-            f"{name!r}: wanted noisy, ideal, snmf-N, drnmf-KxN, deepnmf-KxN (all with an even N), "
-            f"lstm-KxN or rnn-KxN, for example drnmf-2x200."
+            f"{name!r}: wanted noisy, ideal, snmf-N, drnmf-KxN, drnmf-KxN+, deepnmf-KxN (all with "
+            f"an even N), lstm-KxN or rnn-KxN, for example drnmf-2x200+."
         )
     return kind, int(k or 0), int(n or 0)
 
@@ -100,8 +104,10 @@ class Systems:
             return self._train(STACKED[kind](n_layers, n_total, **settings), 0.0)
         if kind == "deepnmf":
             return self._train(DeepNMFSeparator(n_layers, n_total // 2, **settings), 0.0)
+        if kind == "drnmf":
+            settings = PAPER | settings
         start_from = settings.pop("nmf", "nmf")
-        learn = self._random if start_from == "random" and kind == "drnmf" else self._nmf
+        learn = self._random if start_from == "random" and kind != "snmf" else self._nmf
         nmf, nmf_seconds = learn(n_total // 2)
         if kind == "snmf":
             return make_pipeline(STFT(), nmf), nmf.components_.size, nmf_seconds

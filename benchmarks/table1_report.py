@@ -50,12 +50,19 @@ def describe(recipe, variant):
     return variant if recipe == "default" else f"{recipe} {variant}"
 
 
+def settings_width(rows):
+    """Characters that the column of settings needs."""
+    names = ["settings", *(describe(row["recipe"], row["variant"]) for row in rows)]
+    return max(len(name) for name in names) + 2
+
+
 def print_rows(rows):
     """Print a table for each condition: means over the seeds, +- half their range."""
+    width = settings_width(rows)
     for condition in CONDITIONS:
         print(f"\n{condition}: SDR and SI-SDR in dB, loss of dev")
         print(
-            f"{'size':<6}{'model':<15}{'settings':<38}{'seeds':>5}{'parameters':>11}"
+            f"{'size':<6}{'model':<15}{'settings':<{width}}{'seeds':>5}{'parameters':>11}"
             f"{'dev SDR':>13}{'test SDR':>13}{'test SI-SDR':>13}{'dev loss':>9}{'seconds':>8}"
         )
         for (size, model, recipe, variant), members in group(rows, condition).items():
@@ -64,7 +71,7 @@ def print_rows(rows):
             loss = np.mean([part.get("loss", np.nan) for part in dev])
             settings = describe(recipe, variant)
             print(
-                f"{size:<6}{model:<15}{settings:<38}{len(members):>5}"
+                f"{size:<6}{model:<15}{settings:<{width}}{len(members):>5}"
                 f"{members[0]['parameters']:>11}  {spread([x['SDR'] for x in dev])}"
                 f"  {spread([x['SDR'] for x in test])}  {spread([x['SI-SDR'] for x in test])}"
                 f"{loss:>9.4f}{np.mean([row['seconds'] for row in members]):>8.0f}",
@@ -73,6 +80,7 @@ def print_rows(rows):
 
 def print_by_snr(rows):
     """Print the SDR on test for each ratio of the inputs."""
+    width = settings_width(rows)
     for condition in CONDITIONS:
         groups = group(rows, condition)
         snrs = sorted(
@@ -84,7 +92,7 @@ def print_by_snr(rows):
             key=float,
         )
         print(f"\n{condition}: test SDR in dB by the signal-to-noise ratio of the mixture")
-        print(f"{'size':<6}{'model':<15}{'settings':<38}" + "".join(f"{s:>7}" for s in snrs))
+        print(f"{'size':<6}{'model':<15}{'settings':<{width}}" + "".join(f"{s:>7}" for s in snrs))
         for (size, model, recipe, variant), members in groups.items():
             settings = describe(recipe, variant)
             values = [
@@ -92,7 +100,7 @@ def print_by_snr(rows):
                 for snr in snrs
             ]
             cells = "".join(f"{value:>7.2f}" for value in values)
-            print(f"{size:<6}{model:<15}{settings:<38}" + cells)
+            print(f"{size:<6}{model:<15}{settings:<{width}}" + cells)
 
 
 def plot(rows, path):

@@ -205,8 +205,8 @@ def parser():
     sub.add_argument("--components", type=int, default=100, help="for each of the two sources")
     sub.add_argument("--max-epochs", type=int, default=None)
     sub.add_argument("--recipe", choices=["default", "paper"], default="default")
-    remix = "train on new mixtures of the recordings in every epoch"
-    sub.add_argument("--remix", action="store_true", help=remix)
+    remix = "train on new mixtures of the recordings in every epoch, unless the recipe does not"
+    sub.add_argument("--remix", action=argparse.BooleanOptionalAction, default=None, help=remix)
     sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")
     sub.add_argument("--device", default="auto")
     sub.add_argument("--seed", type=int, default=0)

@@ -91,8 +91,10 @@ def test_demo_on_a_small_scale(tmp_path, capsys):
     assert lengths == {48000} and len(list(tmp_path.glob("*.wav"))) == 12
 
 
-def test_fit_mixes_anew_where_asked(folders, tmp_path):
-    fit = ["fit", str(folders / "noisy"), str(folders / "clean"), "--remix", "--components", "4"]
-    path = tmp_path / "remixed.joblib"
+@pytest.mark.parametrize(("option", "expected"), [("--remix", True), ("--no-remix", False)])
+def test_fit_mixes_anew_where_asked(option, expected, folders, tmp_path):
+    fit = ["fit", str(folders / "noisy"), str(folders / "clean"), option, "--components", "4"]
+    path = tmp_path / "model.joblib"
     assert main([*fit, "--max-epochs", "1", "-o", str(path)]) == 0
-    assert joblib.load(path)["sep"].remix and not joblib.load(folders / "model.joblib")["sep"].remix
+    assert joblib.load(path)["sep"].remix is expected
+    assert joblib.load(folders / "model.joblib")["sep"].remix is None

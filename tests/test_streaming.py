@@ -12,12 +12,14 @@ from sknmf_unfold.streaming import StreamingSeparator
 
 NMF = {"max_iter": 10, "random_state": 0}
 NETWORK = {"nmf": SupervisedNMFSeparator(**NMF), "max_epochs": 2, "random_state": 0}
+PLAIN = NETWORK | {"dynamics": "identity", "context": 1}
 SEPARATORS = {
-    "fewer components than bins": DRNMFSeparator(3, n_components=20, **NETWORK),
-    "more components than bins": DRNMFSeparator(2, n_components=80, **NETWORK),
-    "diagonal dynamics": DRNMFSeparator(n_components=80, dynamics="diagonal", **NETWORK),
-    "full dynamics": DRNMFSeparator(n_components=20, dynamics="full", **NETWORK),
-    "context": DRNMFSeparator(n_components=20, context=3, **NETWORK),
+    "fewer components than bins": DRNMFSeparator(3, n_components=20, **PLAIN),
+    "more components than bins": DRNMFSeparator(2, n_components=80, **PLAIN),
+    "diagonal dynamics": DRNMFSeparator(n_components=80, **(PLAIN | {"dynamics": "diagonal"})),
+    "full dynamics": DRNMFSeparator(n_components=80, **(PLAIN | {"dynamics": "full"})),
+    "context": DRNMFSeparator(n_components=20, **(PLAIN | {"context": 3})),
+    "default": DRNMFSeparator(n_components=20, **NETWORK),
     "paper": DRNMFSeparator(n_components=10, recipe="paper", **NETWORK),
     "warm_ista": SupervisedNMFSeparator(20, inference="warm_ista", n_iter=5, **NMF),
     "warm_ista through the bins": SupervisedNMFSeparator(
@@ -33,6 +35,7 @@ STFTS = {
     "fewer components than bins": {},
     "more components than bins": {"n_fft": 128, "hop_length": 32},
     "diagonal dynamics": {"n_fft": 128, "hop_length": 32},
+    "full dynamics": {"n_fft": 128, "hop_length": 32},
     "paper": {"n_fft": 100, "hop_length": 30, "window": "hamming"},
     "warm_ista": {"n_fft": 64, "hop_length": 64, "window": np.ones(64)},
 }

@@ -9,6 +9,7 @@ from sknmf_unfold._checks import (
     check_number,
     check_verbose,
 )
+from sknmf_unfold.signal.mixture_dataset import check_speeds
 
 # What each recipe sets; a parameter of the same name that is not None goes before it.
 RECIPES: dict[str, dict] = {
@@ -20,12 +21,14 @@ RECIPES: dict[str, dict] = {
         "patience": 8,
         "learn_thresholds": True,
         "learn_mask_exponent": True,
-        "dynamics": "identity",
-        "context": 1,
+        "dynamics": "full",
+        "context": 4,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
         "loss": "snr",
+        "remix": True,
+        "speeds": (0.9, 1.0, 1.1),
     },
     "paper": {
         "learning_rate": 1e-3,
@@ -41,6 +44,8 @@ RECIPES: dict[str, dict] = {
         "learning_rate_patience": None,
         "averaging": 0.0,
         "loss": "signal_approximation",
+        "remix": False,
+        "speeds": (1.0,),
     },
 }
 # The same for LSTMs and ReLU RNNs, which have no such parts.
@@ -55,6 +60,8 @@ STACKED_RECIPES: dict[str, dict] = {
         "learning_rate_patience": 2,
         "averaging": 0.999,
         "loss": "snr",
+        "remix": True,
+        "speeds": (0.9, 1.0, 1.1),
     },
     "paper": {
         "learning_rate": 1e-4,
@@ -66,6 +73,8 @@ STACKED_RECIPES: dict[str, dict] = {
         "learning_rate_patience": None,
         "averaging": 0.0,
         "loss": "signal_approximation",
+        "remix": False,
+        "speeds": (1.0,),
     },
 }
 # What only DR-NMF has, beside what other networks of dictionaries have.
@@ -80,11 +89,25 @@ LOSSES = ("signal_approximation", "phase_sensitive", "snr", "si_sdr")
 DYNAMICS = ("identity", "diagonal", "full")
 # What torch.set_float32_matmul_precision knows.
 PRECISIONS = ("highest", "high", "medium")
-WHOLE_NUMBERS = {"batch_size": 1, "sequence_length": 1, "max_epochs": 0, "patience": 1}
-WHOLE_NUMBERS |= {"context": 1}
+WHOLE_NUMBERS = {
+    "batch_size": 1,
+    "sequence_length": 1,
+    "max_epochs": 0,
+    "patience": 1,
+    "context": 1,
+}
 # Parts of the network that are trained or not.
 LEARNED = ("learn_thresholds", "learn_mask_exponent", "learn_dynamics")
-TRAINING = ("batch_size", "sequence_length", "max_epochs", "patience", "learning_rate", "loss")
+TRAINING = (
+    "batch_size",
+    "sequence_length",
+    "max_epochs",
+    "patience",
+    "learning_rate",
+    "loss",
+    "remix",
+    "speeds",
+)
 MASK_OVERRIDES = (*TRAINING, "learn_mask_exponent")
 OVERRIDES = (*MASK_OVERRIDES, *RECURRENT)
 
@@ -120,12 +143,14 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     given = {name: value for name, value in overrides.items() if value is not None}
     for name in given.keys() & WHOLE_NUMBERS.keys():
         check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
-    for name in given.keys() & LEARNED:
+    for name in given.keys() & {*LEARNED, "remix"}:
         check_flag(name, given[name])
     if "learning_rate" in given:
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
     if "loss" in given:
         check_choice("loss", given["loss"], LOSSES)
+    if "speeds" in given:
+        check_speeds(given["speeds"])
     if "dynamics" in given:
         check_choice("dynamics", given["dynamics"], DYNAMICS)
     return recipes[recipe] | given
@@ -146,7 +171,6 @@ def check_training_parameters(separator):
     fraction = {"low": 0, "high": 0.9, "open_low": True}
     check_number("validation_fraction", separator.validation_fraction, **fraction)
     check_flag("warm_start", separator.warm_start)
-    check_flag("remix", separator.remix)
     check_choice("matmul_precision", separator.matmul_precision, PRECISIONS)
     check_verbose(separator.verbose)
     if separator.checkpoint_dir is not None:

@@ -24,7 +24,7 @@ from sknmf_unfold._version import __version__
 
 from ._base import BaseSeparator
 from ._recipes import LEARNED
-from ._training_data import make_loss, make_pairs, make_training_pairs, resolve_loss
+from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
 from ._validation import check_validation_data, split_recordings
 
 # Neither changes what comes out of a fit.
@@ -35,7 +35,7 @@ class TrainedSeparator(BaseSeparator):
     """A separator whose network is trained by `training.loop.Trainer`.
 
     A subclass has the parameters `device`, `matmul_precision`, `random_state`, `verbose`,
-    `validation_fraction`, `warm_start`, `checkpoint_dir`, `remix` and those that its recipes set,
+    `validation_fraction`, `warm_start`, `checkpoint_dir` and those that its recipes set,
     and
 
     - ``_check_parameters()``, which returns the settings of training,
@@ -79,7 +79,7 @@ class TrainedSeparator(BaseSeparator):
         context = self._init_callback_context(max_subtasks=settings["max_epochs"])
         task = FitTask(context, self, X, Y)
         data = self._check_data(X, Y, validation_data)
-        settings["loss"] = resolve_loss(settings["loss"], self.loss, data[0])
+        suit_data(settings, self, data[0])
         checkpoint = self._checkpoint(data)
         with gradients(), matmul_precision(self.matmul_precision):
             plan, trainer = self._prepare(data, settings, checkpoint.load())
@@ -87,9 +87,8 @@ class TrainedSeparator(BaseSeparator):
             def after_epoch():
                 checkpoint.save(plan | {"trainer": trainer.state_dict()})
 
-            finished = self._train(
-                trainer, make_training_pairs(settings["loss"], data, plan), task, after_epoch
-            )
+            pairs = make_training_pairs(settings["loss"], data, plan, settings["speeds"])
+            finished = self._train(trainer, pairs, task, after_epoch)
             trainer.restore_best()
         if hasattr(self, "_training_state"):
             del self._training_state
@@ -125,7 +124,7 @@ class TrainedSeparator(BaseSeparator):
         first = not self.__sklearn_is_fitted__()
         sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
         targets = check_targets(Y, sequences)
-        settings["loss"] = resolve_loss(settings["loss"], self.loss, sequences)
+        suit_data(settings, self, sequences)
         rng = check_random_state(self.random_state)
         self.stft_settings_ = sequences.settings
         with gradients(), matmul_precision(self.matmul_precision):
@@ -203,7 +202,7 @@ class TrainedSeparator(BaseSeparator):
                 sequences, targets = sequences.subset(parts[0]), targets.subset(parts[0])
             start = self._begin(sequences, targets, rng)
         trainer = self._make_trainer(start, settings, data[0].dtype, rng)
-        seed = rng.randint(2**31 - 1) if self.remix else None
+        seed = rng.randint(2**31 - 1) if settings["remix"] else None
         return {"parts": parts, "start": start, "seed": seed}, trainer
 
     def _begin(self, sequences, targets, rng):
@@ -216,6 +215,8 @@ class TrainedSeparator(BaseSeparator):
 
         device, settings = resolve_device(self.device), dict(settings)
         loss = make_loss(settings.pop("loss"), self.stft_settings_)
+        # Of the data, not of the way through them.
+        del settings["remix"], settings["speeds"]
         learned = {name: settings.pop(name) for name in LEARNED if name in settings}
         dtype = to_tensor(np.zeros(0, dtype), device).dtype
         values = {name: value.to(device, dtype) for name, value in start.items()}

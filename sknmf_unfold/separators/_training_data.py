@@ -13,38 +13,39 @@ WAVEFORM_LOSSES = ("snr", "si_sdr")
 KEEP = 2**31
 
 
-def resolve_loss(loss, given, sequences):
-    """Return the loss to train for; without a phase the recipe's gives way to the paper's.
+def suit_data(settings, given, sequences):
+    """Adapt what a recipe says to data that are no spectrograms, which know phase and waveform.
 
     Parameters
     ----------
-    loss : str
-        What the recipe and the parameter together say.
-    given : str or None
-        The parameter.
+    settings : dict
+        ``loss`` and ``remix`` as recipe and parameters together say; changed.
+    given : object
+        What has the parameters `loss` and `remix`, None where the recipe decides.
     sequences : Sequences
         Checked training data.
-
-    Returns
-    -------
-    loss : str
 
     Raises
     ------
     ValueError
-        If the parameter asks for a loss that needs a phase, and there is none.
+        If a parameter asks for what magnitudes have not.
     """
-    if loss == "signal_approximation" or sequences.kind == "spectrograms":
-        return loss
-    if given is None:
-        return "signal_approximation"
-    raise ValueError(
-        f"`loss`={loss!r} needs the phase of spectrograms, as STFT makes them; X has magnitudes. "
-        f"Use loss='signal_approximation'."
-    )
+    if sequences.kind == "spectrograms":
+        return
+    if given.remix:
+        raise ValueError(
+            "`remix`=True mixes waveforms, which spectrograms have, as STFT makes them; X has "
+            "magnitudes. Use remix=False."
+        )
+    if given.loss not in (None, "signal_approximation"):
+        raise ValueError(
+            f"`loss`={given.loss!r} needs the phase of spectrograms, as STFT makes them; X has "
+            f"magnitudes. Use loss='signal_approximation'."
+        )
+    settings |= {"loss": "signal_approximation", "remix": False}
 
 
-def make_training_pairs(loss, data, plan):
+def make_training_pairs(loss, data, plan, speeds):
     """Compute what goes through a fit: the part to train on and the part to watch.
 
     Parameters
@@ -56,6 +57,8 @@ def make_training_pairs(loss, data, plan):
     plan : dict
         ``parts`` (indices of the recordings to train on and to watch, or None) and ``seed`` (of
         mixing anew, or None).
+    speeds : list of float, or a distribution
+        For mixing anew, see `MixtureDataset`.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def make_training_pairs(loss, data, plan):
     validation = make_pairs(loss, *watched)
     if plan["seed"] is None:
         return make_pairs(loss, mixtures, targets), validation
-    return Remix(loss, mixtures, targets, plan["seed"]), validation
+    return Remix(loss, mixtures, targets, plan["seed"], speeds), validation
 
 
 def make_pairs(loss, mixtures, targets):
@@ -170,25 +173,19 @@ class Remix:
         Of spectrograms.
     seed : int
         Of what is drawn.
-
-    Raises
-    ------
-    ValueError
-        If there are no waveforms to mix.
+    speeds : list of float, or a distribution, default=(1,)
+        See `MixtureDataset`.
     """
 
-    def __init__(self, loss, mixtures, targets, seed):
-        if mixtures.kind != "spectrograms":
-            raise ValueError(
-                "`remix`=True mixes waveforms, which spectrograms have, as STFT makes them; X has "
-                "magnitudes. Use remix=False."
-            )
+    def __init__(self, loss, mixtures, targets, seed, speeds=(1,)):
         self.loss = loss
         self.targets = targets
         waveforms = [[item.waveform for item in part.items] for part in (mixtures, targets)]
-        self.dataset = MixtureDataset.from_mixtures(*waveforms, random_state=seed)
-        # Targets stay the same, and so does what is computed of them alone.
-        self._once = None if loss == "phase_sensitive" else _targets(loss, mixtures, targets)
+        settings = {"speeds": speeds, "random_state": seed}
+        self.dataset = MixtureDataset.from_mixtures(*waveforms, **settings)
+        # Targets at their own speed stay the same, and so does what is computed of them alone.
+        stay = self.dataset.speeds == [1.0] and loss != "phase_sensitive"
+        self._once = _targets(loss, mixtures, targets) if stay else None
 
     def __call__(self, epoch):
         """Make what goes through an epoch.
@@ -204,11 +201,13 @@ class Remix:
         """
         from sknmf_unfold.training.pairs import Pairs
 
-        waveforms, _ = self.dataset.draw(epoch)
-        items = [item.of(x) for item, x in zip(self.targets.items, waveforms, strict=True)]
-        mixtures = Sequences(items, "spectrograms")
+        mixtures, targets = (self._sequences(x) for x in self.dataset.draw(epoch))
         # Each is needed once: computed when its batch is, it takes no memory.
         once = self._once
         if once is None:
-            once = _targets(self.loss, mixtures, self.targets, keep=False)
+            once = _targets(self.loss, mixtures, targets, keep=False)
         return Pairs(_mixtures(self.loss, mixtures, keep=False), once)
+
+    def _sequences(self, waveforms):
+        items = [item.of(x) for item, x in zip(self.targets.items, waveforms, strict=True)]
+        return Sequences(items, "spectrograms")

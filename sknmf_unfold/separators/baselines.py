@@ -32,9 +32,12 @@ class LSTMSeparator(StackedSeparator):
         Epochs without a better validation loss before training stops.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
-    remix : bool, default=False
+    remix : bool or None, default=None
         Whether every epoch pairs targets and interference of the recordings anew, see
         `DRNMFSeparator`.
+    speeds : list of float, a distribution or None, default=None
+        With `remix`, how fast to play each target and each stretch, pitch and all; see
+        `datasets.MixtureDataset`.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -72,19 +75,21 @@ class LSTMSeparator(StackedSeparator):
 
     Notes
     -----
-    ====================  =========  ====================
-    recipe                "default"  "paper"
-    ====================  =========  ====================
-    learning_rate         3e-3       1e-4
-    batch_size            16         32
-    sequence_length       125        500
-    loss                  snr        signal_approximation
-    max_epochs            40         500
-    patience              8          50
-    gradient norm         <= 1       <= 1
-    halve learning_rate   after 2    never
-    averaging             0.999      0
-    ====================  =========  ====================
+    ====================  =============  ====================
+    recipe                "default"      "paper"
+    ====================  =============  ====================
+    learning_rate         3e-3           1e-4
+    batch_size            16             32
+    sequence_length       125            500
+    loss                  snr            signal_approximation
+    remix                 True           False
+    speeds                0.9, 1, 1.1    1
+    max_epochs            40             500
+    patience              8              50
+    gradient norm         <= 1           <= 1
+    halve learning_rate   after 2        never
+    averaging             0.999          0
+    ====================  =============  ====================
 
     See `DRNMFSeparator` for what they mean.
 
@@ -120,7 +125,8 @@ class LSTMSeparator(StackedSeparator):
         max_epochs=None,
         patience=None,
         loss=None,
-        remix=False,
+        remix=None,
+        speeds=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -139,6 +145,7 @@ class LSTMSeparator(StackedSeparator):
         self.patience = patience
         self.loss = loss
         self.remix = remix
+        self.speeds = speeds
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -177,9 +184,12 @@ class RNNSeparator(StackedSeparator):
         Epochs without a better validation loss before training stops.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
-    remix : bool, default=False
+    remix : bool or None, default=None
         Whether every epoch pairs targets and interference of the recordings anew, see
         `DRNMFSeparator`.
+    speeds : list of float, a distribution or None, default=None
+        With `remix`, how fast to play each target and each stretch, pitch and all; see
+        `datasets.MixtureDataset`.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -217,19 +227,21 @@ class RNNSeparator(StackedSeparator):
 
     Notes
     -----
-    ====================  =========  ====================
-    recipe                "default"  "paper"
-    ====================  =========  ====================
-    learning_rate         3e-3       1e-4
-    batch_size            16         32
-    sequence_length       125        500
-    loss                  snr        signal_approximation
-    max_epochs            40         500
-    patience              8          50
-    gradient norm         <= 1       <= 1
-    halve learning_rate   after 2    never
-    averaging             0.999      0
-    ====================  =========  ====================
+    ====================  =============  ====================
+    recipe                "default"      "paper"
+    ====================  =============  ====================
+    learning_rate         3e-3           1e-4
+    batch_size            16             32
+    sequence_length       125            500
+    loss                  snr            signal_approximation
+    remix                 True           False
+    speeds                0.9, 1, 1.1    1
+    max_epochs            40             500
+    patience              8              50
+    gradient norm         <= 1           <= 1
+    halve learning_rate   after 2        never
+    averaging             0.999          0
+    ====================  =============  ====================
 
     See `DRNMFSeparator` for what they mean.
 
@@ -265,7 +277,8 @@ class RNNSeparator(StackedSeparator):
         max_epochs=None,
         patience=None,
         loss=None,
-        remix=False,
+        remix=None,
+        speeds=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -284,6 +297,7 @@ class RNNSeparator(StackedSeparator):
         self.patience = patience
         self.loss = loss
         self.remix = remix
+        self.speeds = speeds
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir

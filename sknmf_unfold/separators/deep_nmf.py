@@ -62,10 +62,14 @@ class DeepNMFSeparator(TrainedSeparator):
         Epochs without a better validation loss before training stops.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
-    remix : bool, default=False
+    remix : bool or None, default=None
         Whether every epoch pairs the targets with stretches of the interference of other
         recordings, at the signal-to-noise ratios that the recordings have: see
         `datasets.MixtureDataset`. With little data it keeps a network from learning them by heart.
+        Magnitudes cannot be remixed.
+    speeds : list of float, a distribution or None, default=None
+        With `remix`, how fast to play each target and each stretch, pitch and all; see
+        `datasets.MixtureDataset`.
     learn_mask_exponent : bool or None, default=None
         Whether the exponent of the mask is trained too; it stays 1 otherwise.
     validation_fraction : float, default=0.1
@@ -146,7 +150,8 @@ class DeepNMFSeparator(TrainedSeparator):
         max_epochs=None,
         patience=None,
         loss=None,
-        remix=False,
+        remix=None,
+        speeds=None,
         learn_mask_exponent=None,
         validation_fraction=0.1,
         warm_start=False,
@@ -170,6 +175,7 @@ class DeepNMFSeparator(TrainedSeparator):
         self.patience = patience
         self.loss = loss
         self.remix = remix
+        self.speeds = speeds
         self.learn_mask_exponent = learn_mask_exponent
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start

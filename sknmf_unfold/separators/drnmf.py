@@ -29,9 +29,11 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
     result of the one before:
     :math:`h \leftarrow \mathrm{relu}((I - W^T W / \alpha) h + (W^T x - \lambda) / \alpha)`,
-    `n_layers` times a frame. Unfolded, it is a recurrent network. It starts as exactly that
-    algorithm on the dictionaries of an NMF estimator, and is then trained to make the mask
-    :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)` bring the mixture close to the clean target.
+    `n_layers` times a frame. Unfolded, it is a recurrent network. It starts as that algorithm on
+    the dictionaries of an NMF estimator, and is then trained to make the mask
+    :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)` bring the mixture close to the clean target. By
+    default it goes beyond the paper: x is several frames (`context`), and a frame starts from
+    :math:`A h` (`dynamics`).
 
     Parameters
     ----------
@@ -64,10 +66,14 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         Epochs without a better validation loss before training stops.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see Notes.
-    remix : bool, default=False
+    remix : bool or None, default=None
         Whether every epoch pairs the targets with stretches of the interference of other
         recordings, at the signal-to-noise ratios that the recordings have: see
         `datasets.MixtureDataset`. With little data it keeps a network from learning them by heart.
+        Magnitudes cannot be remixed.
+    speeds : list of float, a distribution or None, default=None
+        With `remix`, how fast to play each target and each stretch, pitch and all; see
+        `datasets.MixtureDataset`.
     learn_thresholds : bool or None, default=None
         Whether the l1 weight of every component in every layer is trained too.
     learn_mask_exponent : bool or None, default=None
@@ -135,23 +141,25 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
 
     Notes
     -----
-    ====================  =========  ====================
-    recipe                "default"  "paper"
-    ====================  =========  ====================
-    learning_rate         1e-2       1e-3
-    batch_size            16         32
-    sequence_length       125        500
-    loss                  snr        signal_approximation
-    max_epochs            40         500
-    patience              8          50
-    learn_thresholds      True       False
-    learn_mask_exponent   True       False
-    dynamics              identity   identity
-    context               1          1
-    gradient norm         <= 1       free
-    halve learning_rate   after 2    never
-    averaging             0.999      0
-    ====================  =========  ====================
+    ====================  =============  ====================
+    recipe                "default"      "paper"
+    ====================  =============  ====================
+    learning_rate         1e-2           1e-3
+    batch_size            16             32
+    sequence_length       125            500
+    loss                  snr            signal_approximation
+    remix                 True           False
+    speeds                0.9, 1, 1.1    1
+    max_epochs            40             500
+    patience              8              50
+    learn_thresholds      True           False
+    learn_mask_exponent   True           False
+    dynamics              full           identity
+    context               4              1
+    gradient norm         <= 1           free
+    halve learning_rate   after 2        never
+    averaging             0.999          0
+    ====================  =============  ====================
 
     The learning rate is halved after so many epochs without a better validation loss. What is
     validated and kept is an exponential moving average of the weights over the steps: at each step
@@ -181,8 +189,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
     >>> [len(x) for x in pipe.predict(X)]
     [16000, 16000, 16000, 16000]
-    >>> pipe["sep"].components_.shape
-    (2, 20, 257)
+    >>> pipe["sep"].components_.shape, pipe["sep"].output_components_.shape
+    ((2, 20, 1028), (20, 257))
     """
 
     def __init__(
@@ -200,7 +208,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         max_epochs=None,
         patience=None,
         loss=None,
-        remix=False,
+        remix=None,
+        speeds=None,
         learn_thresholds=None,
         learn_mask_exponent=None,
         dynamics=None,
@@ -226,6 +235,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.patience = patience
         self.loss = loss
         self.remix = remix
+        self.speeds = speeds
         self.learn_thresholds = learn_thresholds
         self.learn_mask_exponent = learn_mask_exponent
         self.dynamics = dynamics

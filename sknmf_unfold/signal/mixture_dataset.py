@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from sknmf_unfold._checks import check_number
@@ -10,6 +12,9 @@ from sknmf_unfold._data_checks import as_list, check_same_length, check_waveform
 from .mixing import SNR_LIMITS, mix_at_snr
 
 GAIN_LIMITS = {"low": -100, "high": 100}
+SPEED_LIMITS = {"low": 0.5, "high": 2}
+# Speeds are taken as ratios of whole numbers up to this one.
+LARGEST = 100
 
 
 class MixtureDataset:
@@ -30,6 +35,9 @@ class MixtureDataset:
         ``rvs(size, random_state)``, as ``scipy.stats.uniform(-6, 15)`` has.
     gain_db : list of float, or a distribution, default=(0,)
         By how much to raise mixture and target together, in dB.
+    speeds : list of float, or a distribution, default=(1,)
+        How fast to play a target, and on its own the interference beside it, pitch and all, from
+        0.5 to 2: at 1.1 it is a tenth faster, higher and shorter [1]_.
     random_state : int, default=0
         Seed: the same epoch of the same dataset is always the same.
 
@@ -37,6 +45,11 @@ class MixtureDataset:
     ------
     ValueError, TypeError
         If the data or a parameter are not as described.
+
+    References
+    ----------
+    .. [1] Ko, Peddinti, Povey, Khudanpur, "Audio augmentation for speech recognition", Interspeech
+       2015: speed perturbation.
 
     Examples
     --------
@@ -49,12 +62,20 @@ class MixtureDataset:
     """
 
     def __init__(
-        self, targets, interference, *, snr_db=(-6, -3, 0, 3, 6, 9), gain_db=(0,), random_state=0
+        self,
+        targets,
+        interference,
+        *,
+        snr_db=(-6, -3, 0, 3, 6, 9),
+        gain_db=(0,),
+        speeds=(1,),
+        random_state=0,
     ):
         self.targets = check_waveforms(as_list(targets), "targets")
         self.interference = check_waveforms(as_list(interference), "interference")
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
         self.gain_db = _check_levels("gain_db", gain_db, GAIN_LIMITS)
+        self.speeds = check_speeds(speeds)
         check_number("random_state", random_state, low=0, high=2**32 - 1, integer=True)
         self.random_state = random_state
 
@@ -63,7 +84,7 @@ class MixtureDataset:
         return len(self.targets)
 
     @classmethod
-    def from_mixtures(cls, X, Y, *, gain_db=(0,), random_state=0):
+    def from_mixtures(cls, X, Y, *, gain_db=(0,), speeds=(1,), random_state=0):
         """Take mixtures and their targets apart, to put them together otherwise.
 
         Parameters
@@ -71,7 +92,7 @@ class MixtureDataset:
         X, Y : list of ndarray of shape (n_times,)
             Mixtures and targets. Their differences are the interference, their signal-to-noise
             ratios what is chosen from.
-        gain_db : list of float, or a distribution, default=(0,)
+        gain_db, speeds : list of float, or a distribution
             See `MixtureDataset`.
         random_state : int, default=0
             Seed.
@@ -90,7 +111,7 @@ class MixtureDataset:
         X, Y = check_waveforms(as_list(X), "X"), check_waveforms(as_list(Y), "Y")
         check_same_length(X, Y)
         interference = [x - y for x, y in zip(X, Y, strict=True)]
-        settings = {"gain_db": gain_db, "random_state": random_state}
+        settings = {"gain_db": gain_db, "speeds": speeds, "random_state": random_state}
         return cls(Y, interference, snr_db=observed_snrs(Y, interference), **settings)
 
     def draw(self, epoch=0):
@@ -112,13 +133,42 @@ class MixtureDataset:
         which = rng.choice(len(lengths), len(self), p=lengths / lengths.sum())
         snrs = _draw(self.snr_db, len(self), rng)
         gains = 10 ** (_draw(self.gain_db, len(self), rng) / 20)
+        speeds = self._draw_speeds(rng)
         X, Y = [], []
-        for target, i, snr, gain in zip(self.targets, which, snrs, gains, strict=True):
-            stretch = _stretch(self.interference[i], len(target), rng).astype(target.dtype)
-            gain = target.dtype.type(gain)
-            X.append(gain * mix_at_snr(target, stretch, float(snr)))
+        for j, i in enumerate(which):
+            target = _at_speed(self.targets[j], speeds[j, 0])
+            stretch = _stretch_at_speed(self.interference[i], len(target), speeds[j, 1], rng)
+            gain = target.dtype.type(gains[j])
+            X.append(gain * mix_at_snr(target, stretch.astype(target.dtype), float(snrs[j])))
             Y.append(gain * target)
         return X, Y
+
+    def _draw_speeds(self, rng):
+        """Speeds of each target and of its interference."""
+        # Nothing is drawn where there is no choice, which leaves what is drawn next as it was.
+        if self.speeds == [1.0]:
+            return np.ones((len(self), 2))
+        return _draw(self.speeds, (len(self), 2), rng)
+
+
+def check_speeds(speeds):
+    """Return a distribution as it is, and anything else as a list of checked speeds.
+
+    Parameters
+    ----------
+    speeds : list of float, or a distribution
+        See `MixtureDataset`.
+
+    Returns
+    -------
+    speeds : list of float, or a distribution
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not as described.
+    """
+    return _check_levels("speeds", speeds, SPEED_LIMITS)
 
 
 def observed_snrs(targets, interference):
@@ -155,7 +205,7 @@ def _check_levels(name, levels, limits):
             f"rvs; got {levels!r}."
         )
     if len(levels) == 0:
-        raise ValueError(f"`{name}` is empty; wanted numbers to choose from, in dB.")
+        raise ValueError(f"`{name}` is empty; wanted numbers to choose from.")
     for i, level in enumerate(levels):
         check_number(f"{name}[{i}]", level, **limits)
     return [float(level) for level in levels]
@@ -173,3 +223,27 @@ def _stretch(waveform, n_times, rng):
         start = rng.randint(len(waveform) - n_times + 1)
         return waveform[start : start + n_times]
     return np.resize(np.roll(waveform, -rng.randint(len(waveform))), n_times)
+
+
+def _at_speed(waveform, speed):
+    """Play a recording faster or slower."""
+    ratio = _ratio(speed)
+    if ratio == 1:
+        return waveform
+    # Not before it is needed: it takes longer to import than all of this package.
+    from scipy.signal import resample_poly
+
+    played = resample_poly(waveform, ratio.denominator, ratio.numerator)
+    return played.astype(waveform.dtype, copy=False)
+
+
+def _stretch_at_speed(waveform, n_times, speed, rng):
+    """So many samples of a recording that is played faster or slower."""
+    n_needed = -(-n_times * _ratio(speed).numerator // _ratio(speed).denominator)
+    return _at_speed(_stretch(waveform, n_needed, rng), speed)[:n_times]
+
+
+def _ratio(speed):
+    if not SPEED_LIMITS["low"] <= speed <= SPEED_LIMITS["high"]:
+        raise ValueError(f"`speeds` gave {speed:g}; wanted numbers from 0.5 to 2.")
+    return Fraction(float(speed)).limit_denominator(LARGEST)

@@ -1,5 +1,7 @@
 """The loader on a miniature of the distributed folders."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -82,10 +84,13 @@ def test_what_is_missing_is_named(corpus):
 def test_the_table_is_made_of_it_and_goes_on_where_it_stopped(corpus, tmp_path, capsys):
     results = tmp_path / "results"
     arguments = ["--chime2", str(corpus[0]), "--size", "full", "--results", str(results)]
-    models = ["--models", "noisy", "ideal", "snmf-4", "drnmf-1x4", "lstm-1x4", "rnn-1x4"]
-    main([*arguments, *models, "deepnmf-2x4", "--set", "max_epochs=1"])
+    models = ["--models", "noisy", "ideal", "snmf-4", "drnmf-1x4", "drnmf-1x4+", "lstm-1x4"]
+    main([*arguments, *models, "rnn-1x4", "deepnmf-2x4", "--set", "max_epochs=1"])
     files = {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
-    assert len(files) == 7
+    assert len(files) == 8
+    rows = {path.name.split("_")[1]: json.loads(path.read_text()) for path in files}
+    # One has dictionaries of four frames and a matrix of dynamics, which the paper's has not.
+    assert rows["drnmf-1x4+"]["parameters"] > 2 * rows["drnmf-1x4"]["parameters"]
     printed = capsys.readouterr().out
     assert "matched" in printed and "deepnmf-2x4" in printed
     main([*arguments, *models, "--set", "max_epochs=1"])

@@ -221,6 +221,9 @@ def test_licences_are_read_from_both_kinds_of_copyright_file(tmp_path):
 
 def test_model_names():
     assert parse_model("drnmf-2x200") == ("drnmf", 2, 200)
+    assert parse_model("drnmf-2x200+") == ("drnmf+", 2, 200)
+    with pytest.raises(Exception, match="wanted noisy"):
+        parse_model("lstm-2x200+")
     with pytest.raises(Exception, match="even N"):
         parse_model("snmf-201")
 

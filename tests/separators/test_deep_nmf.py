@@ -12,7 +12,9 @@ QUICK = {"n_layers": 4, "n_components": 6, "max_epochs": 2, "random_state": 0}
 
 @pytest.fixture(scope="module")
 def fitted(speech):
-    return Pipeline([("stft", STFT()), ("sep", DeepNMFSeparator(**QUICK))]).fit(*speech)
+    pipe = Pipeline([("stft", STFT()), ("sep", DeepNMFSeparator(**QUICK))])
+    # Watched on what it is trained on, so that some training is kept.
+    return pipe.fit(*speech, sep__validation_data=speech)
 
 
 def test_untrained_it_is_the_nmf_that_it_starts_from(speech, spectrograms):

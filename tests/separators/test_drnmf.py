@@ -9,9 +9,12 @@ from sklearn.utils import check_random_state
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 
+# The model of the paper, from which the default one goes further.
+PAPER = {"dynamics": "identity", "context": 1}
+
 
 def small(**settings):
-    defaults = {"n_layers": 2, "n_components": 4, "sparsity": 0.1, "random_state": 0}
+    defaults = {"n_layers": 2, "n_components": 4, "sparsity": 0.1, "random_state": 0} | PAPER
     return DRNMFSeparator(**(defaults | settings))
 
 

@@ -37,7 +37,8 @@ def test_the_phase_sensitive_loss_is_the_error_of_complex_frames(speech, spectro
 def test_every_network_trains_for_every_loss(estimator, loss, speech):
     settings = {"max_epochs": 6, "random_state": 0, "loss": loss, "learning_rate": 1e-2}
     settings |= {"n_units": 20} if estimator is LSTMSeparator else {"n_components": 6}
-    pipe = Pipeline([("stft", STFT()), ("sep", estimator(**settings))]).fit(*speech)
+    pipe = Pipeline([("stft", STFT()), ("sep", estimator(**settings, remix=False))])
+    pipe.fit(*speech, sep__validation_data=speech)
     losses = pipe["sep"].history_["validation_loss"]
     assert losses[pipe["sep"].best_epoch_] == min(losses) < losses[0]
     assert np.isfinite(losses).all()
@@ -83,6 +84,35 @@ def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectr
         assert first.mixtures[i].shape == plain.mixtures[i].shape
         assert not np.allclose(first.mixtures[i], plain.mixtures[i], rtol=0.1)
         assert not np.allclose(first.mixtures[i], second.mixtures[i], rtol=0.1)
+
+
+@pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
+def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spectrograms):
+    mixtures, targets = sequences(speech, spectrograms)
+    pairs = Remix(loss, mixtures, targets, seed=3, speeds=[0.8, 1.25])(1)
+    lengths = [len(np.asarray(x)) for x in pairs.targets]
+    assert lengths == [len(np.asarray(x)) for x in pairs.mixtures]
+    for length, item in zip(lengths, spectrograms, strict=True):
+        assert length == pytest.approx(len(item) / 0.8, abs=6) or length == pytest.approx(
+            len(item) / 1.25, abs=6
+        )
+    # The targets are those of these mixtures: closer to them than silence is.
+    for x, y in zip(pairs.mixtures, pairs.targets, strict=True):
+        x, y = np.asarray(x), np.asarray(y)
+        products = np.sum((x * y.conj()).real, dtype=np.float64)
+        assert products > 0.3 * np.linalg.norm(x) * np.linalg.norm(y)
+
+
+def test_speeds_are_those_of_the_recipe_unless_given(speech):
+    stft, histories = STFT(), {}
+    spectrograms = stft.fit_transform(speech[0])
+    for speeds in (None, [0.9, 1.0, 1.1], [1.0]):
+        separator = DRNMFSeparator(**(QUICK | {"max_epochs": 1, "remix": True, "speeds": speeds}))
+        histories[str(speeds)] = separator.fit(spectrograms, speech[1]).history_["train_loss"][1]
+    recipe, given, other = histories.values()
+    assert recipe == given != other
+    with pytest.raises(ValueError, match="`speeds` is empty"):
+        DRNMFSeparator(**QUICK, speeds=[]).fit(spectrograms, speech[1])
 
 
 def test_remixing_trains_on_something_else_each_epoch(speech):

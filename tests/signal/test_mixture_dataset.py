@@ -90,6 +90,43 @@ def test_from_mixtures_takes_interference_and_ratios():
     assert all(np.abs(np.array(expected) - value).min() < 1e-2 for value in drawn)
 
 
+def test_speeds_change_pitch_and_length_of_targets_and_of_interference():
+    time = np.arange(16000) / 16000
+    tones = [np.sin(2 * np.pi * hertz * time).astype(np.float32) for hertz in (400, 1000)]
+    dataset = MixtureDataset(tones[:1] * 20, tones[1:], snr_db=[0.0], speeds=[0.8, 1, 1.25])
+    seen = []
+    for x, y in zip(*dataset.draw(), strict=True):
+        assert len(x) == len(y) and x.dtype == y.dtype == np.float32
+        assert snr(x, y) == pytest.approx(0, abs=1e-3)
+        pitches = []
+        for part in (y, x - y):
+            spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part))))
+            pitches.append(16000 * spectrum.argmax() / len(part))
+        speed = 16000 / len(y)
+        assert pitches[0] == pytest.approx(400 * speed, abs=2)
+        seen.append((round(speed, 2), round(pitches[1] / 1000, 2)))
+        # No clicks: nothing but the tone, but for where resampling ends.
+        assert np.abs(y[200:-200]).max() < 1.02
+    speeds = {0.8, 1.0, 1.25}
+    assert {s for s, _ in seen} == {s for _, s in seen} == speeds
+    assert any(one != other for one, other in seen)
+
+
+def test_speeds_of_a_distribution():
+    dataset = MixtureDataset(TARGETS * 50, NOISES, speeds=scipy.stats.uniform(0.9, 0.2))
+    ratios = [len(y) / len(t) for y, t in zip(dataset.draw()[1], TARGETS * 50, strict=True)]
+    assert 1 / 1.12 < min(ratios) < 0.95 < 1.05 < max(ratios) < 1.12
+    assert len(set(np.round(ratios, 3))) > 50
+    with pytest.raises(ValueError, match="`speeds` gave 3; wanted numbers from"):
+        MixtureDataset(TARGETS, NOISES, speeds=scipy.stats.uniform(3, 0)).draw()
+
+
+def test_one_speed_draws_what_was_drawn_without():
+    plain, same = MixtureDataset(TARGETS, NOISES), MixtureDataset(TARGETS, NOISES, speeds=[1.0])
+    for x, other in zip(plain.draw(3)[0], same.draw(3)[0], strict=True):
+        np.testing.assert_array_equal(x, other)
+
+
 def test_silence_is_mixed_as_it_is():
     silent = [np.zeros(300, np.float32)]
     dataset = MixtureDataset.from_mixtures(silent, silent)
@@ -104,6 +141,8 @@ def test_silence_is_mixed_as_it_is():
         ("`snr_db` is empty", {"snr_db": []}),
         (r"`snr_db\[1\]` must be a finite number", {"snr_db": [0, np.nan]}),
         ("`gain_db` must be a list", {"gain_db": "loud"}),
+        (r"`speeds\[1\]` must be a finite number .*0.5", {"speeds": [1, 0.1]}),
+        ("`speeds` must be a list", {"speeds": 1.1}),
         ("`random_state` must be a whole number", {"random_state": None}),
     ],
 )

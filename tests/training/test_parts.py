@@ -34,7 +34,7 @@ def loss_and_gradients(network, batch, function):
     network.zero_grad()
     total, count = function(network, batch)
     (total / count).backward()
-    return total.detach(), count, [p.grad.clone() for p in network.parameters()]
+    return total.detach(), count, [p.grad.clone() for p in network.parameters() if p.requires_grad]
 
 
 def whole(network, batch):
