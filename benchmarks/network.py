@@ -69,12 +69,10 @@ def speech(n_recordings, seconds, seed):
     return make_noisy_speech(n_recordings, duration=seconds, random_state=seed)
 
 
-def fit(n_layers, n_total, seed):
+def fit(n_layers, n_total, seed, **model):
     """Pipeline with an untrained network on dictionaries that a few iterations have found."""
     nmf = SupervisedNMFSeparator(max_iter=3, max_frames=4000)
-    settings = {"nmf": nmf, "max_epochs": 0, "random_state": seed, "device": "cpu"}
-    # The model of the paper.
-    settings |= {"dynamics": "identity", "context": 1}
+    settings = {"nmf": nmf, "max_epochs": 0, "random_state": seed, "device": "cpu"} | model
     return make_pipeline(STFT(), DRNMFSeparator(n_layers, n_total // 2, **settings)).fit(
         *speech(20, 3.0, seed)
     )
@@ -83,8 +81,9 @@ def fit(n_layers, n_total, seed):
 def network_of(pipe):
     """Build the network of a pipeline, with all trained that the default recipe trains of it."""
     separator = pipe[-1]
-    values = separator._fitted_values()
-    return separator._make_network(values, learn_thresholds=True, learn_mask_exponent=True)
+    learned = {"learn_thresholds": True, "learn_mask_exponent": True}
+    learned |= {"learn_dynamics": separator.dynamics_.ndim == 2}
+    return separator._make_network(separator._fitted_values(), **learned)
 
 
 def lstm_for(n_layers, n_total):
@@ -253,12 +252,30 @@ def measure_streaming(n_layers, n_total, pipe, args):
         )
 
 
+def measure_default(n_layers, n_total, pipe, args):
+    """Measure the default model, with its context and dynamics, beside the paper's."""
+    default, batch = fit(n_layers, n_total, args.seed), batch_of(32, 500, args.seed)
+    long = STFT().fit_transform([np.concatenate(speech(20, 3.0, args.seed)[0])])
+    networks = [network_of(each) for each in (default, pipe)]
+    ours, theirs = (best(lambda network=network: step(network, batch), 2) for network in networks)
+    row("the default model: training step", ours, "it to the paper's", ours / theirs)
+    ours, theirs = (
+        best(lambda each=each: each[-1].predict_mask(long), 3) for each in (default, pipe)
+    )
+    row("the default model: masks of a minute", ours, "it to the paper's", ours / theirs)
+    print("the default model:")
+    measure_streaming(n_layers, n_total, default, args)
+
+
 MEASURES = {
     "training": measure_training,
     "memory": measure_memory,
     "inference": measure_inference,
     "streaming": measure_streaming,
+    "default": measure_default,
 }
+# The model of the paper, from which the default recipe goes on.
+PAPER = {"dynamics": "identity", "context": 1}
 
 
 def main(arguments=None):
@@ -275,7 +292,7 @@ def main(arguments=None):
     print_environment(environment(args.seed))
     for model in args.models:
         n_layers, n_total = map(int, model.split("x"))
-        pipe = fit(n_layers, n_total, args.seed)
+        pipe = fit(n_layers, n_total, args.seed, **PAPER)
         print(f"\nDR-NMF, K = {n_layers}, N = {n_total}; large products {peak() / 1e9:.0f} GFLOP/s")
         for part in args.parts:
             MEASURES[part](n_layers, n_total, pipe, args)
