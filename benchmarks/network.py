@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -31,6 +32,7 @@ from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold._arrays import batches_by_length, matmul_precision, pad
 from sknmf_unfold._sequences import check_sequences
 from sknmf_unfold.datasets import make_noisy_speech
+from sknmf_unfold.networks import _graphs
 from sknmf_unfold.separators._blocks import run_in_blocks
 from sknmf_unfold.streaming import StreamingSeparator
 from sknmf_unfold.training.parts import batch_loss
@@ -51,9 +53,11 @@ def best(function, repeats=5):
     return min(times[1:])
 
 
-def peak():
+def peak(device="cpu"):
     """Speed of a large matrix product in operations a second."""
-    a, b, out = (torch.rand(2048, 2048) for _ in range(3))
+    a, b, out = (torch.rand(2048, 2048, device=device) for _ in range(3))
+    if device != "cpu":
+        return 20 * 2 * 2048**3 / best(waited(lambda: [torch.mm(a, b, out=out) for _ in range(20)]))
     return 2 * 2048**3 / best(lambda: torch.mm(a, b, out=out), 10)
 
 
@@ -267,12 +271,49 @@ def measure_default(n_layers, n_total, pipe, args):
     measure_streaming(n_layers, n_total, default, args)
 
 
+def waited(function):
+    """Call a function and wait until the GPU has done what it asked for."""
+
+    def call():
+        function()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    return call
+
+
+def measure_gpu(n_layers, n_total, pipe, args, device="cuda"):
+    """Time steps on a GPU, from recorded loops, kernel by kernel, and by autograd's loop."""
+    if device == "cuda" and not torch.cuda.is_available():
+        print("no GPU: its training steps are not measured")
+        return
+    batch = [x.to(device) for x in batch_of(32, 500, args.seed)]
+    network, gram = network_of(pipe).to(device), n_total <= N_FREQS
+    n_frames = batch[0][..., 0].numel()
+    products = n_frames * operations(n_layers, n_total, N_FREQS, gram, training=True)
+    ours, speed = best(waited(lambda: step(network, batch))), peak(device)
+    text = f"GPU: training step, {n_frames / ours:.0f} frames a second"
+    row(text, ours, "products at full speed", products / speed / ours)
+    loop = AutogradRecurrence(network, gram, unbind=True)
+    theirs = best(waited(lambda: step(loop, batch)), 2)
+    row("  by autograd, frame by frame", theirs, "it to ours", theirs / ours)
+    os.environ[_graphs.SWITCH] = "0"
+    theirs = best(waited(lambda: step(network, batch)), 2)
+    del os.environ[_graphs.SWITCH]
+    row("  ours, kernel by kernel", theirs, "it to ours", theirs / ours)
+    for precision in ("high", "medium"):
+        with matmul_precision(precision):
+            theirs = best(waited(lambda: step(network, batch)))
+        row(f"  precision {precision}", theirs, "it to ours", theirs / ours)
+
+
 MEASURES = {
     "training": measure_training,
     "memory": measure_memory,
     "inference": measure_inference,
     "streaming": measure_streaming,
     "default": measure_default,
+    "gpu": measure_gpu,
 }
 # The model of the paper, from which the default recipe goes on.
 PAPER = {"dynamics": "identity", "context": 1}

@@ -39,7 +39,7 @@ class AutogradRecurrence(torch.nn.Module):
         encoders, biases = steps[..., None] * components, -steps * net.log_sparsity.exp()
         state = net.initial_activations().expand(len(magnitude), -1)
         frames = magnitude.transpose(0, 1).contiguous()
-        identity = torch.eye(components.shape[1])
+        identity = torch.eye(components.shape[1], device=components.device)
         if self.gram:
             transitions = identity - components @ encoders.mT
             inputs = torch.einsum("tbf,knf->tkbn", frames, encoders) + biases[:, None]

@@ -9,6 +9,9 @@ Both forms compute the same ``h <- relu(h + step * (x - h @ D) @ D.T + bias)``. 
 multiplies out ``h @ (I - step * D @ D.T)`` and takes the rest before the loop; the residual form
 goes through the bins, which takes fewer multiplications where a dictionary has more components than
 bins, and finds it in the cache the second time.
+
+The loops themselves are functions of one part of the frames that work in place, so that a GPU can
+replay them from a recording: its kernels take less time than their launch.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from sknmf_unfold._arrays import empty_like
+from sknmf_unfold.networks import _graphs
 
 # Rows (frames times batch) of the products outside the loop: large enough to run at full speed,
 # small enough to stay in the cache and to need little memory beside the activations.
@@ -94,16 +98,14 @@ class GramRecurrence(torch.autograd.Function):
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        activations = _empty_activations(magnitude, biases)
-        steps, matrices = [layer.unbind(0) for layer in activations], transitions.unbind(0)
-        state, inputs = initial, list(zip(activations, biases, encoders, strict=True))
+        activations, state = _empty_activations(magnitude, biases), initial
+        inputs = list(zip(activations, biases, encoders, strict=True))
         for frames in _parts(magnitude):
             rows = _rows(magnitude, frames)
             for layer, bias, encoder in inputs:
                 torch.addmm(bias, rows, encoder, out=layer[frames].flatten(0, 1))
-            for t in range(frames.start, frames.stop):
-                for layer, matrix in zip(steps, matrices, strict=True):
-                    state = layer[t].addmm_(state, matrix).relu_()
+            _gram_forward(activations[:, frames], transitions, state)
+            state = activations[-1, frames.stop - 1]
         ctx.save_for_backward(magnitude, encoders, transitions, initial, activations)
         return activations[-1]
 
@@ -116,20 +118,12 @@ class GramRecurrence(torch.autograd.Function):
         by_biases = torch.zeros_like(encoders[:, 0])
         by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
         flow = gradient[-1].clone()
-        layers = list(enumerate(transitions.mT.contiguous().unbind(0)))[::-1]
-        before = [torch.zeros_like(flow), *gradient[:-1].unbind(0)]
+        matrices = transitions.mT.contiguous()
         room = empty_like(activations[:, _parts(magnitude)[0]])
         for frames in reversed(_parts(magnitude)):
             # Gradients of what goes into the rectifiers, which pass none where they gave 0.
             inner = _signs(activations[:, frames], room)
-            steps = [layer.unbind(0) for layer in inner]
-            for t in range(frames.stop - 1, frames.start - 1, -1):
-                for k, matrix in layers:
-                    step = steps[k][t - frames.start].mul_(flow)
-                    if k:
-                        torch.mm(step, matrix, out=flow)
-                    else:
-                        torch.addmm(before[t], step, matrix, out=flow)
+            _gram_backward(inner, flow, matrices, _earlier(gradient, None, frames))
             _add_products(by_encoders.mT, inner, [_rows(magnitude, frames)] * len(inner))
             _add_products(by_transitions.mT, inner, _entered(activations, initial, frames))
             by_biases += inner.sum(dim=(1, 2))
@@ -163,18 +157,13 @@ class ResidualRecurrence(torch.autograd.Function):
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        activations = _empty_activations(magnitude, biases)
+        activations, state = _empty_activations(magnitude, biases), initial
         residuals = empty_like(magnitude, (*activations.shape[:3], magnitude.shape[-1]))
-        steps, errors = ([layer.unbind(0) for layer in x] for x in (activations, residuals))
-        layers = list(zip(components, components.mT, step_sizes.tolist(), biases, strict=True))
-        state = initial
-        for t, frame in enumerate(magnitude.unbind(1)):
-            if dynamics is not None:
-                state = state * dynamics
-            for k, (synthesis, analysis, step_size, bias) in enumerate(layers):
-                error = torch.addmm(frame, state, synthesis, alpha=-1, out=errors[k][t])
-                state = torch.add(state, bias, out=steps[k][t])
-                state.addmm_(error, analysis, alpha=step_size).relu_()
+        for frames in _parts(magnitude):
+            written = activations[:, frames], residuals[:, frames]
+            rest = components, step_sizes, biases, dynamics, state
+            _residual_forward(*written, magnitude[:, frames], *rest)
+            state = activations[-1, frames.stop - 1]
         saved = (magnitude, components, step_sizes, dynamics, initial, activations, residuals)
         ctx.save_for_backward(*saved)
         return activations[-1]
@@ -190,27 +179,16 @@ class ResidualRecurrence(torch.autograd.Function):
         by_dynamics = None if dynamics is None else torch.zeros_like(dynamics)
         by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
         flow = gradient[-1].clone()
-        layers = list(enumerate(zip(components, components.mT, step_sizes.tolist(), strict=True)))
         rooms = [empty_like(x[:, _parts(magnitude)[0]]) for x in (activations, residuals)]
         for frames in reversed(_parts(magnitude)):
             # Gradients of what goes into the rectifiers, which pass none where they gave 0, and of
             # the residuals.
             inner = _signs(activations[:, frames], rooms[0])
             outer = rooms[1][:, : inner.shape[1]]
-            steps, errors = ([layer.unbind(0) for layer in x] for x in (inner, outer))
-            for t in range(frames.stop - frames.start - 1, -1, -1):
-                for k, (synthesis, analysis, step_size) in reversed(layers):
-                    step, error = steps[k][t].mul_(flow), errors[k][t]
-                    error.addmm_(step, synthesis, beta=0, alpha=step_size)
-                    torch.addmm(step, error, analysis, alpha=-1, out=flow)
-                before = frames.start + t - 1
-                if dynamics is not None:
-                    by_dynamics += (
-                        flow * (activations[-1, before] if before >= 0 else initial)
-                    ).sum(0)
-                    flow *= dynamics
-                if before >= 0:
-                    flow += gradient[before]
+            begun = None if dynamics is None else _earlier(activations[-1], initial, frames)
+            written = inner, outer, flow, by_dynamics
+            rest = components, step_sizes, dynamics, begun, _earlier(gradient, None, frames)
+            _residual_backward(*written, *rest)
             entered = _entered(activations, initial, frames)
             if dynamics is not None:
                 entered[0] = entered[0] * dynamics
@@ -224,6 +202,63 @@ class ResidualRecurrence(torch.autograd.Function):
         return by_magnitude, by_components, by_steps, by_biases, by_dynamics, flow
 
 
+@_graphs.replayed(writes=1)
+def _gram_forward(activations, transitions, state):
+    # Holds what comes from the inputs, and becomes the activations.
+    steps, matrices = [layer.unbind(0) for layer in activations], transitions.unbind(0)
+    for t in range(activations.shape[1]):
+        for layer, matrix in zip(steps, matrices, strict=True):
+            state = layer[t].addmm_(state, matrix).relu_()
+
+
+@_graphs.replayed(writes=2)
+def _gram_backward(inner, flow, matrices, earlier):
+    # Holds the signs of the activations, and becomes the gradients inside the rectifiers.
+    steps, earlier = [layer.unbind(0) for layer in inner], earlier.unbind(0)
+    layers = list(enumerate(matrices.unbind(0)))[::-1]
+    for t in reversed(range(inner.shape[1])):
+        for k, matrix in layers:
+            step = steps[k][t].mul_(flow)
+            if k:
+                torch.mm(step, matrix, out=flow)
+            else:
+                torch.addmm(earlier[t], step, matrix, out=flow)
+
+
+@_graphs.replayed(writes=2)
+def _residual_forward(
+    activations, residuals, magnitude, components, step_sizes, biases, dynamics, state
+):
+    steps, errors = ([layer.unbind(0) for layer in x] for x in (activations, residuals))
+    layers = list(zip(components, components.mT, step_sizes, biases, strict=True))
+    scaled = torch.empty_like(residuals[0, 0])
+    for t, frame in enumerate(magnitude.unbind(1)):
+        if dynamics is not None:
+            state = state * dynamics
+        for k, (synthesis, analysis, step_size, bias) in enumerate(layers):
+            error = torch.addmm(frame, state, synthesis, alpha=-1, out=errors[k][t])
+            state = torch.add(state, bias, out=steps[k][t])
+            state.addmm_(torch.mul(error, step_size, out=scaled), analysis).relu_()
+
+
+@_graphs.replayed(writes=4)
+def _residual_backward(
+    inner, outer, flow, by_dynamics, components, step_sizes, dynamics, begun, earlier
+):
+    # `inner` holds the signs of the activations; both become gradients.
+    steps, errors = ([layer.unbind(0) for layer in x] for x in (inner, outer))
+    layers = list(enumerate(zip(components, components.mT, step_sizes, strict=True)))[::-1]
+    for t in reversed(range(inner.shape[1])):
+        for k, (synthesis, analysis, step_size) in layers:
+            step = steps[k][t].mul_(flow)
+            error = torch.mm(step, synthesis, out=errors[k][t]).mul_(step_size)
+            torch.addmm(step, error, analysis, alpha=-1, out=flow)
+        if dynamics is not None:
+            by_dynamics += (flow * begun[t]).sum(0)
+            flow *= dynamics
+        flow += earlier[t]
+
+
 def _empty_activations(magnitude, biases):
     """Make room for the activations: of a layer all frames, of a frame the whole batch."""
     n_layers, n_components = biases.shape
@@ -235,7 +270,16 @@ def _parts(magnitude):
     """Slices of the frames with about `ROWS` rows each."""
     n_batch, n_frames, _ = magnitude.shape
     length = max(ROWS // n_batch, 1)
-    return [slice(i, min(i + length, n_frames)) for i in range(0, n_frames, length)]
+    if not _graphs.are_wanted(magnitude):
+        return [slice(i, min(i + length, n_frames)) for i in range(0, n_frames, length)]
+    # Each length takes a recording of its own: of powers of two there are few.
+    length, parts, start = 1 << (length.bit_length() - 1), [], 0
+    while start < n_frames:
+        while length > n_frames - start:
+            length //= 2
+        parts.append(slice(start, start + length))
+        start += length
+    return parts
 
 
 def _rows(magnitude, frames):
@@ -251,12 +295,15 @@ def _signs(activations, room):
 def _entered(activations, initial, frames):
     """Return what entered each layer, as rows: of the layer before, or of the frame before."""
     before = [layer[frames].flatten(0, 1) for layer in activations[:-1]]
-    last = activations[-1]
+    return [_earlier(activations[-1], initial, frames).flatten(0, 1), *before]
+
+
+def _earlier(values, initial, frames):
+    """Return what stands one frame earlier; before the first one `initial`, or zeros for None."""
     if frames.start:
-        first = last[frames.start - 1 : frames.stop - 1]
-    else:
-        first = torch.cat([initial[None], last[: frames.stop - 1]])
-    return [first.flatten(0, 1), *before]
+        return values[frames.start - 1 : frames.stop - 1]
+    first = torch.zeros_like(values[:1]) if initial is None else initial[None]
+    return torch.cat([first, values[: frames.stop - 1]])
 
 
 def _add_products(sums, left, right):
