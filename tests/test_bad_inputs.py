@@ -244,6 +244,8 @@ PARAMETERS = [
     (drnmf, "learn_thresholds", "yes", f"{FLAG}'yes'"),
     (drnmf, "learn_mask_exponent", 3, f"{FLAG}3"),
     (drnmf, "context", 0, f"{WHOLE}1; got 0"),
+    (drnmf, "level_frames", 0, f"{WHOLE}1; got 0"),
+    (drnmf, "level_frames", 2.5, f"{WHOLE}1; got 2.5"),
     (drnmf, "dynamics", "rotation", "must be one of 'identity', 'diagonal', 'full'"),
     (drnmf, "warm_start", "no", f"{FLAG}'no'"),
     (drnmf, "validation_fraction", 0, f"{FINITE} 0 and <= 0.9; got 0"),

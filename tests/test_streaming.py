@@ -19,6 +19,8 @@ SEPARATORS = {
     "diagonal dynamics": DRNMFSeparator(n_components=80, **(PLAIN | {"dynamics": "diagonal"})),
     "full dynamics": DRNMFSeparator(n_components=80, **(PLAIN | {"dynamics": "full"})),
     "context": DRNMFSeparator(n_components=20, **(PLAIN | {"context": 3})),
+    "level": DRNMFSeparator(n_components=20, level_frames=50, **PLAIN),
+    "level and context": DRNMFSeparator(n_components=20, level_frames=1, **NETWORK),
     "default": DRNMFSeparator(n_components=20, **NETWORK),
     "paper": DRNMFSeparator(n_components=10, recipe="paper", **NETWORK),
     "warm_ista": SupervisedNMFSeparator(20, inference="warm_ista", n_iter=5, **NMF),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from .levels import at_level
 from .masks import PowerMaskOutput, power_masks
 from .recurrence import unfolded_recurrence
 
@@ -26,7 +27,16 @@ def log_or_epsilon(value):
     return torch.log(value.clamp(min=torch.finfo(value.dtype).eps))
 
 
-def unfold(components, n_layers, sparsity, step_size, dynamics="identity", context=1):
+def unfold(
+    components,
+    n_layers,
+    sparsity,
+    step_size,
+    dynamics="identity",
+    context=1,
+    level=0.0,
+    level_decay=0.0,
+):
     """Make the values of a `DRNMF` that computes warm-start ISTA, `n_layers` iterations a frame.
 
     Parameters
@@ -42,6 +52,8 @@ def unfold(components, n_layers, sparsity, step_size, dynamics="identity", conte
     context : int, default=1
         Frames that the activations of a frame explain: itself and those before. Components are
         taken to last, getting weaker by `DECAY` with each frame into the past.
+    level, level_decay : float, default=0
+        See `DRNMF`.
 
     Returns
     -------
@@ -60,6 +72,8 @@ def unfold(components, n_layers, sparsity, step_size, dynamics="identity", conte
         "initial_activations": components.new_zeros(n_components),
         "mask_exponent": components.new_ones(()),
         "dynamics": _starting_dynamics(components, dynamics),
+        "level": components.new_tensor(level),
+        "level_decay": components.new_tensor(level_decay),
     }
 
 
@@ -104,6 +118,11 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     dynamics : Tensor of shape (n_components,) or (n_components, n_components)
         What activations of a frame are multiplied by to begin the next one: the diagonal,
         non-negative, or the whole of a matrix.
+    level : Tensor of shape ()
+        What the running level of the frames is brought to, see `levels.at_level`; 0 takes them as
+        they are. Not trained.
+    level_decay : Tensor of shape ()
+        What is left of the weight of a frame in the running level one frame later.
     n_sources : int, default=2
         Number of sources, which share the components equally; the first is the target.
     learn_thresholds, learn_mask_exponent, learn_dynamics : bool, default=False
@@ -122,6 +141,9 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     ((3, 2, 5, 4), (3, 4))
     """
 
+    level: torch.Tensor
+    level_decay: torch.Tensor
+
     def __init__(
         self,
         components,
@@ -131,6 +153,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         initial_activations,
         mask_exponent,
         dynamics,
+        level,
+        level_decay,
         n_sources=2,
         learn_thresholds=False,
         learn_mask_exponent=False,
@@ -152,6 +176,9 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.raw_dynamics = torch.nn.Parameter(raw, requires_grad=learn_dynamics)
         # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
         self.initial = torch.nn.Parameter(initial_activations.clone())
+        self.register_buffer("level", level.clone())
+        self.register_buffer("level_decay", level_decay.clone())
+        self.has_level = bool(level > 0)
 
     @torch.no_grad()
     def values(self):
@@ -170,6 +197,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             "initial_activations": self.initial_activations(),
             "mask_exponent": self.log_exponent.exp(),
             "dynamics": self.dynamics(),
+            "level": self.level.clone(),
+            "level_decay": self.level_decay.clone(),
         }
 
     @property
@@ -231,29 +260,34 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, components + (context - 1) * bins), optional
-            From `next_state`: the activations of the frame before the first, and the frames before,
-            the oldest first. At the beginning these are silent.
+        state : Tensor of shape (batch, n_state), optional
+            From `next_state`. At the beginning the frames before are silent.
 
         Returns
         -------
         frames : Tensor of shape (batch, frames, context * bins)
-            Each beside those before it.
+            Each beside those before it, the oldest first, at the level of training.
         activations : Tensor of shape (batch, components)
+        sums : Tensor of shape (batch, 2 or 0)
+            Of the running level after the last frame.
         """
         n_components, n_past = len(self.initial), self.context - 1
+        n_batch, _, n_freqs = magnitude.shape
         if state is None:
-            activations = self.initial_activations().expand(len(magnitude), -1)
-            past = magnitude.new_zeros(len(magnitude), n_past, magnitude.shape[-1])
+            activations = self.initial_activations().expand(n_batch, -1)
+            past = magnitude.new_zeros(n_batch, n_past * n_freqs)
+            sums = magnitude.new_zeros(n_batch, 2 * self.has_level)
         else:
-            activations, past = state.tensor_split([n_components], dim=1)
-            past = past.unflatten(1, (n_past, magnitude.shape[-1]))
+            parts = n_components, n_components + n_past * n_freqs
+            activations, past, sums = state.tensor_split(parts, dim=1)
+        if self.has_level:
+            magnitude, sums = at_level(magnitude, sums, self.level, self.level_decay)
         if not n_past:
-            return magnitude, activations
-        together = torch.cat([past, magnitude], dim=1)
-        return together.unfold(1, self.context, 1).mT.flatten(2), activations
+            return magnitude, activations, sums
+        together = torch.cat([past.unflatten(1, (n_past, n_freqs)), magnitude], dim=1)
+        return together.unfold(1, self.context, 1).mT.flatten(2), activations, sums
 
-    def next_state(self, frames, activations):
+    def next_state(self, frames, activations, sums):
         """Return the state to go on from.
 
         Parameters
@@ -262,13 +296,17 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             From `enter`.
         activations : Tensor of shape (frames, batch, components)
             What the recurrence made of them.
+        sums : Tensor of shape (batch, 2 or 0)
+            From `enter`.
 
         Returns
         -------
-        state : Tensor of shape (batch, components + (context - 1) * bins)
+        state : Tensor of shape (batch, n_state)
+            Activations, the frames before the next one, of which the oldest comes first, and sums:
+            ``components + (context - 1) * bins`` numbers, and two if there is a level.
         """
         past = frames[:, -1, frames.shape[-1] // self.context :]
-        return torch.cat([activations[-1], past], dim=1)
+        return torch.cat([activations[-1], past, sums], dim=1)
 
     def hidden(self, magnitude, state=None):
         """Compute the activations of the last layer, all sequences of a frame side by side.
@@ -276,14 +314,15 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, components + (context - 1) * bins), optional
+        state : Tensor of shape (batch, n_state), optional
             From `next_state`.
 
         Returns
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        return self.recurrence()(*self.enter(magnitude, state))
+        frames, entered, _ = self.enter(magnitude, state)
+        return self.recurrence()(frames, entered)
 
     def activations(self, magnitude, state=None):
         """Compute the activations of the last layer.
@@ -291,7 +330,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, components + (context - 1) * bins), optional
+        state : Tensor of shape (batch, n_state), optional
             From `next_state`.
 
         Returns
@@ -306,19 +345,19 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Parameters
         ----------
         magnitude : Tensor of shape (batch, frames, bins)
-        state : Tensor of shape (batch, components + (context - 1) * bins), optional
+        state : Tensor of shape (batch, n_state), optional
             What an earlier call returned.
 
         Returns
         -------
         masks : Tensor of shape (batch, sources, frames, bins)
-        state : Tensor of shape (batch, components + (context - 1) * bins)
+        state : Tensor of shape (batch, n_state)
         """
-        frames, entered = self.enter(magnitude, state)
+        frames, entered, sums = self.enter(magnitude, state)
         hidden = self.recurrence()(frames, entered)
         activations = hidden.transpose(0, 1)
         outputs = self.log_output.exp().unflatten(0, (self.n_sources, -1))
         sources = activations.unflatten(-1, (self.n_sources, -1))
         estimates = torch.einsum("btsn,snf->bstf", sources, outputs)
         masks = power_masks(estimates, self.log_exponent.exp(), 1)
-        return masks, self.next_state(frames, hidden)
+        return masks, self.next_state(frames, hidden, sums)

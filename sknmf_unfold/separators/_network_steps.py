@@ -9,6 +9,7 @@ import torch
 
 from sknmf_unfold._arrays import as_numpy, to_numpy, to_tensor
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame, OverContext
+from sknmf_unfold.networks.levels import AtLevel
 
 from ._blocks import BLOCK
 from ._frame_masks import FrameMasks, power_share
@@ -67,14 +68,14 @@ def unfolded_inference(network):
     def infer(magnitude, state):
         # The way that blocks lie in memory, so that nothing is copied.
         frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
-        frames, activations = network.enter(frames, state)
+        frames, activations, sums = network.enter(frames, state)
         if len(magnitude) > 1 or network.device.type != "cpu":
             hidden = recurrence(frames, activations)
         else:
             # For a single sequence torch's calls take longer than their products.
             alone().go_on_from(activations)
             hidden = to_tensor(alone()(as_numpy(frames)).swapaxes(0, 1), network.device)
-        return hidden, network.next_state(frames, hidden)
+        return hidden, network.next_state(frames, hidden, sums)
 
     return infer
 
@@ -95,10 +96,13 @@ def frame_masks(network, n_streams, max_frames):
     """
     values = network.values()
     infer = _frame_by_frame(network, n_streams, max_frames)
+    dtype = to_numpy(values["components"]).dtype
     if network.context > 1:
         n_freqs = values["output_components"].shape[1]
-        dtype = to_numpy(values["components"]).dtype
         infer = OverContext(infer, network.context, n_freqs, n_streams, max_frames, dtype)
+    if network.has_level:
+        level, decay = (to_numpy(values[name]) for name in ("level", "level_decay"))
+        infer = AtLevel(infer, level, decay, n_streams, dtype)
     target, rest = np.split(to_numpy(values["output_components"]), 2)
     return FrameMasks(infer, target, rest, power_share(to_numpy(values["mask_exponent"])))
 

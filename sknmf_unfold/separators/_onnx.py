@@ -49,18 +49,24 @@ def onnx_step(values, settings):
     graph = _Graph(onnx)
     n_components, n_freqs = values["output_components"].shape
     n_past = values["components"].shape[2] - n_freqs
-    frames, state = graph.frames("magnitude", "state", n_components, n_past)
-    state = graph.enter(state, values["dynamics"])
+    n_sums = 2 * bool(values["level"] > 0)
+    widths = {"before": n_components, "past": n_past, "sums_before": n_sums}
+    activations, past, sums = graph.parts("state", widths)
+    magnitude = "magnitude"
+    if n_sums:
+        magnitude = graph.at_level(magnitude, sums, values["level"], values["level_decay"])
+    frames = graph.node("Concat", [past, magnitude], "frames", axis=1) if n_past else magnitude
+    state = graph.enter(activations, values["dynamics"])
     steps = zip(values["components"], values["step_sizes"], values["sparsity"], strict=True)
     for k, (components, step_size, sparsity) in enumerate(steps):
         state = graph.layer(k, frames, state, components, step_size, sparsity)
-    graph.next_state(frames, state, n_freqs, n_past)
+    graph.next_state(frames, state, n_freqs, n_past, n_sums)
     graph.masks(state, values["output_components"], values["mask_exponent"])
     sizes = {
         "magnitude": ["streams", n_freqs],
-        "state": ["streams", n_components + n_past],
+        "state": ["streams", sum(widths.values())],
         "masks": ["streams", 2, n_freqs],
-        "next_state": ["streams", n_components + n_past],
+        "next_state": ["streams", sum(widths.values())],
     }
     infos = {
         name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
@@ -78,7 +84,7 @@ def onnx_step(values, settings):
         ir_version=IR_VERSION,
         producer_name="sknmf_unfold",
     )
-    initial = [*values["initial_activations"].tolist(), *[0.0] * n_past]
+    initial = [*values["initial_activations"].tolist(), *[0.0] * (n_past + n_sums)]
     facts = {"initial_state": initial, "stft": settings}
     onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
     onnx.checker.check_model(model)
@@ -143,19 +149,38 @@ class _Graph:
         sizes = self.constant(f"sizes_{names[0]}", sizes, np.int64)
         return self.node("Split", [whole, sizes], names, axis=1)
 
-    def frames(self, magnitude, state, n_components, n_past):
-        """Take the state apart: the frames before, put beside this one, and the activations."""
-        if not n_past:
-            return magnitude, state
-        activations, past = self.split(state, [n_components, n_past], ["before", "past"])
-        return self.node("Concat", [past, magnitude], "frames", axis=1), activations
+    def parts(self, whole, widths):
+        """Columns of an array by their names, None where there are none."""
+        kept = {name: width for name, width in widths.items() if width}
+        if len(kept) > 1:
+            self.split(whole, list(kept.values()), list(kept))
+        else:
+            self.node("Identity", [whole], next(iter(kept)))
+        return [name if width else None for name, width in widths.items()]
 
-    def next_state(self, frames, state, n_freqs, n_past):
-        """Activations, and the frames that are still needed for the next one."""
-        if not n_past:
-            return self.node("Identity", [state], "next_state")
-        _, past = self.split(frames, [n_freqs, n_past], ["forgotten", "kept"])
-        return self.node("Concat", [state, past], "next_state", axis=1)
+    def at_level(self, magnitude, sums, level, decay):
+        """Bring the frame to the level of training, as `levels.at_level`."""
+        from sknmf_unfold.networks.levels import LEAST
+
+        mean = self.node("ReduceMean", [magnitude], "mean", axes=[1], keepdims=1)
+        square = self.node("Mul", [mean, mean], "square")
+        terms = self.node("Concat", [square, mean], "terms", axis=1)
+        kept = self.node("Mul", [sums, self.constant("level_decay", decay)], "sums_kept")
+        sums = self.node("Add", [kept, terms], "sums")
+        squares, plain = self.split(sums, [1, 1], ["squares", "plain"])
+        plain = self.node("Max", [plain, self.constant("tiny", np.finfo(np.float32).tiny)], "some")
+        heard = self.node("Div", [squares, plain], "level_heard")
+        heard = self.node("Max", [heard, self.constant("least", LEAST * level)], "level_bounded")
+        scale = self.node("Div", [self.constant("level", level), heard], "scale")
+        return self.node("Mul", [magnitude, scale], "at_level")
+
+    def next_state(self, frames, state, n_freqs, n_past, n_sums):
+        """Activations, the frames that are still needed for the next one, and sums of levels."""
+        parts = [state]
+        if n_past:
+            parts += self.split(frames, [n_freqs, n_past], ["forgotten", "kept"])[1:]
+        parts += ["sums"][:n_sums]
+        return self.node("Concat", parts, "next_state", axis=1)
 
     def enter(self, state, dynamics):
         """Activations of the frame before, as they begin this one."""

@@ -20,6 +20,8 @@ STATE = {
     "initial_activations": "initial_activations_",
     "mask_exponent": "mask_exponent_",
     "dynamics": "dynamics_",
+    "level": "level_",
+    "level_decay": "level_decay_",
 }
 
 
@@ -85,6 +87,11 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     context : int or None, default=None
         Frames that the activations of a frame explain: itself and the ``context - 1`` before it,
         with a dictionary that has as many spectra for each component. It adds no latency.
+    level_frames : int or None, default=None
+        Frames over which the network hears a running level and brings it to that of the training
+        set: then recordings may be louder or quieter than those it was trained on. With 250, two
+        seconds at the default hop, that costs half a dB where all levels are alike. None takes the
+        frames as they are.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -125,6 +132,10 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     dynamics_ : ndarray of shape (2 * n_components,) or (2 * n_components, 2 * n_components)
         What the activations of a frame are multiplied by to begin the next: the diagonal, or for
         ``dynamics="full"`` the matrix A, whose row i says what component i starts.
+    level_ : ndarray of shape ()
+        The level of the training set, to which frames are brought; 0 for ``level_frames=None``.
+    level_decay_ : ndarray of shape ()
+        What is left of the weight of a frame in the running level one frame later.
     initial_components_ : ndarray of shape (2 * n_components, n_freqs)
         The NMF dictionaries that training started from.
     history_ : dict of lists
@@ -214,6 +225,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         learn_mask_exponent=None,
         dynamics=None,
         context=None,
+        level_frames=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -240,6 +252,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.learn_mask_exponent = learn_mask_exponent
         self.dynamics = dynamics
         self.context = context
+        self.level_frames = level_frames
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -250,6 +263,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
 
     def _starting_values(self, sequences, targets, rng):
         from sknmf_unfold.networks.drnmf import unfold
+        from sknmf_unfold.networks.levels import mean_level
 
         settings = {name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")}
         settings["random_state"] = rng.randint(2**31 - 1)
@@ -260,6 +274,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
             step_size = 1 / largest_eigenvalue(components)
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context")}
+        if self.level_frames is not None:
+            model |= {"level": mean_level(sequences), "level_decay": 1 - 1 / self.level_frames}
         components = to_tensor(components, "cpu")
         return unfold(components, self.n_layers, self.sparsity, step_size, **model)
 
@@ -279,6 +295,12 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
             raise ValueError(
                 f"`context` is {recipe['context']}, but the fitted model has {context}; training "
                 f"cannot go on from it."
+            )
+        fitted = round(1 / (1 - float(self.level_decay_))) if self.level_ > 0 else None
+        if fitted != self.level_frames:
+            raise ValueError(
+                f"`level_frames` is {self.level_frames}, but the fitted model has {fitted}; "
+                f"training cannot go on from it."
             )
         dynamics, wanted = values["dynamics"], recipe["dynamics"]
         if wanted == "full" and dynamics.ndim == 1:
@@ -331,6 +353,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         check_number("sparsity", self.sparsity, low=0)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)
+        if self.level_frames is not None:
+            check_number("level_frames", self.level_frames, low=1, integer=True)
         check_training_parameters(self)
         settings = self._recipe()
         settings["learn_dynamics"] = settings.pop("dynamics") != "identity"

@@ -108,6 +108,28 @@ def test_dynamics_are_learned_only_if_asked(magnitudes):
         np.testing.assert_allclose(alone[0], after[5], rtol=0, atol=1e-6)
 
 
+def test_a_running_level_makes_masks_that_no_gain_changes(magnitudes):
+    X, Y = magnitudes
+    absolute = small(max_epochs=3).fit(X, Y)
+    assert absolute.level_ == absolute.level_decay_ == 0
+    separator = small(max_epochs=3, level_frames=20).fit(X, Y, validation_data=(X, Y))
+    assert separator.level_decay_ == pytest.approx(0.95)
+    # Of the frames' means the one of a frame that is drawn in proportion to its mean.
+    means = np.concatenate([x.mean(axis=1) for x in X])
+    assert separator.level_ == pytest.approx(np.average(means, weights=means))
+    for gain in (1e-3, 0.1, 1e4):
+        for few in (1, 3):
+            louder = [gain * x for x in X[:few]]
+            for name, tolerance in (("absolute", None), ("running", 1e-9)):
+                model = separator if name == "running" else absolute
+                [before], [after] = model.predict_mask(X[:1]), model.predict_mask(louder)[:1]
+                error = np.abs(after - before).max()
+                assert error < tolerance if tolerance else error > 1e-2
+    # Blocks carry the level on: what comes first is heard later.
+    [part] = separator.predict_mask([X[0][10:]])
+    assert np.abs(part - separator.predict_mask(X[:1])[0][10:]).max() > 1e-3
+
+
 def test_context_explains_the_frames_before(magnitudes):
     X, Y = magnitudes
     separator = small(max_epochs=3, context=3).fit(X, Y)
