@@ -110,7 +110,7 @@ def fit(args):
     if args.model == "nmf":
         separator = SupervisedNMFSeparator(**settings)
     else:
-        names = ("max_epochs", "recipe", "remix", "device")
+        names = ("max_epochs", "recipe", "remix", "level_frames", "device")
         training = {name: getattr(args, name) for name in names}
         separator = DRNMFSeparator(args.layers, **settings, **training)
     pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)]).fit(X, Y)
@@ -207,6 +207,8 @@ def parser():
     sub.add_argument("--recipe", choices=["default", "paper"], default="default")
     remix = "train on new mixtures of the recordings in every epoch, unless the recipe does not"
     sub.add_argument("--remix", action=argparse.BooleanOptionalAction, default=None, help=remix)
+    level = "hear a running level of so many frames: for recordings of other levels than these"
+    sub.add_argument("--level-frames", type=int, default=None, help=level)
     sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")
     sub.add_argument("--device", default="auto")
     sub.add_argument("--seed", type=int, default=0)

@@ -1,0 +1,57 @@
+"""SDR of recordings louder or quieter than those of training, with and without a running level.
+
+    python -m benchmarks.levels
+
+Generated speech in noise, other speakers than in training; all targets of training have the same
+level, as they have it in most corpora.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from sklearn.pipeline import make_pipeline
+
+from benchmarks._environment import environment, print_environment
+from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
+from sknmf_unfold.datasets import make_noisy_speech
+
+GAINS = (-40, -30, -20, -10, -5, 0, 5, 10, 20, 40)
+
+
+def models(frames, max_epochs, seed):
+    """Name and separator: sparse NMF, DR-NMF as it is, and with running levels."""
+    nmf = SupervisedNMFSeparator(50, random_state=seed)
+    yield "sparse NMF", nmf
+    for level_frames in (None, *frames):
+        settings = {"level_frames": level_frames, "max_epochs": max_epochs, "random_state": seed}
+        yield f"DR-NMF, level_frames={level_frames}", DRNMFSeparator(2, 50, **settings)
+
+
+def main(arguments=None):
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.levels",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--frames", nargs="+", type=int, default=[60, 250, 1000])
+    parser.add_argument("--max-epochs", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(arguments)
+    print_environment(environment(args.seed))
+    X, Y = make_noisy_speech(60, n_speakers=12, random_state=args.seed)
+    X_test, Y_test = make_noisy_speech(12, n_speakers=6, random_state=args.seed + 1)
+    print(f"{'SDR in dB; gain of the test recordings in dB':<46}", *(f"{g:6d}" for g in GAINS))
+    for name, separator in models(args.frames, args.max_epochs, args.seed):
+        pipe = make_pipeline(STFT(), separator).fit(X, Y)
+        values = []
+        for gain in 10 ** (np.array(GAINS) / 20):
+            louder = [[gain * x for x in waveforms] for waveforms in (X_test, Y_test)]
+            values.append(pipe.score(*louder))
+        print(f"{name:<46}", *(f"{value:6.2f}" for value in values), flush=True)
+
+
+if __name__ == "__main__":
+    main()
