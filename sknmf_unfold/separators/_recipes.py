@@ -51,7 +51,7 @@ RECIPES: dict[str, dict] = {
 # The same for LSTMs and ReLU RNNs, which have no such parts.
 STACKED_RECIPES: dict[str, dict] = {
     "default": {
-        "learning_rate": 3e-3,
+        "learning_rate": 1e-3,
         "batch_size": 16,
         "sequence_length": 125,
         "max_epochs": 40,

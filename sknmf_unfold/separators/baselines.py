@@ -78,7 +78,7 @@ class LSTMSeparator(StackedSeparator):
     ====================  =============  ====================
     recipe                "default"      "paper"
     ====================  =============  ====================
-    learning_rate         3e-3           1e-4
+    learning_rate         1e-3           1e-4
     batch_size            16             32
     sequence_length       125            500
     loss                  snr            signal_approximation
@@ -230,7 +230,7 @@ class RNNSeparator(StackedSeparator):
     ====================  =============  ====================
     recipe                "default"      "paper"
     ====================  =============  ====================
-    learning_rate         3e-3           1e-4
+    learning_rate         1e-3           1e-4
     batch_size            16             32
     sequence_length       125            500
     loss                  snr            signal_approximation
