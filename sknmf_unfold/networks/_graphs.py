@@ -7,6 +7,7 @@ recorded loop has arrays of its own, into which its arguments are copied.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import warnings
@@ -86,6 +87,7 @@ class Replayed:
     """
 
     def __init__(self, loop, writes):
+        functools.update_wrapper(self, loop)
         self.loop, self.writes = loop, writes
         self._recordings: OrderedDict[tuple, tuple] = OrderedDict()
         # The arrays of a recording serve one call at a time.

@@ -9,9 +9,6 @@ Both forms compute the same ``h <- relu(h + step * (x - h @ D) @ D.T + bias)``. 
 multiplies out ``h @ (I - step * D @ D.T)`` and takes the rest before the loop; the residual form
 goes through the bins, which takes fewer multiplications where a dictionary has more components than
 bins, and finds it in the cache the second time.
-
-The loops themselves are functions of one part of the frames that work in place, so that a GPU can
-replay them from a recording: its kernels take less time than their launch.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from sknmf_unfold._arrays import empty_like
-from sknmf_unfold.networks import _graphs
+from sknmf_unfold.networks import _graphs, frame_loops
 
 # Rows (frames times batch) of the products outside the loop: large enough to run at full speed,
 # small enough to stay in the cache and to need little memory beside the activations.
@@ -104,7 +101,7 @@ class GramRecurrence(torch.autograd.Function):
             rows = _rows(magnitude, frames)
             for layer, bias, encoder in inputs:
                 torch.addmm(bias, rows, encoder, out=layer[frames].flatten(0, 1))
-            _gram_forward(activations[:, frames], transitions, state)
+            frame_loops.gram_forward(activations[:, frames], transitions, state)
             state = activations[-1, frames.stop - 1]
         ctx.save_for_backward(magnitude, encoders, transitions, initial, activations)
         return activations[-1]
@@ -123,7 +120,7 @@ class GramRecurrence(torch.autograd.Function):
         for frames in reversed(_parts(magnitude)):
             # Gradients of what goes into the rectifiers, which pass none where they gave 0.
             inner = _signs(activations[:, frames], room)
-            _gram_backward(inner, flow, matrices, _earlier(gradient, None, frames))
+            frame_loops.gram_backward(inner, flow, matrices, _earlier(gradient, None, frames))
             _add_products(by_encoders.mT, inner, [_rows(magnitude, frames)] * len(inner))
             _add_products(by_transitions.mT, inner, _entered(activations, initial, frames))
             by_biases += inner.sum(dim=(1, 2))
@@ -162,7 +159,7 @@ class ResidualRecurrence(torch.autograd.Function):
         for frames in _parts(magnitude):
             written = activations[:, frames], residuals[:, frames]
             rest = components, step_sizes, biases, dynamics, state
-            _residual_forward(*written, magnitude[:, frames], *rest)
+            frame_loops.residual_forward(*written, magnitude[:, frames], *rest)
             state = activations[-1, frames.stop - 1]
         saved = (magnitude, components, step_sizes, dynamics, initial, activations, residuals)
         ctx.save_for_backward(*saved)
@@ -188,7 +185,7 @@ class ResidualRecurrence(torch.autograd.Function):
             begun = None if dynamics is None else _earlier(activations[-1], initial, frames)
             written = inner, outer, flow, by_dynamics
             rest = components, step_sizes, dynamics, begun, _earlier(gradient, None, frames)
-            _residual_backward(*written, *rest)
+            frame_loops.residual_backward(*written, *rest)
             entered = _entered(activations, initial, frames)
             if dynamics is not None:
                 entered[0] = entered[0] * dynamics
@@ -200,63 +197,6 @@ class ResidualRecurrence(torch.autograd.Function):
         by_steps = (products[0] * components).sum(dim=(1, 2))
         by_components = step_sizes[:, None, None] * products[0] - products[1]
         return by_magnitude, by_components, by_steps, by_biases, by_dynamics, flow
-
-
-@_graphs.replayed(writes=1)
-def _gram_forward(activations, transitions, state):
-    # Holds what comes from the inputs, and becomes the activations.
-    steps, matrices = [layer.unbind(0) for layer in activations], transitions.unbind(0)
-    for t in range(activations.shape[1]):
-        for layer, matrix in zip(steps, matrices, strict=True):
-            state = layer[t].addmm_(state, matrix).relu_()
-
-
-@_graphs.replayed(writes=2)
-def _gram_backward(inner, flow, matrices, earlier):
-    # Holds the signs of the activations, and becomes the gradients inside the rectifiers.
-    steps, earlier = [layer.unbind(0) for layer in inner], earlier.unbind(0)
-    layers = list(enumerate(matrices.unbind(0)))[::-1]
-    for t in reversed(range(inner.shape[1])):
-        for k, matrix in layers:
-            step = steps[k][t].mul_(flow)
-            if k:
-                torch.mm(step, matrix, out=flow)
-            else:
-                torch.addmm(earlier[t], step, matrix, out=flow)
-
-
-@_graphs.replayed(writes=2)
-def _residual_forward(
-    activations, residuals, magnitude, components, step_sizes, biases, dynamics, state
-):
-    steps, errors = ([layer.unbind(0) for layer in x] for x in (activations, residuals))
-    layers = list(zip(components, components.mT, step_sizes, biases, strict=True))
-    scaled = torch.empty_like(residuals[0, 0])
-    for t, frame in enumerate(magnitude.unbind(1)):
-        if dynamics is not None:
-            state = state * dynamics
-        for k, (synthesis, analysis, step_size, bias) in enumerate(layers):
-            error = torch.addmm(frame, state, synthesis, alpha=-1, out=errors[k][t])
-            state = torch.add(state, bias, out=steps[k][t])
-            state.addmm_(torch.mul(error, step_size, out=scaled), analysis).relu_()
-
-
-@_graphs.replayed(writes=4)
-def _residual_backward(
-    inner, outer, flow, by_dynamics, components, step_sizes, dynamics, begun, earlier
-):
-    # `inner` holds the signs of the activations; both become gradients.
-    steps, errors = ([layer.unbind(0) for layer in x] for x in (inner, outer))
-    layers = list(enumerate(zip(components, components.mT, step_sizes, strict=True)))[::-1]
-    for t in reversed(range(inner.shape[1])):
-        for k, (synthesis, analysis, step_size) in layers:
-            step = steps[k][t].mul_(flow)
-            error = torch.mm(step, synthesis, out=errors[k][t]).mul_(step_size)
-            torch.addmm(step, error, analysis, alpha=-1, out=flow)
-        if dynamics is not None:
-            by_dynamics += (flow * begun[t]).sum(0)
-            flow *= dynamics
-        flow += earlier[t]
 
 
 def _empty_activations(magnitude, biases):

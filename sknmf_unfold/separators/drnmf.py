@@ -262,8 +262,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.verbose = verbose
 
     def _starting_values(self, sequences, targets, rng):
-        from sknmf_unfold.networks.drnmf import unfold
         from sknmf_unfold.networks.levels import mean_level
+        from sknmf_unfold.networks.unfolding import unfold
 
         settings = {name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")}
         settings["random_state"] = rng.randint(2**31 - 1)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from sknmf_unfold.networks.drnmf import DECAY, DRNMF, unfold
+from sknmf_unfold.networks.drnmf import DRNMF
 from sknmf_unfold.networks.ista import largest_eigenvalue, warm_ista
+from sknmf_unfold.networks.unfolding import DECAY, unfold
 from sknmf_unfold.signal.masks import ratio_masks
 from tests.oracles.ista import warm_ista_loop
 

@@ -4,7 +4,7 @@ import warnings
 import pytest
 import torch
 
-from sknmf_unfold.networks import _graphs, recurrence
+from sknmf_unfold.networks import _graphs, frame_loops, recurrence
 from sknmf_unfold.networks.recurrence import ResidualRecurrence, unfolded_recurrence
 from sknmf_unfold.separators import DRNMFSeparator
 
@@ -28,9 +28,9 @@ def recordings(monkeypatch):
 
     monkeypatch.setattr(_graphs, "are_wanted", lambda tensor: True)
     monkeypatch.setattr(_graphs, "record", record)
-    for name in ("_gram_forward", "_gram_backward", "_residual_forward", "_residual_backward"):
-        loop = getattr(recurrence, name)
-        monkeypatch.setattr(recurrence, name, _graphs.Replayed(loop.loop, loop.writes))
+    for name in ("gram_forward", "gram_backward", "residual_forward", "residual_backward"):
+        loop = getattr(frame_loops, name)
+        monkeypatch.setattr(frame_loops, name, _graphs.Replayed(loop.loop, loop.writes))
     return made
 
 
@@ -187,7 +187,7 @@ def test_a_gpu_replays_what_the_cpu_computes(form, monkeypatch):
             actual = results(arguments(23, n_components, "cuda", seed=i), form)
             for one, other in zip(actual, expected, strict=True):
                 torch.testing.assert_close(one.cpu(), other, rtol=0, atol=1e-10)
-    loop = recurrence._residual_forward if form == "residual" else recurrence._gram_forward
+    loop = frame_loops.residual_forward if form == "residual" else frame_loops.gram_forward
     assert loop._recordings
 
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sknmf_unfold.networks.drnmf import DRNMF, unfold
+from sknmf_unfold.networks.drnmf import DRNMF
+from sknmf_unfold.networks.unfolding import unfold
 from sknmf_unfold.training import parts
 from sknmf_unfold.training.losses import signal_approximation
 from sknmf_unfold.training.parts import batch_loss

@@ -1,0 +1,66 @@
+"""What DR-NMF starts as: warm-start ISTA, each iteration a layer."""
+
+from __future__ import annotations
+
+import torch
+
+# What is left of a component in the frame before: the start of dictionaries of several frames.
+DECAY = 0.3
+
+
+def unfold(
+    components,
+    n_layers,
+    sparsity,
+    step_size,
+    dynamics="identity",
+    context=1,
+    level=0.0,
+    level_decay=0.0,
+):
+    """Make the values of a `DRNMF` that computes warm-start ISTA, `n_layers` iterations a frame.
+
+    Parameters
+    ----------
+    components : Tensor of shape (n_components, n_freqs)
+        Dictionaries of all sources below each other, rows of unit norm.
+    n_layers : int
+        Iterations a frame.
+    sparsity, step_size : float
+        Weight of the l1 penalty, and the inverse of the paper's alpha.
+    dynamics : {"identity", "diagonal", "full"}, default="identity"
+        ``"full"`` makes a matrix of them.
+    context : int, default=1
+        Frames that the activations of a frame explain: itself and those before. Components are
+        taken to last, getting weaker by `DECAY` with each frame into the past.
+    level, level_decay : float, default=0
+        See `DRNMF`.
+
+    Returns
+    -------
+    values : dict of Tensor
+        Arguments for `DRNMF`.
+    """
+    n_components = len(components)
+    lasting = torch.cat([components * DECAY**age for age in reversed(range(context))], dim=1)
+    if context > 1:
+        lasting = torch.nn.functional.normalize(lasting, dim=1)
+    return {
+        "components": lasting.repeat(n_layers, 1, 1),
+        "output_components": components,
+        "step_sizes": components.new_full((n_layers,), step_size),
+        "sparsity": components.new_full((n_layers, n_components), sparsity),
+        "initial_activations": components.new_zeros(n_components),
+        "mask_exponent": components.new_ones(()),
+        "dynamics": _starting_dynamics(components, dynamics),
+        "level": components.new_tensor(level),
+        "level_decay": components.new_tensor(level_decay),
+    }
+
+
+def _starting_dynamics(components, kind):
+    """Dynamics that change nothing yet."""
+    n_components = len(components)
+    if kind == "full":
+        return torch.eye(n_components, dtype=components.dtype, device=components.device)
+    return components.new_ones(n_components)
