@@ -178,7 +178,10 @@ class _Graph:
         """Activations, the frames that are still needed for the next one, and sums of levels."""
         parts = [state]
         if n_past:
-            parts += self.split(frames, [n_freqs, n_past], ["forgotten", "kept"])[1:]
+            # No split: old runtimes reuse the memory of an output that nobody reads too early.
+            bounds = {"starts": n_freqs, "ends": n_freqs + n_past, "axes": 1}
+            inputs = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
+            parts.append(self.node("Slice", [frames, *inputs], "kept"))
         parts += ["sums"][:n_sums]
         return self.node("Concat", parts, "next_state", axis=1)
 
