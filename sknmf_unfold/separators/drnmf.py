@@ -275,7 +275,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context")}
         if self.level_frames is not None:
-            model |= {"level": mean_level(sequences), "level_decay": 1 - 1 / self.level_frames}
+            model |= {"level": mean_level(sequences), "level_decay": self._level_decay()}
         components = to_tensor(components, "cpu")
         return unfold(components, self.n_layers, self.sparsity, step_size, **model)
 
@@ -296,8 +296,10 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
                 f"`context` is {recipe['context']}, but the fitted model has {context}; training "
                 f"cannot go on from it."
             )
-        fitted = round(1 / (1 - float(self.level_decay_))) if self.level_ > 0 else None
-        if fitted != self.level_frames:
+        # Of many frames the decay is rounded, so that it does not tell how many they were.
+        level_decay = self.level_decay_.dtype.type(self._level_decay())
+        if (self.level_ > 0) != (self.level_frames is not None) or level_decay != self.level_decay_:
+            fitted = f"{1 / max(1 - self.level_decay_, 1e-9):.4g}" if self.level_ > 0 else None
             raise ValueError(
                 f"`level_frames` is {self.level_frames}, but the fitted model has {fitted}; "
                 f"training cannot go on from it."
@@ -311,6 +313,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
                 f"training cannot go on from it. Use dynamics='full'."
             )
         return values
+
+    def _level_decay(self):
+        return 0.0 if self.level_frames is None else 1 - 1 / self.level_frames
 
     @staticmethod
     def _make_network(values, **learned):

@@ -84,6 +84,16 @@ def test_a_level_stays_the_one_of_the_first_fit(magnitudes):
         separator.set_params(level_frames=8).fit(X, Y)
 
 
+@pytest.mark.parametrize("level_frames", [1, 4999, 10**9])
+def test_training_goes_on_with_a_level_of_any_number_of_frames(magnitudes, level_frames):
+    X, Y = ([x.astype(np.float32) for x in part] for part in magnitudes)
+    separator = small(level_frames=level_frames)
+    for _ in range(2):
+        separator.partial_fit(X, Y)
+    with pytest.raises(ValueError, match="`level_frames` is 30, but the fitted model has"):
+        separator.set_params(level_frames=30).partial_fit(X, Y)
+
+
 def test_the_first_partial_fit_is_an_epoch_from_the_nmf(magnitudes):
     X, Y = magnitudes
     nmf = SupervisedNMFSeparator(4, sparsity=0.1, random_state=0).fit(X, Y)
