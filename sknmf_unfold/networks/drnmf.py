@@ -41,9 +41,11 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
 
     Parameters
     ----------
-    components : Tensor of shape (n_layers, n_components, context * n_freqs)
-        Dictionary of each layer, the target's components first. It explains the last `context`
-        frames, of which the oldest comes first.
+    components : Tensor of shape (n_layers, n_components, n_freqs)
+        Dictionary of each layer, the target's components first.
+    envelopes : Tensor of shape (n_layers, n_components, context)
+        How strong each component is in the last `context` frames, which it explains together; the
+        oldest frame comes first.
     output_components : Tensor of shape (n_components, n_freqs)
         Turn activations into the estimates that make the masks.
     step_sizes : Tensor of shape (n_layers,)
@@ -87,6 +89,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     def __init__(
         self,
         components,
+        envelopes,
         output_components,
         step_sizes,
         sparsity,
@@ -102,8 +105,12 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     ):
         super().__init__()
         self.n_sources = n_sources
-        self.context = components.shape[-1] // output_components.shape[-1]
+        self.context = envelopes.shape[-1]
         self.log_components = torch.nn.Parameter(log_or_epsilon(components))
+        # Of one frame, envelopes of unit norm cannot change.
+        self.log_envelopes = torch.nn.Parameter(
+            log_or_epsilon(envelopes), requires_grad=self.context > 1
+        )
         self.log_output = torch.nn.Parameter(log_or_epsilon(output_components))
         self.log_step_sizes = torch.nn.Parameter(log_or_epsilon(step_sizes))
         self.log_sparsity = torch.nn.Parameter(
@@ -131,6 +138,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         """
         return {
             "components": self.layer_components(),
+            "envelopes": self.layer_envelopes(),
             "output_components": self.log_output.exp(),
             "step_sizes": self.log_step_sizes.exp(),
             "sparsity": self.log_sparsity.exp(),
@@ -151,10 +159,20 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
 
         Returns
         -------
-        components : Tensor of shape (n_layers, n_components, context * n_freqs)
+        components : Tensor of shape (n_layers, n_components, n_freqs)
             Non-negative, rows of unit l2-norm.
         """
         return torch.nn.functional.normalize(self.log_components.exp(), dim=-1)
+
+    def layer_envelopes(self):
+        """Compute how strong components are in the frames that they explain.
+
+        Returns
+        -------
+        envelopes : Tensor of shape (n_layers, n_components, context)
+            Non-negative, rows of unit l2-norm.
+        """
+        return torch.nn.functional.normalize(self.log_envelopes.exp(), dim=-1)
 
     def initial_activations(self):
         """Compute the activations before the first frame.
@@ -188,11 +206,15 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         """
         step_sizes = self.log_step_sizes.exp()
         biases = -step_sizes[:, None] * self.log_sparsity.exp()
-        weights = self.layer_components(), step_sizes, biases
         is_matrix = self.raw_dynamics.ndim == 2
-        if not (is_matrix or self.raw_dynamics.requires_grad or self.raw_dynamics.any()):
-            return unfolded_recurrence(*weights)
-        return unfolded_recurrence(*weights, self.dynamics())
+        changes = is_matrix or self.raw_dynamics.requires_grad or bool(self.raw_dynamics.any())
+        return unfolded_recurrence(
+            self.layer_components(),
+            step_sizes,
+            biases,
+            dynamics=self.dynamics() if changes else None,
+            envelopes=self.layer_envelopes() if self.context > 1 else None,
+        )
 
     def enter(self, magnitude, state=None):
         """Lay out frames and state for the recurrence.
@@ -205,8 +227,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
 
         Returns
         -------
-        frames : Tensor of shape (batch, frames, context * bins)
-            Each beside those before it, the oldest first, at the level of training.
+        frames : Tensor of shape (batch, context - 1 + frames, bins)
+            Those before the first one, and all others, at the level of training.
         activations : Tensor of shape (batch, components)
         sums : Tensor of shape (batch, 2 or 0)
             Of the running level after the last frame.
@@ -224,15 +246,17 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             magnitude, sums = at_level(magnitude, sums, self.level, self.level_decay)
         if not n_past:
             return magnitude, activations, sums
-        together = torch.cat([past.unflatten(1, (n_past, n_freqs)), magnitude], dim=1)
-        return together.unfold(1, self.context, 1).mT.flatten(2), activations, sums
+        # In memory frames come first, as they do in batches.
+        past = past.unflatten(1, (n_past, n_freqs)).transpose(0, 1)
+        together = torch.cat([past, magnitude.transpose(0, 1)]).transpose(0, 1)
+        return together, activations, sums
 
     def next_state(self, frames, activations, sums):
         """Return the state to go on from.
 
         Parameters
         ----------
-        frames : Tensor of shape (batch, frames, context * bins)
+        frames : Tensor of shape (batch, context - 1 + frames, bins)
             From `enter`.
         activations : Tensor of shape (frames, batch, components)
             What the recurrence made of them.
@@ -245,7 +269,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             Activations, the frames before the next one, of which the oldest comes first, and sums:
             ``components + (context - 1) * bins`` numbers, and two if there is a level.
         """
-        past = frames[:, -1, frames.shape[-1] // self.context :]
+        past = frames[:, frames.shape[1] - self.context + 1 :].flatten(1)
         return torch.cat([activations[-1], past, sums], dim=1)
 
     def hidden(self, magnitude, state=None):

@@ -35,6 +35,9 @@ class FrameByFrame:
     dynamics : ndarray of shape (n_components,) or (n_components, n_components), optional
         What activations are multiplied by when they enter a frame, ``h * dynamics`` or
         ``h @ dynamics``.
+    envelopes : ndarray of shape (n_layers, n_components, context), optional
+        How strong components are in the last `context` frames, the oldest first; before the first
+        frame there is silence. Without them components explain one frame.
 
     References
     ----------
@@ -59,11 +62,12 @@ class FrameByFrame:
         n_streams=1,
         max_frames=1,
         dynamics=None,
+        envelopes=None,
     ):
         n_layers, n_components, n_freqs = components.shape
         self._initial, self._n_repeats, self._n_streams = initial, n_repeats, n_streams
         self._dynamics = dynamics
-        dtype = components.dtype
+        dtype, self._n_past = components.dtype, 0
         # A single stream goes through products of vectors, which start faster than of matrices.
         lead = () if n_streams == 1 else (n_streams,)
         self._state = np.empty((*lead, n_components), dtype)
@@ -71,13 +75,14 @@ class FrameByFrame:
         self._activations = np.empty((max_frames, *lead, n_components), dtype)
         offsets = step_sizes[:, np.newaxis] * sparsity
         # Multiplications of a frame and layer: by the bins twice, or by the Gram matrix and once.
-        if 2 * n_repeats * n_freqs < n_repeats * n_components + n_freqs:
+        if envelopes is None and 2 * n_repeats * n_freqs < n_repeats * n_components + n_freqs:
             self._residual = np.empty((*lead, n_freqs), dtype)
             self._rows = np.empty((int(FEW * n_components), n_freqs), dtype)
             self._layers = list(zip(components, step_sizes, offsets, strict=True))
             self._advance = self._through_bins
         else:
-            layers = zip(components, step_sizes, strict=True)
+            shapes = [None] * n_layers if envelopes is None else envelopes
+            layers = zip(components, step_sizes, shapes, strict=True)
             transitions = [transition_matrix(*layer) for layer in layers]
             # What enters a frame goes through the dynamics too, at no further cost.
             entry = [_enter(transitions[0], dynamics), *transitions[1:]]
@@ -85,7 +90,15 @@ class FrameByFrame:
             scaled = components * step_sizes[:, np.newaxis, np.newaxis]
             self._inputs = scaled.reshape(-1, n_freqs).T.copy()
             self._offsets = offsets.reshape(-1)
-            self._projected = np.empty((max_frames * n_streams, n_layers * n_components), dtype)
+            size = n_streams, n_layers * n_components
+            if envelopes is not None:
+                self._n_past = envelopes.shape[-1] - 1
+                self._envelopes = envelopes.reshape(n_layers * n_components, -1)
+                # Of the frames before too; windows over them are what components explain.
+                self._heard = np.zeros((self._n_past + max_frames, *size), dtype)
+                windows = np.lib.stride_tricks.sliding_window_view
+                self._windows = windows(self._heard, self._n_past + 1, axis=0)
+            self._projected = np.empty((max_frames, *size), dtype)
             by_layer = self._projected.reshape(max_frames, *lead, n_layers, n_components)
             self._by_layer = [[frame[..., k, :] for k in range(n_layers)] for frame in by_layer]
             self._advance = self._through_components
@@ -94,16 +107,22 @@ class FrameByFrame:
     def reset(self):
         """Begin again before the first frame."""
         self._state[...] = self._initial
+        if self._n_past:
+            self._heard[: self._n_past] = 0
 
-    def go_on_from(self, state):
+    def go_on_from(self, state, past=None):
         """Continue from other activations.
 
         Parameters
         ----------
         state : array-like of shape (n_streams, n_components)
             Of the frame before the next one.
+        past : ndarray of shape (n_streams, context - 1, n_freqs), optional
+            The frames before the next one, if components explain more than one.
         """
         self._state[...] = state if self._n_streams > 1 else state[0]
+        if self._n_past:
+            self._heard[: self._n_past] = past.swapaxes(0, 1) @ self._inputs
 
     def __call__(self, magnitude):
         """Infer the activations of the next frames.
@@ -124,8 +143,15 @@ class FrameByFrame:
 
     def _through_components(self, frames):
         rows = frames.reshape(-1, frames.shape[-1])
-        projected = self._projected[: len(rows)]
-        np.dot(rows, self._inputs, out=projected)
+        projected, n_past = self._projected[: len(frames)], self._n_past
+        if n_past:
+            heard = self._heard[n_past : n_past + len(frames)]
+            np.dot(rows, self._inputs, out=heard.reshape(len(rows), -1))
+            windows = self._windows[: len(frames)]
+            np.einsum("tsnc,nc->tsn", windows, self._envelopes, out=projected)
+            self._heard[:n_past] = self._heard[len(frames) : len(frames) + n_past].copy()
+        else:
+            np.dot(rows, self._inputs, out=projected.reshape(len(rows), -1))
         projected -= self._offsets
         state, change, transitions = self._state, self._change, self._transitions
         for t in range(len(frames)):
@@ -164,40 +190,6 @@ class FrameByFrame:
                 np.dot(state[active], rows, out=out)
                 return
         np.dot(state, components, out=out)
-
-
-class OverContext:
-    """Frames as they come, each beside those before it, for an inference that needs them.
-
-    Parameters
-    ----------
-    infer : FrameByFrame
-        Gets ``context * n_freqs`` bins, the oldest frame first; silence before the first frame.
-    context, n_freqs, n_streams, max_frames : int
-        How many frames, their bins, of how many streams; the most frames of a call.
-    dtype : dtype
-        Of the frames.
-    """
-
-    def __init__(self, infer, context, n_freqs, n_streams, max_frames, dtype):
-        self._infer, self._n_past, self._n_freqs = infer, context - 1, n_freqs
-        # Frames lie one after the other, so that windows over them are what is asked for.
-        self._room = np.zeros((n_streams, (max_frames + context - 1) * n_freqs), dtype)
-        windows = np.lib.stride_tricks.sliding_window_view(self._room, context * n_freqs, axis=1)
-        self._windows = windows[:, ::n_freqs]
-
-    def reset(self):
-        """Begin again before the first frame."""
-        self._room[...] = 0
-        self._infer.reset()
-
-    def __call__(self, magnitude):
-        """Infer the activations of the next frames, as `FrameByFrame` does."""
-        n_past, n_new = (n * self._n_freqs for n in (self._n_past, magnitude.shape[1]))
-        self._room[:, n_past : n_past + n_new] = magnitude.reshape(len(magnitude), -1)
-        activations = self._infer(self._windows[:, : magnitude.shape[1]])
-        self._room[:, :n_past] = self._room[:, n_new : n_new + n_past].copy()
-        return activations
 
 
 def _enter(transition, dynamics):

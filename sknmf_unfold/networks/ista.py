@@ -30,7 +30,7 @@ def largest_eigenvalue(components):
     return float(np.linalg.eigvalsh(small @ small.T)[-1])
 
 
-def transition_matrix(components, step_size):
+def transition_matrix(components, step_size, envelopes=None):
     """Compute ``I - step_size * components @ components.T``, which carries activations on.
 
     Parameters
@@ -38,12 +38,17 @@ def transition_matrix(components, step_size):
     components : ndarray of shape (n_components, n_freqs)
     step_size : float
         The inverse of the paper's alpha.
+    envelopes : ndarray of shape (n_components, context), optional
+        How strong components are in the frames that they explain: outer products of components and
+        envelopes take the place of components.
 
     Returns
     -------
     transition : ndarray of shape (n_components, n_components)
     """
     transition = components @ components.T
+    if envelopes is not None:
+        transition *= envelopes @ envelopes.T
     transition *= -step_size
     n_components = len(components)
     diagonal = np.arange(n_components)

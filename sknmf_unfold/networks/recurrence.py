@@ -18,13 +18,14 @@ from torch.autograd.function import once_differentiable
 
 from sknmf_unfold._arrays import empty_like
 from sknmf_unfold.networks import _graphs, frame_loops
+from sknmf_unfold.networks.envelopes import add_inputs, inputs_backward, project
 
 # Rows (frames times batch) of the products outside the loop: large enough to run at full speed,
 # small enough to stay in the cache and to need little memory beside the activations.
 ROWS = 2048
 
 
-def unfolded_recurrence(components, step_sizes, biases, dynamics=None):
+def unfolded_recurrence(components, step_sizes, biases, dynamics=None, envelopes=None):
     """Prepare the recurrence of some layers.
 
     Parameters
@@ -37,13 +38,17 @@ def unfolded_recurrence(components, step_sizes, biases, dynamics=None):
     dynamics : Tensor of shape (components,) or (components, components), optional
         What the activations of a frame are multiplied by to begin the next one, ``h * dynamics`` or
         ``h @ dynamics``. A matrix always takes the Gram form, whose products have room for it.
+    envelopes : Tensor of shape (layers, components, context), optional
+        How strong a component is in each of the frames that it explains, the oldest first. They
+        take the Gram form too.
 
     Returns
     -------
     activations : callable
         ``activations(magnitude, initial)`` computes those of the last layer, of shape (frames,
-        batch, components), from magnitudes of shape (batch, frames, bins) and the activations
-        before the first frame, (batch, components).
+        batch, components), from magnitudes of shape (batch, context - 1 + frames, bins), which
+        begin with the frames before the first one, and the activations before that,
+        (batch, components).
 
     Examples
     --------
@@ -55,20 +60,25 @@ def unfolded_recurrence(components, step_sizes, biases, dynamics=None):
     is_matrix = dynamics is not None and dynamics.ndim == 2
     recurrence: type[torch.autograd.Function] = ResidualRecurrence
     weights = components, step_sizes, biases, dynamics
-    if components.shape[1] <= components.shape[2] or is_matrix:
-        recurrence, weights = GramRecurrence, _gram_weights(*weights)
+    last: tuple = ()
+    if components.shape[1] <= components.shape[2] or is_matrix or envelopes is not None:
+        recurrence, weights = GramRecurrence, _gram_weights(*weights, envelopes)
+        last = (envelopes,)
 
     def activations(magnitude, initial):
-        return recurrence.apply(magnitude, *weights, initial)
+        return recurrence.apply(magnitude, *weights, initial, *last)
 
     return activations
 
 
-def _gram_weights(components, step_sizes, biases, dynamics):
+def _gram_weights(components, step_sizes, biases, dynamics, envelopes):
     """Multiply out what `GramRecurrence` takes, the dynamics with the first transition."""
     encoders = step_sizes[:, None, None] * components.mT
     identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
-    transitions = identity - components @ encoders
+    gram = components @ encoders
+    if envelopes is not None:
+        gram = gram * (envelopes @ envelopes.mT)
+    transitions = identity - gram
     if dynamics is not None:
         first = transitions[0]
         first = dynamics @ first if dynamics.ndim == 2 else dynamics[:, None] * first
@@ -80,53 +90,69 @@ class GramRecurrence(torch.autograd.Function):
     """``h <- relu(x @ encoders[k] + biases[k] + h @ transitions[k])`` for all frames, layers."""
 
     @staticmethod
-    def forward(ctx, magnitude, encoders, biases, transitions, initial):
+    def forward(ctx, magnitude, encoders, biases, transitions, initial, envelopes=None):
         """Compute the activations of the last layer.
 
         Parameters
         ----------
-        magnitude : Tensor of shape (batch, frames, bins)
+        magnitude : Tensor of shape (batch, context - 1 + frames, bins)
         encoders : Tensor of shape (layers, bins, components)
         biases : Tensor of shape (layers, components)
         transitions : Tensor of shape (layers, components, components)
         initial : Tensor of shape (batch, components)
+        envelopes : Tensor of shape (layers, components, context), optional
+            Of frames that inputs are gathered from, the oldest first; without them each frame is
+            an input of its own.
 
         Returns
         -------
         activations : Tensor of shape (frames, batch, components)
         """
-        activations, state = _empty_activations(magnitude, biases), initial
+        n_past = 0 if envelopes is None else envelopes.shape[-1] - 1
+        activations, state = _empty_activations(magnitude, biases, n_past), initial
         inputs = list(zip(activations, biases, encoders, strict=True))
-        for frames in _parts(magnitude):
-            rows = _rows(magnitude, frames)
-            for layer, bias, encoder in inputs:
-                torch.addmm(bias, rows, encoder, out=layer[frames].flatten(0, 1))
+        for frames in _parts(magnitude, n_past):
+            rows = _rows(magnitude, frames, n_past)
+            if envelopes is None:
+                for layer, bias, encoder in inputs:
+                    torch.addmm(bias, rows, encoder, out=layer[frames].flatten(0, 1))
+            else:
+                part = activations[:, frames].copy_(biases[:, None, None])
+                add_inputs(part, project(rows, encoders, part.shape[1] + n_past), envelopes)
             frame_loops.gram_forward(activations[:, frames], transitions, state)
             state = activations[-1, frames.stop - 1]
-        ctx.save_for_backward(magnitude, encoders, transitions, initial, activations)
+        saved = magnitude, encoders, transitions, initial, envelopes, activations
+        ctx.save_for_backward(*saved)
         return activations[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         """Gradients with respect to all arguments."""
-        magnitude, encoders, transitions, initial, activations = ctx.saved_tensors
+        magnitude, encoders, transitions, initial, envelopes, activations = ctx.saved_tensors
         by_encoders, by_transitions = torch.zeros_like(encoders), torch.zeros_like(transitions)
         by_biases = torch.zeros_like(encoders[:, 0])
-        by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
+        by_magnitude = torch.zeros_like(magnitude) if ctx.needs_input_grad[0] else None
+        by_envelopes = None if envelopes is None else torch.zeros_like(envelopes)
+        n_past = 0 if envelopes is None else envelopes.shape[-1] - 1
         flow = gradient[-1].clone()
         matrices = transitions.mT.contiguous()
-        room = empty_like(activations[:, _parts(magnitude)[0]])
-        for frames in reversed(_parts(magnitude)):
+        room = empty_like(activations[:, _parts(magnitude, n_past)[0]])
+        for frames in reversed(_parts(magnitude, n_past)):
             # Gradients of what goes into the rectifiers, which pass none where they gave 0.
             inner = _signs(activations[:, frames], room)
             frame_loops.gram_backward(inner, flow, matrices, _earlier(gradient, None, frames))
-            _add_products(by_encoders.mT, inner, [_rows(magnitude, frames)] * len(inner))
             _add_products(by_transitions.mT, inner, _entered(activations, initial, frames))
             by_biases += inner.sum(dim=(1, 2))
+            rows = _rows(magnitude, frames, n_past)
+            if envelopes is not None:
+                projections = project(rows, encoders, inner.shape[1] + n_past)
+                inner = inputs_backward(inner, projections, envelopes, by_envelopes)
+            _add_products(by_encoders.mT, inner, [rows] * len(inner))
             if by_magnitude is not None:
-                by_magnitude[:, frames] = (inner @ encoders.mT[:, None]).sum(0).transpose(0, 1)
-        return by_magnitude, by_encoders, by_biases, by_transitions, flow
+                by_rows = (inner @ encoders.mT[:, None]).sum(0)
+                by_magnitude[:, frames.start : frames.stop + n_past] += by_rows.transpose(0, 1)
+        return by_magnitude, by_encoders, by_biases, by_transitions, flow, by_envelopes
 
 
 class ResidualRecurrence(torch.autograd.Function):
@@ -199,16 +225,17 @@ class ResidualRecurrence(torch.autograd.Function):
         return by_magnitude, by_components, by_steps, by_biases, by_dynamics, flow
 
 
-def _empty_activations(magnitude, biases):
+def _empty_activations(magnitude, biases, n_past=0):
     """Make room for the activations: of a layer all frames, of a frame the whole batch."""
     n_layers, n_components = biases.shape
     n_batch, n_frames, _ = magnitude.shape
-    return empty_like(magnitude, (n_layers, n_frames, n_batch, n_components))
+    return empty_like(magnitude, (n_layers, n_frames - n_past, n_batch, n_components))
 
 
-def _parts(magnitude):
-    """Slices of the frames with about `ROWS` rows each."""
+def _parts(magnitude, n_past=0):
+    """Slices of the frames with about `ROWS` rows each; of the first ones there are only inputs."""
     n_batch, n_frames, _ = magnitude.shape
+    n_frames -= n_past
     length = max(ROWS // n_batch, 1)
     if not _graphs.are_wanted(magnitude):
         return [slice(i, min(i + length, n_frames)) for i in range(0, n_frames, length)]
@@ -222,8 +249,12 @@ def _parts(magnitude):
     return parts
 
 
-def _rows(magnitude, frames):
-    """Return some frames as rows, the batch of each side by side; a copy unless they come first."""
+def _rows(magnitude, frames, n_past=0):
+    """Return some frames and those before as rows, the batch of each side by side.
+
+    A copy unless frames come first in memory.
+    """
+    frames = slice(frames.start, frames.stop + n_past)
     return magnitude[:, frames].transpose(0, 1).flatten(0, 1)
 
 

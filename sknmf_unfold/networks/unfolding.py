@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-# What is left of a component in the frame before: the start of dictionaries of several frames.
+# What is left of a component in the frame before, at the start: its envelope.
 DECAY = 0.3
 
 
@@ -42,11 +42,11 @@ def unfold(
         Arguments for `DRNMF`.
     """
     n_components = len(components)
-    lasting = torch.cat([components * DECAY**age for age in reversed(range(context))], dim=1)
-    if context > 1:
-        lasting = torch.nn.functional.normalize(lasting, dim=1)
+    ages = torch.arange(context - 1, -1, -1, dtype=components.dtype, device=components.device)
+    envelope = torch.nn.functional.normalize(DECAY**ages, dim=0)
     return {
-        "components": lasting.repeat(n_layers, 1, 1),
+        "components": components.repeat(n_layers, 1, 1),
+        "envelopes": envelope.repeat(n_layers, n_components, 1),
         "output_components": components,
         "step_sizes": components.new_full((n_layers,), step_size),
         "sparsity": components.new_full((n_layers, n_components), sparsity),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sknmf_unfold._arrays import as_numpy, to_numpy, to_tensor
-from sknmf_unfold.networks.frame_by_frame import FrameByFrame, OverContext
+from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.levels import AtLevel
 
 from ._blocks import BLOCK
@@ -73,8 +73,9 @@ def unfolded_inference(network):
             hidden = recurrence(frames, activations)
         else:
             # For a single sequence torch's calls take longer than their products.
-            alone().go_on_from(activations)
-            hidden = to_tensor(alone()(as_numpy(frames)).swapaxes(0, 1), network.device)
+            past, now = np.split(as_numpy(frames), [network.context - 1], axis=1)
+            alone().go_on_from(activations, past)
+            hidden = to_tensor(alone()(now).swapaxes(0, 1), network.device)
         return hidden, network.next_state(frames, hidden, sums)
 
     return infer
@@ -97,9 +98,6 @@ def frame_masks(network, n_streams, max_frames):
     values = network.values()
     infer = _frame_by_frame(network, n_streams, max_frames)
     dtype = to_numpy(values["components"]).dtype
-    if network.context > 1:
-        n_freqs = values["output_components"].shape[1]
-        infer = OverContext(infer, network.context, n_freqs, n_streams, max_frames, dtype)
     if network.has_level:
         level, decay = (to_numpy(values[name]) for name in ("level", "level_decay"))
         infer = AtLevel(infer, level, decay, n_streams, dtype)
@@ -117,4 +115,5 @@ def _frame_by_frame(network, n_streams, max_frames):
         n_streams=n_streams,
         max_frames=max_frames,
         dynamics=to_numpy(values["dynamics"]),
+        envelopes=to_numpy(values["envelopes"]) if network.context > 1 else None,
     )

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import tree_to_numpy
 from sknmf_unfold._checks import check_path
+from sknmf_unfold.networks.ista import transition_matrix
 
 # The oldest operators that have all of what is needed, so that old runtimes read the file.
 OPSET, IR_VERSION = 13, 8
@@ -48,7 +49,7 @@ def onnx_step(values, settings):
     onnx = import_onnx()
     graph = _Graph(onnx)
     n_components, n_freqs = values["output_components"].shape
-    n_past = values["components"].shape[2] - n_freqs
+    n_past = (values["envelopes"].shape[2] - 1) * n_freqs
     n_sums = 2 * bool(values["level"] > 0)
     widths = {"before": n_components, "past": n_past, "sums_before": n_sums}
     activations, past, sums = graph.parts("state", widths)
@@ -57,10 +58,12 @@ def onnx_step(values, settings):
         magnitude = graph.at_level(magnitude, sums, values["level"], values["level_decay"])
     frames = graph.node("Concat", [past, magnitude], "frames", axis=1) if n_past else magnitude
     state = graph.enter(activations, values["dynamics"])
-    steps = zip(values["components"], values["step_sizes"], values["sparsity"], strict=True)
-    for k, (components, step_size, sparsity) in enumerate(steps):
-        state = graph.layer(k, frames, state, components, step_size, sparsity)
-    graph.next_state(frames, state, n_freqs, n_past, n_sums)
+    if n_past:
+        frames = graph.frames_apart(frames, values["envelopes"].shape[2], n_freqs)
+    names = "components", "envelopes", "step_sizes", "sparsity"
+    for k, layer in enumerate(zip(*(values[name] for name in names), strict=True)):
+        state = graph.layer(k, frames, state, *layer)
+    graph.next_state("frames", state, n_freqs, n_past, n_sums)
     graph.masks(state, values["output_components"], values["mask_exponent"])
     sizes = {
         "magnitude": ["streams", n_freqs],
@@ -192,20 +195,32 @@ class _Graph:
         operator = "MatMul" if dynamics.ndim == 2 else "Mul"
         return self.node(operator, [state, self.constant("dynamics", dynamics)], "entered")
 
-    def layer(self, k, frames, state, components, step_size, sparsity):
+    def frames_apart(self, frames, context, n_freqs):
+        """Frames that lie beside each other, as (streams, context, n_freqs)."""
+        shape = self.constant("apart", [0, context, n_freqs], np.int64)
+        return self.node("Reshape", [frames, shape], "frames_apart")
+
+    def layer(self, k, frames, state, components, envelopes, step_size, sparsity):
         """One iteration of soft-thresholding, by whichever form takes fewer multiplications."""
         scaled = self.constant(f"analysis_{k}", (step_size * components).T)
         bias = self.constant(f"bias_{k}", -step_size * sparsity)
-        if len(components) > components.shape[1]:
+        context = envelopes.shape[1]
+        if context == 1 and len(components) > components.shape[1]:
             synthesis = self.constant(f"synthesis_{k}", components)
             explained = self.node("MatMul", [state, synthesis], f"explained_{k}")
             heard = self.node("Sub", [frames, explained], f"residual_{k}")
             carried = state
         else:
-            transition = np.eye(len(components)) - step_size * components @ components.T
+            shape = envelopes if context > 1 else None
+            transition = transition_matrix(components, step_size, shape)
             transition = self.constant(f"transition_{k}", transition)
             heard, carried = frames, self.node("MatMul", [state, transition], f"carried_{k}")
         added = self.node("MatMul", [heard, scaled], f"projected_{k}")
+        if context > 1:
+            weights = self.constant(f"envelopes_{k}", envelopes.T)
+            added = self.node("Mul", [added, weights], f"weighted_{k}")
+            axes = self.constant(f"axes_{k}", [1], np.int64)
+            added = self.node("ReduceSum", [added, axes], f"gathered_{k}", keepdims=0)
         added = self.node("Add", [added, bias], f"biased_{k}")
         total = self.node("Add", [carried, added], f"sum_{k}")
         return self.node("Relu", [total], f"activations_{k}")

@@ -22,7 +22,7 @@ RECIPES: dict[str, dict] = {
         "learn_thresholds": True,
         "learn_mask_exponent": True,
         "dynamics": "full",
-        "context": 4,
+        "context": 8,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,

@@ -14,6 +14,7 @@ from ._warm_start import starting_components
 # What the network is made of, and the fitted attribute that holds it.
 STATE = {
     "components": "components_",
+    "envelopes": "envelopes_",
     "output_components": "output_components_",
     "step_sizes": "step_sizes_",
     "sparsity": "thresholds_",
@@ -85,8 +86,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         the paper's warm start, leaves them; ``"diagonal"`` learns how long each component lasts,
         ``"full"`` also which components follow which, in a matrix A: :math:`h \leftarrow h A`.
     context : int or None, default=None
-        Frames that the activations of a frame explain: itself and the ``context - 1`` before it,
-        with a dictionary that has as many spectra for each component. It adds no latency.
+        Frames that the activations of a frame explain: itself and the ``context - 1`` before it.
+        Each component is then a spectrum and an envelope over so many frames. It adds no latency.
     level_frames : int or None, default=None
         Frames over which the network hears a running level and brings it to that of the training
         set: then recordings may be louder or quieter than those it was trained on. With 250, two
@@ -115,9 +116,11 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_layers, 2 * n_components, context * n_freqs)
-        Dictionary of each layer: non-negative, rows of unit l2-norm, the target's first. Of the
-        frames of a component the oldest comes first.
+    components_ : ndarray of shape (n_layers, 2 * n_components, n_freqs)
+        Dictionary of each layer: non-negative, rows of unit l2-norm, the target's first.
+    envelopes_ : ndarray of shape (n_layers, 2 * n_components, context)
+        How strong each component is in the frames that it explains, the oldest first:
+        non-negative, rows of unit l2-norm.
     output_components_ : ndarray of shape (2 * n_components, n_freqs)
         Non-negative; turn activations into the estimates that make the mask.
     step_sizes_ : ndarray of shape (n_layers,)
@@ -166,7 +169,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     learn_thresholds      True           False
     learn_mask_exponent   True           False
     dynamics              full           identity
-    context               4              1
+    context               8              1
     gradient norm         <= 1           free
     halve learning_rate   after 2        never
     averaging             0.999          0
@@ -201,7 +204,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     >>> [len(x) for x in pipe.predict(X)]
     [16000, 16000, 16000, 16000]
     >>> pipe["sep"].components_.shape, pipe["sep"].output_components_.shape
-    ((2, 20, 1028), (20, 257))
+    ((2, 20, 257), (20, 257))
     """
 
     def __init__(
@@ -290,7 +293,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
             )
         values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
         recipe = self._recipe()
-        context = self.components_.shape[-1] // self.output_components_.shape[-1]
+        context = self.envelopes_.shape[-1]
         if context != recipe["context"]:
             raise ValueError(
                 f"`context` is {recipe['context']}, but the fitted model has {context}; training "
