@@ -234,19 +234,21 @@ def test_values_are_those_that_went_in(matrix):
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_training_keeps_unit_rows_and_signs(dtype):
-    network, _ = trained(dtype=dtype, n_steps=30, learning_rate=0.5, **LEARN_ALL)
-    start = untrained(problem(dtype=dtype)[1], 3).values()
+    model = {"context": 3, **LEARN_ALL}
+    network, _ = trained(dtype=dtype, n_steps=30, learning_rate=0.5, **model)
+    start = untrained(problem(dtype=dtype)[1], 3, **model).values()
     end = network.values()
     for name, value in end.items():
         assert torch.isfinite(value).all(), name
         assert float(value.min()) >= 0, name
         moved = float((value - start[name]).abs().max()) > 0.01
         assert moved != name.startswith("level"), name
-    norms = torch.linalg.vector_norm(end["components"], dim=-1)
-    eps = torch.finfo(norms.dtype).eps
-    torch.testing.assert_close(norms, torch.ones_like(norms), rtol=0, atol=4 * eps)
-    # Layers are untied.
-    assert float((end["components"][0] - end["components"][1]).abs().max()) > 0.01
+    for name in ("components", "envelopes"):
+        norms = torch.linalg.vector_norm(end[name], dim=-1)
+        eps = torch.finfo(norms.dtype).eps
+        torch.testing.assert_close(norms, torch.ones_like(norms), rtol=0, atol=4 * eps)
+        # Layers are untied.
+        assert float((end[name][0] - end[name][1]).abs().max()) > 0.01
 
 
 def test_initial_activations_are_never_negative():

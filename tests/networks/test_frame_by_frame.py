@@ -66,6 +66,31 @@ def test_dynamics_enter_every_frame(size, n_streams):
         np.testing.assert_allclose(infer(magnitude), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("context", [1, 4])
+@pytest.mark.parametrize("n_streams", [1, 3])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_components_last_as_their_envelopes_say(size, n_streams, context):
+    *shape, n_repeats = size
+    (components, steps, *rest), rng = problem(*shape), np.random.default_rng(1)
+    envelopes = rng.gamma(0.5, 1.0, (*components.shape[:2], context))
+    envelopes /= np.linalg.norm(envelopes, axis=2, keepdims=True)
+    lasting = envelopes[..., np.newaxis] * components[:, :, np.newaxis]
+    lasting = lasting.reshape(*components.shape[:2], -1)
+    magnitude = rng.gamma(0.5, 2.0, (n_streams, 12, shape[1]))
+    silent = np.concatenate([np.zeros((n_streams, context - 1, shape[1])), magnitude], axis=1)
+    stacks = [silent[:, t : t + context].reshape(n_streams, -1) for t in range(12)]
+    expected = loop(np.stack(stacks, axis=1), lasting, steps, *rest, n_repeats)
+    settings = {"n_repeats": n_repeats, "n_streams": n_streams, "envelopes": envelopes}
+    infer = FrameByFrame(components, steps, *rest, max_frames=5, **settings)
+    cuts = [5, 6, 10]
+    parts = [infer(part).copy() for part in np.split(magnitude, cuts, axis=1)]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), expected, rtol=0, atol=1e-12)
+    infer.reset()
+    np.testing.assert_allclose(infer(magnitude[:, :3]), expected[:, :3], rtol=0, atol=1e-12)
+    infer.go_on_from(expected[:, 7], silent[:, 8 : 8 + context - 1])
+    np.testing.assert_allclose(infer(magnitude[:, 8:]), expected[:, 8:], rtol=0, atol=1e-12)
+
+
 def test_one_layer_repeated_is_warm_start_ista():
     components, steps, _, _ = problem(8, 5, n_layers=1)
     magnitude = np.random.default_rng(1).gamma(0.5, 2.0, (2, 7, 5))

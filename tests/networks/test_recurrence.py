@@ -59,18 +59,42 @@ def mixed(dynamics):
     return torch.diag(dynamics) + 0.1 * dynamics.outer(dynamics.roll(1))
 
 
+def lasting(magnitude, components, step_sizes, biases, dynamics, initial):
+    """The same of components that last three frames."""
+    envelopes = shapes_of(biases)
+    weights = components, step_sizes, biases, dynamics, envelopes
+    return unfolded_recurrence(*weights)(with_silence(magnitude), initial)
+
+
+def lasting_loop(magnitude, components, step_sizes, biases, dynamics, initial):
+    """The loop on stacks of frames, with dictionaries of outer products."""
+    stacks = with_silence(magnitude).unfold(1, 3, 1).mT.flatten(2)
+    dictionaries = (shapes_of(biases)[..., None] * components[:, :, None]).flatten(2)
+    return loop(stacks, dictionaries, step_sizes, biases, dynamics, initial)
+
+
+def shapes_of(biases):
+    """Envelopes that depend on an argument, which shows their gradients."""
+    return torch.stack([0.3 * torch.sin(5 * biases), 0.4 * torch.cos(5 * biases), biases], dim=-1)
+
+
+def with_silence(magnitude):
+    return torch.nn.functional.pad(magnitude, (0, 0, 2, 0))
+
+
 FORMS = {
     "gram": gram,
     "residual": ResidualRecurrence.apply,
     "chosen": chosen,
     "matrix": matrix,
+    "lasting": lasting,
 }
 
 
 def expected_of(form, tensors):
     """What plain autograd makes of it."""
     if form != "matrix":
-        return results(loop, tensors)
+        return results(lasting_loop if form == "lasting" else loop, tensors)
     return results(lambda *x: loop(*x[:4], mixed(x[4]), x[5]), tensors)
 
 

