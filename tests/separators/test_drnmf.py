@@ -133,7 +133,11 @@ def test_a_running_level_makes_masks_that_no_gain_changes(magnitudes):
 def test_context_explains_the_frames_before(magnitudes):
     X, Y = magnitudes
     separator = small(max_epochs=3, context=3).fit(X, Y)
-    assert separator.components_.shape == (2, 8, 36)
+    assert separator.components_.shape == (2, 8, 12)
+    assert separator.envelopes_.shape == (2, 8, 3)
+    assert np.abs(separator.envelopes_ - separator.envelopes_[0, 0]).max() > 1e-3
+    # Beside dictionaries and output two steps, initial activations, thresholds and the exponent.
+    assert separator.n_parameters_ == 3 * 8 * 12 + 2 * 8 * 3 + 2 + 8 + 2 * 8 + 1
     assert separator.output_components_.shape == (8, 12)
     # How far back the input matters when nothing is carried on.
     separator.dynamics_ = 0 * separator.dynamics_

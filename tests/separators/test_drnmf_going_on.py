@@ -57,7 +57,7 @@ def test_warm_start_refuses_what_the_model_is_not_made_for(magnitudes, spectrogr
         separator.set_params(dynamics="diagonal").fit(X, Y)
     separator.set_params(dynamics="full")
     with pytest.raises(
-        ValueError, match="`context` is 2, but the fitted model has 4; training can"
+        ValueError, match="`context` is 2, but the fitted model has 8; training can"
     ):
         separator.set_params(context=2).fit(X, Y)
     separator.set_params(context=None)

@@ -36,7 +36,7 @@ def test_grid_search_over_layers_and_components(speech, n_jobs):
     assert len(search.cv_results_["mean_test_score"]) == 4
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     best = search.best_params_
-    expected = (best["sep__n_layers"], 2 * best["sep__n_components"], 4 * 257)
+    expected = (best["sep__n_layers"], 2 * best["sep__n_components"], 257)
     assert search.best_estimator_["sep"].components_.shape == expected
     assert [len(x) for x in search.predict(X)] == [len(x) for x in X]
 
