@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from benchmarks.variants import VARIANTS
+from sknmf_unfold.networks.unfolding import unfold
+
+SETTINGS = {"learn_thresholds": True, "learn_mask_exponent": True, "learn_dynamics": True}
+
+
+def mask_of(network, magnitude):
+    return network.target_mask(network.hidden(magnitude), network.output_weights())
+
+
+@pytest.fixture
+def start():
+    generator = torch.Generator().manual_seed(0)
+    components = torch.rand(6, 9, generator=generator)
+    components /= components.norm(dim=1, keepdim=True)
+    values = unfold(components, 3, 0.1, 0.2, "full", context=3)
+    return values, torch.rand(2, 12, 9, generator=generator)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_begin_as_the_network_and_learn_all_weights(name, start):
+    values, magnitude = start
+    network = VARIANTS[name](**values, **SETTINGS)
+    if name == "momentum":
+        with torch.no_grad():
+            network.momentum.zero_()
+    with torch.no_grad():
+        expected = mask_of(VARIANTS["none"](**values, **SETTINGS), magnitude)
+        assert expected.std() > 0.03
+        # Nothing is left out where nothing is trained.
+        torch.testing.assert_close(mask_of(network, magnitude), expected, rtol=0, atol=2e-6)
+    (mask_of(network, magnitude) * torch.linspace(0, 1, 9)).sum().backward()
+    for parameter in network.parameters():
+        assert parameter.grad.abs().max() > 0
+
+
+def test_momentum_is_that_of_fista(start):
+    values, magnitude = start
+    network = VARIANTS["momentum"](**values, **SETTINGS)
+    with torch.no_grad():
+        hidden = network.hidden(magnitude)
+        lasting = values["envelopes"][0, :, :, None] * values["components"][0, :, None]
+        D, step = lasting.flatten(1), values["step_sizes"][0]
+        h = torch.zeros(2, 6)
+        for t in range(12):
+            past = [magnitude[:, max(i, 0)] * (i >= 0) for i in (t - 2, t - 1, t)]
+            x, before, start_of_layer = torch.cat(past, 1), h, h
+            for _ in range(3):
+                gradient = (start_of_layer @ D - x) @ D.T + 0.1
+                h = torch.relu(start_of_layer - step * gradient)
+                start_of_layer, before = h + 0.3 * (h - before), h
+            torch.testing.assert_close(hidden[t], h, rtol=0, atol=1e-5)
