@@ -3,12 +3,12 @@
     python -m benchmarks.variants --variants none shared momentum --layers 4 --set max_epochs=12
 
 ``shared`` has one dictionary for all layers, ``momentum`` adds to what a layer starts from a
-learned part of its last step (FISTA unfolded), ``signed`` hears with weights of any sign beside the
-dictionaries (LISTA), ``dropout`` leaves a tenth of the components out of each batch, ``bins`` has a
-mask exponent for each bin; ``softplus``, ``square`` and ``projected`` keep dictionaries non-negative
-by other means than logarithms (and want a smaller ``learning_rate``). The losses are of the training
-set, by the weights of the time, and of the development set, by their average. Every run is a file
-of results, and is not trained again where that file exists.
+learned part of its last step (FISTA unfolded), ``signed`` hears with weights of any sign beside
+the dictionaries (LISTA), ``dropout`` leaves a tenth of the components out of each batch, ``bins``
+has a mask exponent for each bin; ``softplus``, ``square`` and ``projected`` keep dictionaries
+non-negative by other means than logarithms (and want a smaller ``learning_rate``). The losses are
+of the training set, by the weights of the time, and of the development set, by their average.
+Every run is a file of results, and is not trained again where that file exists.
 """
 
 from __future__ import annotations
