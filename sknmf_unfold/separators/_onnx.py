@@ -49,21 +49,22 @@ def onnx_step(values, settings):
     onnx = import_onnx()
     graph = _Graph(onnx)
     n_components, n_freqs = values["output_components"].shape
-    n_past = (values["envelopes"].shape[2] - 1) * n_freqs
+    n_layers, _, context = values["envelopes"].shape
+    n_past = (context - 1) * n_layers * n_components
     n_sums = 2 * bool(values["level"] > 0)
     widths = {"before": n_components, "past": n_past, "sums_before": n_sums}
     activations, past, sums = graph.parts("state", widths)
     magnitude = "magnitude"
     if n_sums:
         magnitude = graph.at_level(magnitude, sums, values["level"], values["level_decay"])
-    frames = graph.node("Concat", [past, magnitude], "frames", axis=1) if n_past else magnitude
     state = graph.enter(activations, values["dynamics"])
     if n_past:
-        frames = graph.frames_apart(frames, values["envelopes"].shape[2], n_freqs)
+        inputs = graph.lasting_inputs(magnitude, past, values)
     names = "components", "envelopes", "step_sizes", "sparsity"
     for k, layer in enumerate(zip(*(values[name] for name in names), strict=True)):
-        state = graph.layer(k, frames, state, *layer)
-    graph.next_state("frames", state, n_freqs, n_past, n_sums)
+        heard = inputs[k] if n_past else None
+        state = graph.layer(k, magnitude, heard, state, *layer)
+    graph.next_state(state, n_past, n_sums)
     graph.masks(state, values["output_components"], values["mask_exponent"])
     sizes = {
         "magnitude": ["streams", n_freqs],
@@ -177,15 +178,30 @@ class _Graph:
         scale = self.node("Div", [self.constant("level", level), heard], "scale")
         return self.node("Mul", [magnitude, scale], "at_level")
 
-    def next_state(self, frames, state, n_freqs, n_past, n_sums):
-        """Activations, the frames that are still needed for the next one, and sums of levels."""
-        parts = [state]
-        if n_past:
-            # No split: old runtimes reuse the memory of an output that nobody reads too early.
-            bounds = {"starts": n_freqs, "ends": n_freqs + n_past, "axes": 1}
-            inputs = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
-            parts.append(self.node("Slice", [frames, *inputs], "kept"))
-        parts += ["sums"][:n_sums]
+    def lasting_inputs(self, magnitude, past, values):
+        """Gather what layers hear of this frame and those before, whose projections are kept."""
+        encoders = values["step_sizes"][:, np.newaxis, np.newaxis] * values["components"]
+        n_layers, n_components, n_freqs = encoders.shape
+        width, context = n_layers * n_components, values["envelopes"].shape[2]
+        encoders = self.constant("analysis", encoders.reshape(width, n_freqs).T)
+        latest = self.node("MatMul", [magnitude, encoders], "latest")
+        heard = self.node("Concat", [past, latest], "heard", axis=1)
+        # No split: old runtimes reuse the memory of an output that nobody reads too early.
+        bounds = {"starts": width, "ends": context * width, "axes": 1}
+        named = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
+        self.node("Slice", [heard, *named], "kept")
+        shape = self.constant("frames_apart", [0, context, width], np.int64)
+        heard = self.node("Reshape", [heard, shape], "heard_apart")
+        weights = self.constant("envelopes", values["envelopes"].reshape(width, context).T)
+        heard = self.node("Mul", [heard, weights], "weighted")
+        frames = self.constant("over_frames", [1], np.int64)
+        heard = self.node("ReduceSum", [heard, frames], "gathered", keepdims=0)
+        names = [f"projected_{k}" for k in range(n_layers)]
+        return self.parts(heard, dict.fromkeys(names, n_components))
+
+    def next_state(self, state, n_past, n_sums):
+        """Activations, the projections that the next frame still needs, and sums of levels."""
+        parts = [state, *["kept"][:n_past], *["sums"][:n_sums]]
         return self.node("Concat", parts, "next_state", axis=1)
 
     def enter(self, state, dynamics):
@@ -195,33 +211,23 @@ class _Graph:
         operator = "MatMul" if dynamics.ndim == 2 else "Mul"
         return self.node(operator, [state, self.constant("dynamics", dynamics)], "entered")
 
-    def frames_apart(self, frames, context, n_freqs):
-        """Frames that lie beside each other, as (streams, context, n_freqs)."""
-        shape = self.constant("apart", [0, context, n_freqs], np.int64)
-        return self.node("Reshape", [frames, shape], "frames_apart")
-
-    def layer(self, k, frames, state, components, envelopes, step_size, sparsity):
+    def layer(self, k, magnitude, projected, state, components, envelopes, step_size, sparsity):
         """One iteration of soft-thresholding, by whichever form takes fewer multiplications."""
-        scaled = self.constant(f"analysis_{k}", (step_size * components).T)
         bias = self.constant(f"bias_{k}", -step_size * sparsity)
-        context = envelopes.shape[1]
-        if context == 1 and len(components) > components.shape[1]:
-            synthesis = self.constant(f"synthesis_{k}", components)
-            explained = self.node("MatMul", [state, synthesis], f"explained_{k}")
-            heard = self.node("Sub", [frames, explained], f"residual_{k}")
-            carried = state
-        else:
-            shape = envelopes if context > 1 else None
+        carried = state
+        if projected is not None or len(components) <= components.shape[1]:
+            shape = None if projected is None else envelopes
             transition = transition_matrix(components, step_size, shape)
             transition = self.constant(f"transition_{k}", transition)
-            heard, carried = frames, self.node("MatMul", [state, transition], f"carried_{k}")
-        added = self.node("MatMul", [heard, scaled], f"projected_{k}")
-        if context > 1:
-            weights = self.constant(f"envelopes_{k}", envelopes.T)
-            added = self.node("Mul", [added, weights], f"weighted_{k}")
-            axes = self.constant(f"axes_{k}", [1], np.int64)
-            added = self.node("ReduceSum", [added, axes], f"gathered_{k}", keepdims=0)
-        added = self.node("Add", [added, bias], f"biased_{k}")
+            carried = self.node("MatMul", [state, transition], f"carried_{k}")
+        else:
+            synthesis = self.constant(f"synthesis_{k}", components)
+            explained = self.node("MatMul", [state, synthesis], f"explained_{k}")
+            magnitude = self.node("Sub", [magnitude, explained], f"residual_{k}")
+        if projected is None:
+            scaled = self.constant(f"analysis_{k}", (step_size * components).T)
+            projected = self.node("MatMul", [magnitude, scaled], f"projected_{k}")
+        added = self.node("Add", [projected, bias], f"biased_{k}")
         total = self.node("Add", [carried, added], f"sum_{k}")
         return self.node("Relu", [total], f"activations_{k}")
 
