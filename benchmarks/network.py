@@ -316,7 +316,7 @@ MEASURES = {
     "gpu": measure_gpu,
 }
 # The model of the paper, from which the default recipe goes on.
-PAPER = {"dynamics": "identity", "context": 1}
+PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
 
 
 def main(arguments=None):

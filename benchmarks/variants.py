@@ -162,9 +162,9 @@ class Parametrised(DRNMF):
         """Compute the dictionaries of all layers, rows of unit norm."""
         return torch.nn.functional.normalize(self.value(self.log_components), dim=-1)
 
-    def output_weights(self):
-        """Compute what `target_mask` needs beside activations."""
-        return *self.value(self.log_output).chunk(2), self.log_exponent.exp()
+    def output_components(self):
+        """Compute what turns activations into estimates."""
+        return self.value(self.log_output)
 
 
 class Softplus(Parametrised):

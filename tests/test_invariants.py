@@ -90,11 +90,15 @@ def test_masks_of_both_sources_sum_to_one(name):
     # The interference's share, computed from the activations and the other half of the dictionary.
     exponent = getattr(separator, "mask_exponent_", 1.0)
     components = getattr(separator, "output_components_", separator.components_)
+    evidence = getattr(separator, "evidence_", np.zeros((0, N_FFT // 2 + 1)))
     for activations, mask in zip(separator.transform(X), masks, strict=True):
         estimates = [
             (h @ w) ** exponent
             for h, w in zip(np.split(activations, 2, axis=1), np.split(components, 2), strict=True)
         ]
+        if len(evidence):
+            norms = np.linalg.norm(activations, axis=1, keepdims=True)
+            estimates[0] *= np.exp(activations / (norms + 1) @ evidence)
         total = sum(estimates)
         other = np.divide(estimates[1], total, out=np.full(total.shape, 0.5), where=total > 1e-6)
         heard = total > 1e-6

@@ -12,7 +12,7 @@ from sknmf_unfold.streaming import StreamingSeparator
 
 NMF = {"max_iter": 10, "random_state": 0}
 NETWORK = {"nmf": SupervisedNMFSeparator(**NMF), "max_epochs": 2, "random_state": 0}
-PLAIN = NETWORK | {"dynamics": "identity", "context": 1}
+PLAIN = NETWORK | {"dynamics": "identity", "context": 1, "evidence": False}
 SEPARATORS = {
     "fewer components than bins": DRNMFSeparator(3, n_components=20, **PLAIN),
     "more components than bins": DRNMFSeparator(2, n_components=80, **PLAIN),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .levels import at_level
-from .masks import PowerMaskOutput, power_masks
+from .masks import PowerMaskOutput, evidence_log_odds, power_masks
 from .recurrence import unfolded_recurrence
 
 
@@ -56,6 +56,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Activations before the first frame.
     mask_exponent : Tensor of shape ()
         Power of the estimates that the masks share, see `power_masks`.
+    evidence : Tensor of shape (n_components, n_freqs) or (0, n_freqs)
+        What each component says for the target or against it, see `masks.evidence_log_odds`.
     dynamics : Tensor of shape (n_components,) or (n_components, n_components)
         What activations of a frame are multiplied by to begin the next one: the diagonal,
         non-negative, or the whole of a matrix.
@@ -95,6 +97,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         sparsity,
         initial_activations,
         mask_exponent,
+        evidence,
         dynamics,
         level,
         level_decay,
@@ -119,6 +122,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.log_exponent = torch.nn.Parameter(
             log_or_epsilon(mask_exponent), requires_grad=learn_mask_exponent
         )
+        self.evidence = torch.nn.Parameter(evidence.clone(), requires_grad=len(evidence) > 0)
         raw = _raw_matrix(dynamics) if dynamics.ndim == 2 else log_or_epsilon(dynamics)
         self.raw_dynamics = torch.nn.Parameter(raw, requires_grad=learn_dynamics)
         # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
@@ -139,11 +143,12 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         return {
             "components": self.layer_components(),
             "envelopes": self.layer_envelopes(),
-            "output_components": self.log_output.exp(),
+            "output_components": self.output_components(),
             "step_sizes": self.log_step_sizes.exp(),
             "sparsity": self.log_sparsity.exp(),
             "initial_activations": self.initial_activations(),
             "mask_exponent": self.log_exponent.exp(),
+            "evidence": self.evidence.detach().clone(),
             "dynamics": self.dynamics(),
             "level": self.level.clone(),
             "level_decay": self.level_decay.clone(),
@@ -195,6 +200,18 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         if raw.ndim == 1:
             return raw.exp()
         return raw / len(raw) ** 0.5 + torch.eye(len(raw), dtype=raw.dtype, device=raw.device)
+
+    def output_weights(self):
+        """Compute what `target_mask` needs beside activations.
+
+        Returns
+        -------
+        target, rest : Tensor of shape (components of a source, bins)
+        exponent : Tensor of shape ()
+        evidence : Tensor of shape (components, bins)
+            Where there is any.
+        """
+        return *super().output_weights(), *[self.evidence][: len(self.evidence)]
 
     def recurrence(self):
         """Prepare what goes through the frames, for `hidden`.
@@ -320,8 +337,9 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         frames, entered, sums = self.enter(magnitude, state)
         hidden = self.recurrence()(frames, entered)
         activations = hidden.transpose(0, 1)
-        outputs = self.log_output.exp().unflatten(0, (self.n_sources, -1))
+        outputs = self.output_components().unflatten(0, (self.n_sources, -1))
         sources = activations.unflatten(-1, (self.n_sources, -1))
         estimates = torch.einsum("btsn,snf->bstf", sources, outputs)
-        masks = power_masks(estimates, self.log_exponent.exp(), 1)
+        log_odds = evidence_log_odds(activations, self.evidence) if len(self.evidence) else None
+        masks = power_masks(estimates, self.log_exponent.exp(), 1, log_odds)
         return masks, self.next_state(frames, hidden, sums)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch.autograd.function import once_differentiable
 
+# Norm of the activations of a frame, in units of the magnitudes, below which evidence fades.
+QUIET = 1.0
 
-def power_masks(estimates, exponent, dim):
+
+def power_masks(estimates, exponent, dim, log_odds=None):
     """Compute ``estimates ** exponent / (estimates ** exponent).sum(dim)``.
 
     An exponent of 1 gives the ratio mask, 2 the Wiener filter, and more comes closer to a binary
@@ -20,6 +23,8 @@ def power_masks(estimates, exponent, dim):
         Positive.
     dim : int
         The axis of the sources.
+    log_odds : Tensor of shape (batch, frames, bins), optional
+        What else speaks for the first source, added to the logarithm of its power.
 
     Returns
     -------
@@ -35,10 +40,43 @@ def power_masks(estimates, exponent, dim):
     """
     # A power in the logarithm can neither overflow nor have an infinite gradient at 0.
     floor = torch.finfo(estimates.dtype).eps ** 2
-    return torch.softmax(exponent * torch.log(estimates + floor), dim)
+    powers = exponent * torch.log(estimates + floor)
+    if log_odds is not None:
+        first, others = powers.tensor_split([1], dim)
+        powers = torch.cat([first + log_odds.unsqueeze(dim), others], dim)
+    return torch.softmax(powers, dim)
 
 
-def power_mask(activations, target, rest, exponent):
+def evidence_log_odds(activations, evidence):
+    """Compute what the activations of a frame say for the target beside the estimates.
+
+    A component speaks with its part of the activations, whose norm is brought to 1, or to less
+    where there is hardly a sound: how loud the frame is makes no difference.
+
+    Parameters
+    ----------
+    activations : Tensor of shape (..., components)
+        Non-negative.
+    evidence : Tensor of shape (components, bins)
+        Of any sign.
+
+    Returns
+    -------
+    log_odds : Tensor of shape (..., bins)
+        Natural logarithms.
+
+    Examples
+    --------
+    >>> activations = torch.tensor([[3e6, 4e6], [0.0, 0.0]])
+    >>> evidence_log_odds(activations, torch.tensor([[1.0], [-2.0]]))
+    tensor([[-1.0000],
+            [ 0.0000]])
+    """
+    norms = torch.linalg.vector_norm(activations, dim=-1, keepdim=True)
+    return (activations / (norms + QUIET)) @ evidence
+
+
+def power_mask(activations, target, rest, exponent, log_odds=None):
     """Compute the first of two `power_masks` of what dictionaries make of activations.
 
     Parameters
@@ -49,6 +87,8 @@ def power_mask(activations, target, rest, exponent):
         Non-negative.
     exponent : Tensor of shape () or (bins,)
         Positive.
+    log_odds : Tensor of shape (rows, bins), optional
+        What else speaks for the target, see `power_masks`.
 
     Returns
     -------
@@ -61,7 +101,7 @@ def power_mask(activations, target, rest, exponent):
     >>> power_mask(activations, dictionary, dictionary, torch.tensor(2.0))
     tensor([[0.9000, 0.5000]])
     """
-    return _PowerMask.apply(activations, target, rest, exponent)
+    return _PowerMask.apply(activations, target, rest, exponent, log_odds)
 
 
 class PowerMaskOutput:
@@ -74,6 +114,16 @@ class PowerMaskOutput:
     log_output: torch.Tensor
     log_exponent: torch.Tensor
 
+    def output_components(self):
+        """Compute what turns activations into estimates.
+
+        Returns
+        -------
+        components : Tensor of shape (components, bins)
+            Non-negative.
+        """
+        return self.log_output.exp()
+
     def output_weights(self):
         """Compute what `target_mask` needs beside activations.
 
@@ -82,7 +132,7 @@ class PowerMaskOutput:
         target, rest : Tensor of shape (components of a source, bins)
         exponent : Tensor of shape ()
         """
-        outputs = self.log_output.exp()
+        outputs = self.output_components()
         n_target = len(outputs) // self.n_sources
         parts = outputs.split([n_target, len(outputs) - n_target])
         return *parts, self.log_exponent.exp()
@@ -95,20 +145,25 @@ class PowerMaskOutput:
         hidden : Tensor of shape (frames, batch, components)
             From `hidden`.
         weights : tuple of Tensor
+            From `output_weights`. A fourth one is for `evidence_log_odds`.
+        weights : tuple of Tensor
             From `output_weights`.
 
         Returns
         -------
         mask : Tensor of shape (frames, batch, bins)
         """
-        return power_mask(hidden.flatten(0, 1), *weights).unflatten(0, hidden.shape[:2])
+        rows, (target, rest, exponent, *evidence) = hidden.flatten(0, 1), weights
+        log_odds = evidence_log_odds(rows, *evidence) if evidence else None
+        mask = power_mask(rows, target, rest, exponent, log_odds)
+        return mask.unflatten(0, hidden.shape[:2])
 
 
 class _PowerMask(torch.autograd.Function):
     """In few passes over arrays of the size of the mask."""
 
     @staticmethod
-    def forward(ctx, activations, target, rest, exponent):
+    def forward(ctx, activations, target, rest, exponent, log_odds):
         floor = torch.finfo(activations.dtype).eps ** 2
         parts = activations.split([len(target), len(rest)], dim=1)
         estimates = [
@@ -117,9 +172,10 @@ class _PowerMask(torch.autograd.Function):
         ]
         if not any(ctx.needs_input_grad):
             first, second = estimates
-            return first.log_().sub_(second.log_()).mul_(exponent).sigmoid_()
+            share = first.log_().sub_(second.log_()).mul_(exponent)
+            return _added(share, log_odds).sigmoid_()
         distance = torch.log(estimates[0]).sub_(torch.log(estimates[1]))
-        mask = torch.mul(distance, exponent).sigmoid_()
+        mask = _added(torch.mul(distance, exponent), log_odds).sigmoid_()
         ctx.save_for_backward(activations, target, rest, exponent, *estimates, distance, mask)
         return mask
 
@@ -131,7 +187,8 @@ class _PowerMask(torch.autograd.Function):
         by_exponent = None
         if ctx.needs_input_grad[3]:
             by_exponent = torch.mul(slope, distance).sum_to_size(exponent.shape)
-        slope *= exponent
+        by_log_odds = slope if ctx.needs_input_grad[4] else None
+        slope = slope * exponent
         parts = activations.split([len(target), len(rest)], dim=1)
         by_activations, by_weights = torch.empty_like(activations), []
         outs = by_activations.split([len(target), len(rest)], dim=1)
@@ -141,4 +198,8 @@ class _PowerMask(torch.autograd.Function):
             by_estimate = torch.div(slope, estimate)
             out.addmm_(by_estimate, weights.T, beta=0, alpha=sign)
             by_weights.append(torch.zeros_like(weights).addmm_(part.T, by_estimate, alpha=sign))
-        return by_activations, *by_weights, by_exponent
+        return by_activations, *by_weights, by_exponent, by_log_odds
+
+
+def _added(sums, terms):
+    return sums if terms is None else sums.add_(terms)

@@ -15,6 +15,7 @@ def unfold(
     step_size,
     dynamics="identity",
     context=1,
+    evidence=False,
     level=0.0,
     level_decay=0.0,
 ):
@@ -33,6 +34,8 @@ def unfold(
     context : int, default=1
         Frames that the activations of a frame explain: itself and those before. Components are
         taken to last, getting weaker by `DECAY` with each frame into the past.
+    evidence : bool, default=False
+        Whether there is any, which says nothing yet.
     level, level_decay : float, default=0
         See `DRNMF`.
 
@@ -52,6 +55,7 @@ def unfold(
         "sparsity": components.new_full((n_layers, n_components), sparsity),
         "initial_activations": components.new_zeros(n_components),
         "mask_exponent": components.new_ones(()),
+        "evidence": torch.zeros_like(components[: n_components * evidence]),
         "dynamics": _starting_dynamics(components, dynamics),
         "level": components.new_tensor(level),
         "level_decay": components.new_tensor(level_decay),

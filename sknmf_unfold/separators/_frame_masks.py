@@ -16,11 +16,15 @@ class FrameMasks:
     target, rest : ndarray of shape (n_components, n_freqs)
         What turns the first and the other activations into estimates of magnitudes.
     share : callable
-        ``share(target, rest) -> mask`` of such estimates.
+        ``share(target, rest) -> mask`` of such estimates; with `log_odds` a third argument is what
+        it computes.
+    log_odds : callable, optional
+        ``log_odds(activations)`` of rows of activations.
     """
 
-    def __init__(self, infer, target, rest, share):
+    def __init__(self, infer, target, rest, share, log_odds=None):
         self._infer, self._target, self._rest, self._share = infer, target, rest, share
+        self._log_odds = log_odds
 
     def __call__(self, magnitude):
         """Estimate the mask of the next frames.
@@ -37,7 +41,8 @@ class FrameMasks:
         rows = activations.reshape(-1, activations.shape[-1])
         n_target = len(self._target)
         target, rest = rows[:, :n_target] @ self._target, rows[:, n_target:] @ self._rest
-        return self._share(target, rest).reshape(magnitude.shape)
+        more = () if self._log_odds is None else (self._log_odds(rows),)
+        return self._share(target, rest, *more).reshape(magnitude.shape)
 
     def reset(self):
         """Begin again before the first frame."""
@@ -77,7 +82,7 @@ def power_share(exponent):
     Returns
     -------
     share : callable
-        ``share(target, rest) -> mask``.
+        ``share(target, rest, log_odds=0.0) -> mask``.
 
     Examples
     --------
@@ -85,8 +90,31 @@ def power_share(exponent):
     array([0.9, 0.5])
     """
 
-    def share(target, rest):
+    def share(target, rest, log_odds=None):
         floor = np.finfo(target.dtype).eps ** 2
-        return expit(exponent * (np.log(target + floor) - np.log(rest + floor)))
+        powers = exponent * (np.log(target + floor) - np.log(rest + floor))
+        return expit(powers if log_odds is None else powers + log_odds)
 
     return share
+
+
+def evidence_votes(evidence, quiet):
+    """Make the function of `networks.masks.evidence_log_odds` in numpy.
+
+    Parameters
+    ----------
+    evidence : ndarray of shape (n_components, n_freqs)
+    quiet : float
+        `networks.masks.QUIET`.
+
+    Returns
+    -------
+    log_odds : callable
+        ``log_odds(activations)`` of activations of shape (rows, n_components).
+    """
+
+    def log_odds(activations):
+        norms = np.sqrt(np.einsum("ij,ij->i", activations, activations))
+        return (activations / (norms + quiet)[:, np.newaxis]) @ evidence
+
+    return log_odds

@@ -10,9 +10,10 @@ import torch
 from sknmf_unfold._arrays import as_numpy, to_numpy, to_tensor
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.levels import AtLevel
+from sknmf_unfold.networks.masks import QUIET
 
 from ._blocks import BLOCK
-from ._frame_masks import FrameMasks, power_share
+from ._frame_masks import FrameMasks, evidence_votes, power_share
 
 
 def mask_step(network, infer):
@@ -102,7 +103,9 @@ def frame_masks(network, n_streams, max_frames):
         level, decay = (to_numpy(values[name]) for name in ("level", "level_decay"))
         infer = AtLevel(infer, level, decay, n_streams, dtype)
     target, rest = np.split(to_numpy(values["output_components"]), 2)
-    return FrameMasks(infer, target, rest, power_share(to_numpy(values["mask_exponent"])))
+    evidence, share = to_numpy(values["evidence"]), power_share(to_numpy(values["mask_exponent"]))
+    votes = evidence_votes(evidence, dtype.type(QUIET)) if len(evidence) else None
+    return FrameMasks(infer, target, rest, share, votes)
 
 
 def _frame_by_frame(network, n_streams, max_frames):

@@ -65,7 +65,8 @@ def onnx_step(values, settings):
         heard = inputs[k] if n_past else None
         state = graph.layer(k, magnitude, heard, state, *layer)
     graph.next_state(state, n_past, n_sums)
-    graph.masks(state, values["output_components"], values["mask_exponent"])
+    votes = graph.log_odds(state, values["evidence"]) if len(values["evidence"]) else None
+    graph.masks(state, values["output_components"], values["mask_exponent"], votes)
     sizes = {
         "magnitude": ["streams", n_freqs],
         "state": ["streams", sum(widths.values())],
@@ -231,7 +232,16 @@ class _Graph:
         total = self.node("Add", [carried, added], f"sum_{k}")
         return self.node("Relu", [total], f"activations_{k}")
 
-    def masks(self, state, output, exponent):
+    def log_odds(self, state, evidence):
+        """Compute what the activations say for the target, as `masks.evidence_log_odds`."""
+        from sknmf_unfold.networks.masks import QUIET
+
+        norm = self.node("ReduceL2", [state], "norm", axes=[1], keepdims=1)
+        norm = self.node("Add", [norm, self.constant("quiet", QUIET)], "heard_norm")
+        shares = self.node("Div", [state, norm], "shares")
+        return self.node("MatMul", [shares, self.constant("evidence", evidence)], "log_odds")
+
+    def masks(self, state, output, exponent, log_odds):
         """Each source's share of the powers of the estimates, as `power_masks`."""
         n_target = len(output) // 2
         parts = self.split(state, [n_target, len(output) - n_target], ["target", "rest"])
@@ -245,6 +255,8 @@ class _Graph:
             estimate = self.node("Add", [estimate, floor], f"{part}_floored")
             estimate = self.node("Log", [estimate], f"{part}_log")
             estimate = self.node("Mul", [estimate, exponent], f"{part}_power")
+            if part == "target" and log_odds is not None:
+                estimate = self.node("Add", [estimate, log_odds], "target_votes")
             logs.append(self.node("Unsqueeze", [estimate, axis], f"{part}_source"))
         logs = self.node("Concat", logs, "powers", axis=1)
         self.node("Softmax", [logs], "masks", axis=1)

@@ -23,6 +23,7 @@ RECIPES: dict[str, dict] = {
         "learn_mask_exponent": True,
         "dynamics": "full",
         "context": 8,
+        "evidence": True,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
@@ -40,6 +41,7 @@ RECIPES: dict[str, dict] = {
         "learn_mask_exponent": False,
         "dynamics": "identity",
         "context": 1,
+        "evidence": False,
         "max_gradient_norm": None,
         "learning_rate_patience": None,
         "averaging": 0.0,
@@ -78,7 +80,7 @@ STACKED_RECIPES: dict[str, dict] = {
     },
 }
 # What only DR-NMF has, beside what other networks of dictionaries have.
-RECURRENT = ("learn_thresholds", "dynamics", "context")
+RECURRENT = ("learn_thresholds", "dynamics", "context", "evidence")
 DEEP_NMF_RECIPES = {
     name: {key: value for key, value in recipe.items() if key not in RECURRENT}
     for name, recipe in RECIPES.items()
@@ -143,7 +145,7 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     given = {name: value for name, value in overrides.items() if value is not None}
     for name in given.keys() & WHOLE_NUMBERS.keys():
         check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
-    for name in given.keys() & {*LEARNED, "remix"}:
+    for name in given.keys() & {*LEARNED, "remix", "evidence"}:
         check_flag(name, given[name])
     if "learning_rate" in given:
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)

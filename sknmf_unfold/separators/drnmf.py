@@ -20,6 +20,7 @@ STATE = {
     "sparsity": "thresholds_",
     "initial_activations": "initial_activations_",
     "mask_exponent": "mask_exponent_",
+    "evidence": "evidence_",
     "dynamics": "dynamics_",
     "level": "level_",
     "level_decay": "level_decay_",
@@ -88,6 +89,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     context : int or None, default=None
         Frames that the activations of a frame explain: itself and the ``context - 1`` before it.
         Each component is then a spectrum and an envelope over so many frames. It adds no latency.
+    evidence : bool or None, default=None
+        Whether the mask also weighs evidence: what each component that is active says for the
+        target or against it in every bin, whichever source it explains.
     level_frames : int or None, default=None
         Frames over which the network hears a running level and brings it to that of the training
         set: then recordings may be louder or quieter than those it was trained on. With 250, two
@@ -132,6 +136,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     mask_exponent_ : ndarray of shape ()
         Power p of the mask :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)`: 1 is the ratio mask, 2 the
         Wiener filter.
+    evidence_ : ndarray of shape (2 * n_components, n_freqs) or (0, n_freqs)
+        What each component says for the target, in natural logarithms of odds; negative entries
+        speak against it. Without `evidence` there is none.
     dynamics_ : ndarray of shape (2 * n_components,) or (2 * n_components, 2 * n_components)
         What the activations of a frame are multiplied by to begin the next: the diagonal, or for
         ``dynamics="full"`` the matrix A, whose row i says what component i starts.
@@ -170,6 +177,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     learn_mask_exponent   True           False
     dynamics              full           identity
     context               8              1
+    evidence              True           False
     gradient norm         <= 1           free
     halve learning_rate   after 2        never
     averaging             0.999          0
@@ -228,6 +236,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         learn_mask_exponent=None,
         dynamics=None,
         context=None,
+        evidence=None,
         level_frames=None,
         validation_fraction=0.1,
         warm_start=False,
@@ -255,6 +264,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.learn_mask_exponent = learn_mask_exponent
         self.dynamics = dynamics
         self.context = context
+        self.evidence = evidence
         self.level_frames = level_frames
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
@@ -276,7 +286,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         if step_size == "auto":
             step_size = 1 / largest_eigenvalue(components)
         recipe = self._recipe()
-        model = {name: recipe[name] for name in ("dynamics", "context")}
+        model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
         if self.level_frames is not None:
             model |= {"level": mean_level(sequences), "level_decay": self._level_decay()}
         components = to_tensor(components, "cpu")
@@ -306,6 +316,13 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
             raise ValueError(
                 f"`level_frames` is {self.level_frames}, but the fitted model has {fitted}; "
                 f"training cannot go on from it."
+            )
+        if recipe["evidence"] and not len(self.evidence_):
+            values["evidence"] = values["output_components"].new_zeros(self.components_.shape[1:])
+        elif len(self.evidence_) and not recipe["evidence"]:
+            raise ValueError(
+                "`evidence` is False, but the fitted model has evidence; training cannot go on "
+                "from it. Use evidence=True."
             )
         dynamics, wanted = values["dynamics"], recipe["dynamics"]
         if wanted == "full" and dynamics.ndim == 1:
@@ -366,7 +383,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         check_training_parameters(self)
         settings = self._recipe()
         settings["learn_dynamics"] = settings.pop("dynamics") != "identity"
-        del settings["context"]
+        del settings["context"], settings["evidence"]
         return settings
 
     def _recipe(self):

@@ -89,10 +89,9 @@ def test_the_table_is_made_of_it_and_goes_on_where_it_stopped(corpus, tmp_path, 
     files = {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
     assert len(files) == 8
     rows = {path.name.split("_")[1]: json.loads(path.read_text()) for path in files}
-    # One has dictionaries of four frames and a matrix of dynamics, which the paper's has not.
-    # An envelope of 8 frames for each component, and a matrix of dynamics.
+    # An envelope of 8 frames and evidence of 257 bins for each component, and a matrix of dynamics.
     more = rows["drnmf-1x4+"]["parameters"] - rows["drnmf-1x4"]["parameters"]
-    assert more == 4 * 8 + 4 * 4
+    assert more == 4 * 8 + 4 * 257 + 4 * 4
     printed = capsys.readouterr().out
     assert "matched" in printed and "deepnmf-2x4" in printed
     main([*arguments, *models, "--set", "max_epochs=1"])

@@ -16,7 +16,7 @@ def start():
     generator = torch.Generator().manual_seed(0)
     components = torch.rand(6, 9, generator=generator)
     components /= components.norm(dim=1, keepdim=True)
-    values = unfold(components, 3, 0.1, 0.2, "full", context=3)
+    values = unfold(components, 3, 0.1, 0.2, "full", context=3, evidence=True)
     return values, torch.rand(2, 12, 9, generator=generator)
 
 

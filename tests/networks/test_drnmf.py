@@ -24,10 +24,16 @@ def problem(n_sequences=3, n_frames=20, dtype="float64", seed=0):
 
 
 def untrained(
-    components, n_layers=2, sparsity=SPARSITY, dynamics="identity", context=1, **settings
+    components,
+    n_layers=2,
+    sparsity=SPARSITY,
+    dynamics="identity",
+    context=1,
+    evidence=False,
+    **settings,
 ):
     step_size = 1 / largest_eigenvalue(components)
-    model = {"dynamics": dynamics, "context": context}
+    model = {"dynamics": dynamics, "context": context, "evidence": evidence}
     values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size, **model)
     return DRNMF(**values, **settings)
 
@@ -53,10 +59,20 @@ def loss(network, magnitude):
     return (target - masks[:, 0] * magnitude).square().mean()
 
 
-def numpy_masks(activations, output, n_sources=2, exponent=1.0):
+def numpy_masks(activations, output, n_sources=2, exponent=1.0, evidence=None):
     """Share of each source's part of the components in the sum, for (frames, components)."""
     parts = zip(np.split(activations, n_sources, axis=-1), np.split(output, n_sources), strict=True)
-    return ratio_masks(np.stack([(h @ w) ** exponent for h, w in parts]))
+    powers = np.stack([(h @ w) ** exponent for h, w in parts])
+    if evidence is not None:
+        # Odds that go up by a factor of e for each unit of evidence.
+        for h, odds in zip(activations, powers[0], strict=True):
+            odds *= np.exp(sum(share * e for share, e in zip(h, evidence, strict=True)) / quiet(h))
+    return ratio_masks(powers)
+
+
+def quiet(h):
+    """What activations are divided by before they speak."""
+    return np.sqrt(sum(h**2)) + 1
 
 
 # It is warm-start ISTA
@@ -89,12 +105,18 @@ def test_untrained_equals_warm_start_ista(n_layers, n_sources, dtype):
         np.testing.assert_allclose(mask, wanted, rtol=0, atol=tolerance)
 
 
-MODELS = [("diagonal", 1), ("full", 1), ("diagonal", 3), ("full", 3)]
+MODELS = [
+    ("diagonal", 1, False),
+    ("full", 1, True),
+    ("diagonal", 3, True),
+    ("full", 3, False),
+]
 
 
-@pytest.mark.parametrize(("dynamics", "context"), MODELS)
-def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics, context):
-    network, magnitude = trained(dynamics=dynamics, context=context, **LEARN_ALL)
+@pytest.mark.parametrize(("dynamics", "context", "evidence"), MODELS)
+def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics, context, evidence):
+    model = {"dynamics": dynamics, "context": context, "evidence": evidence}
+    network, magnitude = trained(**model, **LEARN_ALL)
     values = {name: value.numpy() for name, value in network.values().items()}
     assert values["initial_activations"].max() > 0.01
     carry = np.diag(values["dynamics"]) if dynamics == "diagonal" else values["dynamics"]
@@ -119,8 +141,16 @@ def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics, context
         masks = network(magnitude)[0].numpy()
     exponent = values["mask_exponent"]
     assert abs(exponent - 1) > 0.1
-    expected = numpy_masks(activations[0], values["output_components"], exponent=exponent)
+    terms = {"exponent": exponent}
+    if evidence:
+        assert np.ptp(values["evidence"]) > 0.5
+        terms["evidence"] = values["evidence"]
+    expected = numpy_masks(activations[0], values["output_components"], **terms)
     np.testing.assert_allclose(masks[0], expected, rtol=0, atol=1e-12)
+    # The way that training goes, which has one mask only.
+    with torch.no_grad():
+        mask = network.target_mask(network.hidden(magnitude), network.output_weights())
+    np.testing.assert_allclose(mask[:, 0], expected[0], rtol=0, atol=1e-12)
 
 
 def test_untrained_equals_the_slow_loop():
@@ -213,6 +243,7 @@ def test_values_are_those_that_went_in(matrix):
         "sparsity": rng.random((2, N_COMPONENTS)) + 0.1,
         "initial_activations": rng.random(N_COMPONENTS),
         "mask_exponent": np.array(1.7),
+        "evidence": rng.uniform(-1, 1, (N_COMPONENTS * matrix, N_FREQS)),
         "dynamics": rng.uniform(-1, 1, (N_COMPONENTS,) * 2) if matrix else 0.5 + rng.random(6),
         "level": np.array(0.3),
         "level_decay": np.array(0.99),
@@ -238,6 +269,7 @@ def test_training_keeps_unit_rows_and_signs(dtype):
     network, _ = trained(dtype=dtype, n_steps=30, learning_rate=0.5, **model)
     start = untrained(problem(dtype=dtype)[1], 3, **model).values()
     end = network.values()
+    assert not len(end.pop("evidence"))
     for name, value in end.items():
         assert torch.isfinite(value).all(), name
         assert float(value.min()) >= 0, name
@@ -275,6 +307,7 @@ def test_unfold_ties_all_layers():
         "sparsity": (4, N_COMPONENTS),
         "initial_activations": (N_COMPONENTS,),
         "mask_exponent": (),
+        "evidence": (0, N_FREQS),
         "dynamics": (N_COMPONENTS,),
         "level": (),
         "level_decay": (),
@@ -287,6 +320,8 @@ def test_unfold_ties_all_layers():
     assert (values["initial_activations"] == 0).all()
     assert (values["mask_exponent"] == 1).all()
     assert (values["dynamics"] == 1).all()
+    convinced = unfold(torch.from_numpy(components), 4, 0.3, 0.02, evidence=True)["evidence"]
+    np.testing.assert_array_equal(convinced, np.zeros((N_COMPONENTS, N_FREQS)))
     full = unfold(torch.from_numpy(components), 4, 0.3, 0.02, "full")["dynamics"]
     np.testing.assert_array_equal(full, np.eye(N_COMPONENTS))
     lasting = unfold(torch.from_numpy(components), 4, 0.3, 0.02, context=3)
@@ -311,6 +346,7 @@ def test_unfold_ties_all_layers():
         (LEARN_ALL, set()),
         (LEARN_ALL | {"dynamics": "full"}, set()),
         (LEARN_ALL | {"context": 3}, set()),
+        (LEARN_ALL | {"evidence": True}, set()),
     ],
 )
 @pytest.mark.parametrize("n_layers", [1, 2, 5])
@@ -319,7 +355,8 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
     network = untrained(components, n_layers, **learned)
     loss(network, torch.from_numpy(magnitude)).backward()
     untouched = {name for name, p in network.named_parameters() if p.grad is None}
-    assert untouched == fixed | ({"log_envelopes"} if network.context == 1 else set())
+    absent = {"log_envelopes": network.context == 1, "evidence": not len(network.evidence)}
+    assert untouched == fixed | {name for name, is_absent in absent.items() if is_absent}
     for name, parameter in network.named_parameters():
         if name in untouched:
             continue
@@ -331,14 +368,15 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
             assert float(gradient.abs().max()) > 1e-7, name
 
 
-@pytest.mark.parametrize(("dynamics", "context"), MODELS)
-def test_gradients_are_those_of_finite_differences(dynamics, context):
-    network, magnitude = trained(n_layers=2, dynamics=dynamics, context=context, **LEARN_ALL)
+@pytest.mark.parametrize(("dynamics", "context", "evidence"), MODELS)
+def test_gradients_are_those_of_finite_differences(dynamics, context, evidence):
+    model = {"dynamics": dynamics, "context": context, "evidence": evidence}
+    network, magnitude = trained(n_layers=2, **model, **LEARN_ALL)
     network.zero_grad()
     loss(network, magnitude).backward()
     generator = torch.Generator().manual_seed(0)
     for name, parameter in network.named_parameters():
-        if name == "log_envelopes" and context == 1:
+        if (name == "log_envelopes" and context == 1) or (name == "evidence" and not evidence):
             assert parameter.grad is None
             continue
         direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from sknmf_unfold.networks.masks import power_mask, power_masks
-from sknmf_unfold.separators._frame_masks import power_share
+from sknmf_unfold.networks.masks import QUIET, evidence_log_odds, power_mask, power_masks
+from sknmf_unfold.separators._frame_masks import evidence_votes, power_share
 from sknmf_unfold.signal.masks import ratio_masks
 
 
@@ -89,6 +89,42 @@ def test_gradients_of_power_mask_are_those_of_finite_differences(per_bin):
     if per_bin:
         tensors[3] = torch.linspace(0.5, 3, 4, dtype=torch.float64)
     assert torch.autograd.gradcheck(power_mask, [x.requires_grad_() for x in tensors])
+
+
+def test_log_odds_multiply_the_odds_of_the_target():
+    tensors = problem()
+    log_odds = torch.linspace(-3, 3, 36, dtype=torch.float64).reshape(9, 4)
+    before, after = power_mask(*tensors), power_mask(*tensors, log_odds)
+    expected = before / (1 - before) * torch.exp(log_odds)
+    torch.testing.assert_close(after / (1 - after), expected, rtol=1e-10, atol=0)
+    tensors = [x.requires_grad_() for x in (*tensors, log_odds)]
+    torch.testing.assert_close(power_mask(*tensors), after, rtol=1e-12, atol=0)
+    assert torch.autograd.gradcheck(power_mask, tensors)
+    # Of three sources the first one's odds against the other two.
+    before = torch.rand(2, 3, 5, 4, dtype=torch.float64)
+    log_odds = torch.randn(2, 5, 4, dtype=torch.float64)
+    first, *others = (power_masks(before, torch.ones(4), 1, log_odds)).unbind(1)
+    odds = before[:, 0] / before[:, 1:].sum(1) * torch.exp(log_odds)
+    torch.testing.assert_close(first / sum(others), odds, rtol=1e-10, atol=0)
+
+
+def test_evidence_is_that_of_any_level_and_of_no_silence():
+    activations, evidence = problem()[0], torch.randn(5, 4, dtype=torch.float64)
+    loud, louder = (evidence_log_odds(g * activations, evidence) for g in (1e6, 1e8))
+    torch.testing.assert_close(loud, louder, rtol=1e-4, atol=1e-5)
+    assert float(loud.abs().max()) > 0.1
+    assert float(evidence_log_odds(1e-6 * activations, evidence).abs().max()) < 1e-5
+    silent = torch.zeros(2, 5, dtype=torch.float64, requires_grad=True)
+    evidence_log_odds(silent, evidence).sum().backward()
+    assert torch.isfinite(silent.grad).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 1e4])
+def test_evidence_in_numpy_is_the_same(level):
+    activations, evidence = level * problem(torch.float32)[0], torch.randn(5, 4)
+    votes = evidence_votes(evidence.numpy(), np.float32(QUIET))(activations.numpy())
+    assert votes.dtype == np.float32
+    np.testing.assert_allclose(votes, evidence_log_odds(activations, evidence), rtol=0, atol=1e-5)
 
 
 def test_power_mask_of_silence_is_a_half_with_a_finite_gradient():

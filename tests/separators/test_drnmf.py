@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 
 # The model of the paper, from which the default one goes further.
-PAPER = {"dynamics": "identity", "context": 1}
+PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
 
 
 def small(**settings):
@@ -88,6 +88,29 @@ def test_the_mask_exponent_is_learned_only_if_asked(magnitudes):
     learned.mask_exponent_ = 2.0 * learned.mask_exponent_
     odds = before / (1 - before)
     np.testing.assert_allclose(learned.predict_mask(X)[0], odds**2 / (1 + odds**2), atol=1e-6)
+
+
+def test_evidence_is_learned_only_if_asked(magnitudes):
+    X, Y = magnitudes
+    fixed = small(max_epochs=3).fit(X, Y)
+    assert fixed.evidence_.shape == (0, 12)
+    unmoved = small(max_epochs=0, evidence=True).fit(X, Y)
+    untrained = small(max_epochs=0).fit(X, Y)
+    np.testing.assert_array_equal(unmoved.predict_mask(X)[0], untrained.predict_mask(X)[0])
+    learned = small(max_epochs=3, evidence=True).fit(X, Y)
+    assert learned.evidence_.shape == (8, 12)
+    assert learned.n_parameters_ - fixed.n_parameters_ == learned.evidence_.size
+    assert min(np.abs(learned.evidence_).max(axis=1)) > 1e-3
+    # What was learned is what masks: the odds are those without it, times what it says.
+    masks, activations = learned.predict_mask(X), learned.transform(X)
+    votes = [h / (np.linalg.norm(h, axis=1, keepdims=True) + 1) for h in activations]
+    votes = [vote @ learned.evidence_ for vote in votes]
+    learned.evidence_ = 0 * learned.evidence_
+    for mask, before, vote in zip(masks, learned.predict_mask(X), votes, strict=True):
+        np.testing.assert_allclose(mask, 1 / (1 + (1 / before - 1) * np.exp(-vote)), atol=1e-9)
+    # One recording goes another way than several.
+    [alone] = learned.set_params(max_epochs=0).predict_mask([X[0]])
+    np.testing.assert_allclose(alone, learned.predict_mask(X)[0], rtol=0, atol=1e-6)
 
 
 def test_dynamics_are_learned_only_if_asked(magnitudes):

@@ -66,12 +66,26 @@ def test_warm_start_refuses_what_the_model_is_not_made_for(magnitudes, spectrogr
     ):
         separator.set_params(level_frames=1).fit(X, Y)
     separator.set_params(level_frames=None)
+    with pytest.raises(ValueError, match="`evidence` is False, but the fitted model has evidence"):
+        separator.set_params(evidence=False).fit(X, Y)
+    separator.set_params(evidence=None)
     with pytest.raises(ValueError, match="X has 9 features"):
         separator.fit([x[:, :9] for x in X], [y[:, :9] for y in Y])
     quick = SupervisedNMFSeparator(max_iter=3)
     separator = small(max_epochs=1, warm_start=True, nmf=quick).fit(spectrograms, speech[1])
     with pytest.raises(ValueError, match=r"X was made with .*'hop_length': 64.* was fitted on"):
         separator.fit(STFT(hop_length=64).transform(speech[0]), speech[1])
+
+
+def test_evidence_can_be_added_to_a_fitted_model(magnitudes):
+    X, Y = magnitudes
+    separator = small(max_epochs=2, warm_start=True, evidence=False).fit(X, Y)
+    masks = separator.predict_mask(X)
+    separator.set_params(evidence=True, max_epochs=0).fit(X, Y)
+    assert separator.evidence_.shape == separator.components_.shape[1:]
+    np.testing.assert_allclose(separator.predict_mask(X)[0], masks[0], rtol=0, atol=1e-12)
+    separator.set_params(max_epochs=2).fit(X, Y, validation_data=(X, Y))
+    assert np.abs(separator.evidence_).max() > 1e-3
 
 
 def test_a_level_stays_the_one_of_the_first_fit(magnitudes):

@@ -13,13 +13,14 @@ from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 
 NMF = SupervisedNMFSeparator(max_iter=10)
 TRAINING = {"nmf": NMF, "max_epochs": 2, "random_state": 0}
-PLAIN = TRAINING | {"dynamics": "identity", "context": 1}
+PLAIN = TRAINING | {"dynamics": "identity", "context": 1, "evidence": False}
 NETWORKS = {
     "fewer components than bins": DRNMFSeparator(3, 20, **PLAIN),
     "more components than bins": DRNMFSeparator(2, 20, **PLAIN),
     "diagonal dynamics": DRNMFSeparator(2, 10, **(PLAIN | {"dynamics": "diagonal"})),
     "full dynamics": DRNMFSeparator(2, 20, **(PLAIN | {"dynamics": "full"})),
     "context": DRNMFSeparator(2, 10, **(PLAIN | {"context": 3})),
+    "evidence": DRNMFSeparator(2, 10, **(PLAIN | {"evidence": True})),
     "level": DRNMFSeparator(2, 10, level_frames=50, **PLAIN),
     "level and context": DRNMFSeparator(2, 10, level_frames=1, **TRAINING),
     "default": DRNMFSeparator(2, 10, **TRAINING),
