@@ -11,8 +11,9 @@ same N. Networks stop on the loss of the development set; test is printed beside
 
 Every row of every seed is a file of results, and is not trained again where that file exists.
 ``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF from
-dictionaries that were drawn. What was trained is printed together
-by ``python -m benchmarks.table1_report``. ``--chime2 FOLDER`` takes that corpus, see
+dictionaries that were drawn, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
+(``sequence_length`` counts frames). What was trained is printed together by
+``python -m benchmarks.table1_report``. ``--chime2 FOLDER`` takes that corpus, see
 `benchmarks.chime2`.
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import json
 import re
 import time
@@ -41,6 +43,8 @@ STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
 UNFOLDED = {"drnmf": DRNMFSeparator, "drnmf+": DRNMFSeparator, "deepnmf": DeepNMFSeparator}
 # The DR-NMF of the paper, which the default recipe goes beyond.
 PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
+# What `--set` may have for the STFT.
+TRANSFORM = ("n_fft", "hop_length")
 
 
 def parse_model(name):
@@ -80,12 +84,43 @@ def parse_setting(text):
         return name, value
 
 
+def split_settings(settings):
+    """Split the settings of the STFT from those of networks.
+
+    Examples
+    --------
+    >>> split_settings({"n_fft": 1024, "loss": "snr"})
+    ({'n_fft': 1024}, {'loss': 'snr'})
+    """
+    parts = {}, {}
+    for name, value in settings.items():
+        parts[name not in TRANSFORM][name] = value
+    return parts
+
+
+def variant_of(kind, settings):
+    """Name what of the settings makes a difference to a system.
+
+    Examples
+    --------
+    >>> settings = {"n_fft": 1024, "loss": "snr"}
+    >>> variant_of("lstm", settings), variant_of("snmf", settings), variant_of("noisy", settings)
+    ('loss=snr,n_fft=1024', 'n_fft=1024', '')
+    """
+    if kind == "noisy":
+        settings = {}
+    elif kind not in (*STACKED, *UNFOLDED):
+        settings = split_settings(settings)[0]
+    return ",".join(f"{name}={value}" for name, value in sorted(settings.items()))
+
+
 class Systems:
     """Fits the systems on one training set; one NMF serves every DR-NMF of its size."""
 
     def __init__(self, train, dev, settings, seed):
         self.train, self.dev = train, dev
-        self.settings, self.seed = settings, seed
+        self.stft, self.settings = split_settings(settings)
+        self.seed = seed
         self.dictionaries = {}
 
     def fit(self, kind, n_layers, n_total):
@@ -110,13 +145,13 @@ class Systems:
         learn = self._random if start_from == "random" and kind != "snmf" else self._nmf
         nmf, nmf_seconds = learn(n_total // 2)
         if kind == "snmf":
-            return make_pipeline(STFT(), nmf), nmf.components_.size, nmf_seconds
+            return make_pipeline(STFT(**self.stft), nmf), nmf.components_.size, nmf_seconds
         settings["nmf"] = FrozenEstimator(nmf)
         return self._train(DRNMFSeparator(n_layers, n_total // 2, **settings), nmf_seconds)
 
     def _train(self, separator, seconds):
         start = time.perf_counter()
-        pipe = Pipeline([("stft", STFT()), ("sep", separator)])
+        pipe = Pipeline([("stft", STFT(**self.stft)), ("sep", separator)])
         pipe.fit(*self.train, sep__validation_data=self.dev)
         return pipe, separator.n_parameters_, seconds + time.perf_counter() - start
 
@@ -125,14 +160,15 @@ class Systems:
             start = time.perf_counter()
             settings = {"inference": "mu", "random_state": self.seed, "verbose": 1}
             separator = SupervisedNMFSeparator(n_components, **settings)
-            make_pipeline(STFT(), separator).fit(*self.train)
+            make_pipeline(STFT(**self.stft), separator).fit(*self.train)
             self.dictionaries[n_components] = separator, time.perf_counter() - start
         return self.dictionaries[n_components]
 
     def _random(self, n_components):
         """Dictionaries drawn at random, to see what those of an NMF are good for."""
         separator = SupervisedNMFSeparator(n_components, max_iter=1, max_frames=100)
-        make_pipeline(STFT(), separator).fit(self.train[0][:2], self.train[1][:2])
+        first = [part[:2] for part in self.train]
+        make_pipeline(STFT(**self.stft), separator).fit(*first)
         drawn = np.random.RandomState(self.seed).uniform(size=separator.components_.shape)
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
         drawn = drawn.astype(separator.components_.dtype)
@@ -151,11 +187,11 @@ def mean_loss(pipe, X, Y):
     return errors / count
 
 
-def ideal_ratio(X, Y):
+def ideal_ratio(X, Y, **stft):
     """Separate by the masks ``|Y| / (|Y| + |X - Y|)``, which nobody knows beforehand."""
     results = []
     for x, y in zip(X, Y, strict=True):
-        mixture, target, rest = STFT().transform([x, y, x - y])
+        mixture, target, rest = STFT(**stft).transform([x, y, x - y])
         magnitude = target.magnitude()
         total = magnitude + rest.magnitude()
         results.append(mixture.masked(magnitude / np.where(total > 0, total, 1)).inverse())
@@ -202,7 +238,8 @@ def make_row(model, systems, data):
     if kind == "noisy":
         return {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: X, data)
     if kind == "ideal":
-        return {"parameters": 0, "seconds": 0.0} | evaluate(ideal_ratio, data)
+        ideal = functools.partial(ideal_ratio, **systems.stft)
+        return {"parameters": 0, "seconds": 0.0} | evaluate(ideal, data)
     pipe, n_parameters, seconds = systems.fit(*model)
     row = {"parameters": n_parameters, "seconds": seconds}
     row |= {"history": getattr(pipe[-1], "history_", None)}
@@ -216,7 +253,6 @@ def make_row(model, systems, data):
 def run(args):
     """Train what has not been trained, write it, and print all rows that were asked for."""
     settings = dict(args.set)
-    variant = ",".join(f"{name}={value}" for name, value in sorted(settings.items()))
     facts = environment(args.seeds[0])
     print_environment(facts)
     train, data = load_corpus(args)
@@ -227,9 +263,8 @@ def run(args):
         systems = Systems(train, data["dev matched"][:2], given, seed)
         for name in args.models:
             size = args.size if args.chime2 is None else f"chime2-{args.size}"
-            trained = name.split("-")[0] in (*STACKED, *UNFOLDED)
             key = {"size": size, "model": name, "recipe": args.recipe}
-            key |= {"variant": variant if trained else ""}
+            key |= {"variant": variant_of(parse_model(name)[0], settings)}
             parts = (*key.values(), f"seed{seed}")
             path = args.results / ("_".join(part for part in parts if part) + ".json")
             if not path.exists():
