@@ -12,7 +12,8 @@ same N. Networks stop on the loss of the development set; test is printed beside
 Every row of every seed is a file of results, and is not trained again where that file exists.
 ``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF from
 dictionaries that were drawn, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
-(``sequence_length`` counts frames). What was trained is printed together by
+(``sequence_length`` counts frames). ``--keep FOLDER`` stores the fitted pipelines too, for
+`benchmarks.difficulty`. What was trained is printed together by
 ``python -m benchmarks.table1_report``. ``--chime2 FOLDER`` takes that corpus, see
 `benchmarks.chime2`.
 """
@@ -27,6 +28,7 @@ import re
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -232,8 +234,8 @@ def load_corpus(args):
     }
 
 
-def make_row(model, systems, data):
-    """Train (where there is something to train) and measure one system."""
+def make_row(model, systems, data, keep=None):
+    """Train (where there is something to train) and measure one system; store it as `keep`."""
     kind = model[0]
     if kind == "noisy":
         return {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: X, data)
@@ -241,6 +243,9 @@ def make_row(model, systems, data):
         ideal = functools.partial(ideal_ratio, **systems.stft)
         return {"parameters": 0, "seconds": 0.0} | evaluate(ideal, data)
     pipe, n_parameters, seconds = systems.fit(*model)
+    if keep is not None:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        joblib.dump(pipe, keep)
     row = {"parameters": n_parameters, "seconds": seconds}
     row |= {"history": getattr(pipe[-1], "history_", None)}
     row |= {"best epoch": getattr(pipe[-1], "best_epoch_", None)}
@@ -266,10 +271,12 @@ def run(args):
             key = {"size": size, "model": name, "recipe": args.recipe}
             key |= {"variant": variant_of(parse_model(name)[0], settings)}
             parts = (*key.values(), f"seed{seed}")
-            path = args.results / ("_".join(part for part in parts if part) + ".json")
+            stem = "_".join(part for part in parts if part)
+            path = args.results / f"{stem}.json"
+            keep = None if args.keep is None else args.keep / f"{stem}.joblib"
             if not path.exists():
                 row = key | {"seed": seed, "environment": facts | {"seed": seed}}
-                row |= make_row(parse_model(name), systems, data)
+                row |= make_row(parse_model(name), systems, data, keep)
                 path.write_text(json.dumps(row, indent=1))
             rows.append(json.loads(path.read_text()))
             print_rows(rows)
@@ -285,6 +292,7 @@ def main(arguments=None):
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
     parser.add_argument("--chime2", type=Path, default=None, help="folder chime2-wsj0")
+    parser.add_argument("--keep", type=Path, default=None, help="folder for fitted pipelines")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     args = parser.parse_args(arguments)
     for name in args.models:

@@ -1,0 +1,145 @@
+"""Where a trained separator falls short: in what interference, and by what part of it.
+
+    python -m benchmarks.table1 --models drnmf-2x200+ --keep models
+    python -m benchmarks.difficulty models/tenth_drnmf-2x200+_default_seed0.joblib
+
+First the gain in SDR by the kinds of interference in a mixture, beside that of the ideal Wiener
+filter. Then what a pipeline that ends in a network of dictionaries would reach with perfect
+inference: its output dictionaries explain the magnitudes of target and interference, each known on
+its own, and the mask is made of that. What is missing up to the ideal filter is the dictionaries'
+fault, and what is missing up to there is that of the inference. At last the gain with target and
+interference of the training set in place of those of the development set, paired at random, less
+that of a sparse NMF: what does not carry over to other voices and to other sounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from benchmarks import open_speech
+from benchmarks._environment import environment, print_environment
+from sknmf_unfold.datasets import mix_at_snr
+from sknmf_unfold.metrics import sdr
+
+KINDS = ("ambience", "effects", "music", "people")
+UPDATES = 60
+
+
+def explain(magnitude, components):
+    """Fit activations by multiplicative updates for the KL divergence; return their product."""
+    activations = np.full((len(magnitude), len(components)), magnitude.mean() + 1e-6, "float32")
+    norms = components.sum(axis=1) + 1e-9
+    for _ in range(UPDATES):
+        ratio = magnitude / (activations @ components + 1e-6)
+        activations *= (ratio @ components.T) / norms
+    return activations @ components
+
+
+def wiener(target, rest):
+    """Share of the squared magnitudes."""
+    return target**2 / np.maximum(target**2 + rest**2, 1e-12)
+
+
+def with_known_sources(stft, X, Y, estimate):
+    """Separate by ``wiener`` of what ``estimate(magnitude, source)`` makes of each source."""
+    results = []
+    for x, y in zip(X, Y, strict=True):
+        mixture, *sources = stft.transform([x, y, x - y])
+        estimates = [estimate(source.magnitude(), i) for i, source in enumerate(sources)]
+        results.append(mixture.masked(wiener(*estimates)).inverse())
+    return results
+
+
+def gains(estimates, X, Y):
+    """SDR improvement of every recording in dB."""
+    return np.asarray(sdr(Y, estimates)) - np.asarray(sdr(Y, X))
+
+
+def print_kinds(gain, ideal, entries):
+    """Print gains by what is in the interference, alone and beside others."""
+    kinds = [{kind for kind, _, _ in entry["segments"]} for entry in entries]
+    print(f"{'interference':<24}{'mixtures':>9}{'gain':>8}{'ideal':>8}  dB")
+    for name, is_in in (
+        *((f"{kind} alone", lambda k, kind=kind: k == {kind}) for kind in KINDS),
+        *(
+            (f"{kind} among others", lambda k, kind=kind: kind in k and len(k) > 1)
+            for kind in KINDS
+        ),
+    ):
+        chosen = np.array([is_in(k) for k in kinds])
+        if chosen.any():
+            means = gain[chosen].mean(), ideal[chosen].mean()
+            print(f"{name:<24}{chosen.sum():>9}" + "".join(f"{mean:8.2f}" for mean in means))
+
+
+def random_pairs(targets, mixtures, n_pairs, seed):
+    """Mix targets with what is beside the targets of other mixtures, as lists X and Y."""
+    rng = np.random.RandomState(seed)
+    X, Y = [], []
+    for i in range(n_pairs):
+        clean = targets[1][rng.randint(len(targets[1]))]
+        j = rng.randint(len(mixtures[0]))
+        rest = np.resize(mixtures[0][j] - mixtures[1][j], len(clean))
+        X.append(mix_at_snr(clean, rest, (-6, -3, 0, 3, 6, 9)[i % 6]))
+        Y.append(clean)
+    return X, Y
+
+
+def print_transfer(pipe, nmf, train, dev, n_pairs, seed):
+    """Print gains for voices and interference of both sets."""
+    print(f"{'voices':<8}{'interference':<14}{'gain':>8}{'sparse NMF':>12}{'beyond it':>11}  dB")
+    for voices, targets in (("train", train), ("dev", dev)):
+        for sounds, mixtures in (("train", train), ("dev", dev)):
+            X, Y = random_pairs(targets, mixtures, n_pairs, seed)
+            one, other = (gains(model.predict(X), X, Y).mean() for model in (pipe, nmf))
+            print(f"{voices:<8}{sounds:<14}{one:8.2f}{other:12.2f}{one - other:11.2f}", flush=True)
+
+
+def main(arguments=None):
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.difficulty",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path, help="pipeline of an STFT and a DRNMFSeparator")
+    parser.add_argument("--nmf", type=Path, default=None, help="pipeline with a sparse NMF")
+    parser.add_argument("--every", type=int, default=6, help="of so many recordings explain one")
+    parser.add_argument("--pairs", type=int, default=200, help="pairs of each kind")
+    parser.add_argument("--seed", type=int, default=0, help="of the pairs")
+    parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
+    args = parser.parse_args(arguments)
+    print_environment(environment(args.seed))
+    X, Y, entries = open_speech.load("dev", cache=args.cache, return_entries=True)
+    pipe = joblib.load(args.model)
+    stft, dictionaries = pipe[0], np.split(pipe[-1].output_components_, 2)
+
+    def itself(magnitude, _):
+        return magnitude
+
+    print_kinds(
+        gains(pipe.predict(X), X, Y),
+        gains(with_known_sources(stft, X, Y, itself), X, Y),
+        entries,
+    )
+    few = X[:: args.every], Y[:: args.every]
+    explained = with_known_sources(stft, *few, lambda x, i: explain(x, dictionaries[i]))
+    ideal = with_known_sources(stft, *few, itself)
+    print(f"gain on {len(few[0])} recordings, dB")
+    for name, estimates in (
+        ("the model", pipe.predict(few[0])),
+        ("its dictionaries, inference perfect", explained),
+        ("Wiener filter, sources known", ideal),
+    ):
+        print(f"{name:<40}{gains(estimates, *few).mean():8.2f}")
+    if args.nmf is not None:
+        train = open_speech.load("tenth", cache=args.cache)
+        print_transfer(pipe, joblib.load(args.nmf), train, (X, Y), args.pairs, args.seed)
+
+
+if __name__ == "__main__":
+    main()
