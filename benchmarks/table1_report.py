@@ -115,7 +115,8 @@ def plot(rows, path):
         for key, members in group(rows).items()
         if any(row.get("history") for row in members)
     ]
-    fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharex=True, sharey=True)
+    settings = {"figsize": (10, 5), "sharex": True, "sharey": True, "layout": "constrained"}
+    fig, axes = plt.subplots(1, 2, **settings)
     for ax, name, title in zip(
         axes, ("train_loss", "validation_loss"), ("training", "development"), strict=True
     ):
@@ -129,8 +130,8 @@ def plot(rows, path):
         ax.set(title=title, xlabel="Epoch", ylabel="Loss")
         ax.label_outer()
         ax.grid(alpha=0.3)
-    axes[1].legend(fontsize="small")
-    fig.tight_layout()
+    lines = axes[1].get_legend_handles_labels()
+    fig.legend(*lines, loc="outside lower center", ncols=2, fontsize="small")
     fig.savefig(path, dpi=110)
 
 
