@@ -22,8 +22,10 @@ import numpy as np
 
 from benchmarks import open_speech
 from benchmarks._environment import environment, print_environment
+from benchmarks.table1 import by_known_sources
 from sknmf_unfold.datasets import mix_at_snr
 from sknmf_unfold.metrics import sdr
+from sknmf_unfold.nmf.inference import infer_activations
 
 KINDS = ("ambience", "effects", "music", "people")
 UPDATES = 60
@@ -31,27 +33,13 @@ UPDATES = 60
 
 def explain(magnitude, components):
     """Fit activations by multiplicative updates for the KL divergence; return their product."""
-    activations = np.full((len(magnitude), len(components)), magnitude.mean() + 1e-6, "float32")
-    norms = components.sum(axis=1) + 1e-9
-    for _ in range(UPDATES):
-        ratio = magnitude / (activations @ components + 1e-6)
-        activations *= (ratio @ components.T) / norms
-    return activations @ components
-
-
-def wiener(target, rest):
-    """Share of the squared magnitudes."""
-    return target**2 / np.maximum(target**2 + rest**2, 1e-12)
+    settings = {"beta": 1, "sparsity": 0, "n_iter": UPDATES}
+    return infer_activations(magnitude, components, **settings) @ components
 
 
 def with_known_sources(stft, X, Y, estimate):
-    """Separate by ``wiener`` of what ``estimate(magnitude, source)`` makes of each source."""
-    results = []
-    for x, y in zip(X, Y, strict=True):
-        mixture, *sources = stft.transform([x, y, x - y])
-        estimates = [estimate(source.magnitude(), i) for i, source in enumerate(sources)]
-        results.append(mixture.masked(wiener(*estimates)).inverse())
-    return results
+    """Separate by the Wiener filter of what ``estimate(magnitude, source)`` makes of each."""
+    return by_known_sources(stft, X, Y, lambda magnitude, i: estimate(magnitude, i) ** 2)
 
 
 def gains(estimates, X, Y):
@@ -118,24 +106,18 @@ def main(arguments=None):
     pipe = joblib.load(args.model)
     stft, dictionaries = pipe[0], np.split(pipe[-1].output_components_, 2)
 
-    def itself(magnitude, _):
-        return magnitude
-
-    print_kinds(
-        gains(pipe.predict(X), X, Y),
-        gains(with_known_sources(stft, X, Y, itself), X, Y),
-        entries,
-    )
+    gain = gains(pipe.predict(X), X, Y)
+    ideal = gains(with_known_sources(stft, X, Y, lambda magnitude, _: magnitude), X, Y)
+    print_kinds(gain, ideal, entries)
     few = X[:: args.every], Y[:: args.every]
     explained = with_known_sources(stft, *few, lambda x, i: explain(x, dictionaries[i]))
-    ideal = with_known_sources(stft, *few, itself)
     print(f"gain on {len(few[0])} recordings, dB")
-    for name, estimates in (
-        ("the model", pipe.predict(few[0])),
-        ("its dictionaries, inference perfect", explained),
-        ("Wiener filter, sources known", ideal),
+    for name, values in (
+        ("the model", gain[:: args.every]),
+        ("its dictionaries, inference perfect", gains(explained, *few)),
+        ("Wiener filter, sources known", ideal[:: args.every]),
     ):
-        print(f"{name:<40}{gains(estimates, *few).mean():8.2f}")
+        print(f"{name:<40}{values.mean():8.2f}")
     if args.nmf is not None:
         train = open_speech.load("tenth", cache=args.cache)
         print_transfer(pipe, joblib.load(args.nmf), train, (X, Y), args.pairs, args.seed)

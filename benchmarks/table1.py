@@ -39,6 +39,7 @@ from benchmarks.table1_report import RESULTS, print_rows
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr, si_sdr
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, RNNSeparator
+from sknmf_unfold.signal.masks import ratio_masks
 
 PARTS = ("dev", "test")
 STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
@@ -189,15 +190,19 @@ def mean_loss(pipe, X, Y):
     return errors / count
 
 
-def ideal_ratio(X, Y, **stft):
-    """Separate by the masks ``|Y| / (|Y| + |X - Y|)``, which nobody knows beforehand."""
+def by_known_sources(stft, X, Y, estimate):
+    """Separate by `ratio_masks` of what ``estimate(magnitude, source)`` makes of each source."""
     results = []
     for x, y in zip(X, Y, strict=True):
-        mixture, target, rest = STFT(**stft).transform([x, y, x - y])
-        magnitude = target.magnitude()
-        total = magnitude + rest.magnitude()
-        results.append(mixture.masked(magnitude / np.where(total > 0, total, 1)).inverse())
+        mixture, *sources = stft.transform([x, y, x - y])
+        estimates = [estimate(source.magnitude(), i) for i, source in enumerate(sources)]
+        results.append(mixture.masked(ratio_masks(np.stack(estimates))[0]).inverse())
     return results
+
+
+def ideal_ratio(X, Y, **stft):
+    """Separate by the masks ``|Y| / (|Y| + |X - Y|)``, which nobody knows beforehand."""
+    return by_known_sources(STFT(**stft), X, Y, lambda magnitude, _: magnitude)
 
 
 def measure(estimates, Y, snrs):
