@@ -187,8 +187,8 @@ class _PowerMask(torch.autograd.Function):
         by_exponent = None
         if ctx.needs_input_grad[3]:
             by_exponent = torch.mul(slope, distance).sum_to_size(exponent.shape)
-        by_log_odds = slope if ctx.needs_input_grad[4] else None
-        slope = slope * exponent
+        by_log_odds = slope.clone() if ctx.needs_input_grad[4] else None
+        slope *= exponent
         parts = activations.split([len(target), len(rest)], dim=1)
         by_activations, by_weights = torch.empty_like(activations), []
         outs = by_activations.split([len(target), len(rest)], dim=1)

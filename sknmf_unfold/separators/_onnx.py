@@ -58,12 +58,10 @@ def onnx_step(values, settings):
     if n_sums:
         magnitude = graph.at_level(magnitude, sums, values["level"], values["level_decay"])
     state = graph.enter(activations, values["dynamics"])
-    if n_past:
-        inputs = graph.lasting_inputs(magnitude, past, values)
+    inputs = graph.lasting_inputs(magnitude, past, values) if n_past else [None] * n_layers
     names = "components", "envelopes", "step_sizes", "sparsity"
     for k, layer in enumerate(zip(*(values[name] for name in names), strict=True)):
-        heard = inputs[k] if n_past else None
-        state = graph.layer(k, magnitude, heard, state, *layer)
+        state = graph.layer(k, magnitude, inputs[k], state, *layer)
     graph.next_state(state, n_past, n_sums)
     votes = graph.log_odds(state, values["evidence"]) if len(values["evidence"]) else None
     graph.masks(state, values["output_components"], values["mask_exponent"], votes)
