@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -72,7 +73,10 @@ class MixtureDataset:
         random_state=0,
     ):
         self.targets = check_waveforms(as_list(targets), "targets")
-        self.interference = check_waveforms(as_list(interference), "interference")
+        if not isinstance(interference, _Differences):
+            interference = check_waveforms(as_list(interference), "interference")
+        self.interference = interference
+        self._lengths = np.array([len(waveform) for waveform in interference])
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
         self.gain_db = _check_levels("gain_db", gain_db, GAIN_LIMITS)
         self.speeds = check_speeds(speeds)
@@ -90,8 +94,8 @@ class MixtureDataset:
         Parameters
         ----------
         X, Y : list of ndarray of shape (n_times,)
-            Mixtures and targets. Their differences are the interference, their signal-to-noise
-            ratios what is chosen from.
+            Mixtures and targets. Their differences are the interference, which takes no memory of
+            its own, their signal-to-noise ratios what is chosen from.
         gain_db, speeds : list of float, or a distribution
             See `MixtureDataset`.
         random_state : int, default=0
@@ -110,7 +114,7 @@ class MixtureDataset:
         """
         X, Y = check_waveforms(as_list(X), "X"), check_waveforms(as_list(Y), "Y")
         check_same_length(X, Y)
-        interference = [x - y for x, y in zip(X, Y, strict=True)]
+        interference = _Differences(X, Y)
         settings = {"gain_db": gain_db, "speeds": speeds, "random_state": random_state}
         return cls(Y, interference, snr_db=observed_snrs(Y, interference), **settings)
 
@@ -129,8 +133,7 @@ class MixtureDataset:
         """
         check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
         rng = np.random.RandomState([self.random_state, epoch])
-        lengths = np.array([len(waveform) for waveform in self.interference])
-        which = rng.choice(len(lengths), len(self), p=lengths / lengths.sum())
+        which = rng.choice(len(self._lengths), len(self), p=self._lengths / self._lengths.sum())
         snrs = _draw(self.snr_db, len(self), rng)
         gains = 10 ** (_draw(self.gain_db, len(self), rng) / 20)
         speeds = self._draw_speeds(rng)
@@ -149,6 +152,19 @@ class MixtureDataset:
         if self.speeds == [1.0]:
             return np.ones((len(self), 2))
         return _draw(self.speeds, (len(self), 2), rng)
+
+
+class _Differences(Sequence):
+    """What mixtures have beside their targets, computed each time that it is asked for."""
+
+    def __init__(self, mixtures, targets):
+        self._mixtures, self._targets = mixtures, targets
+
+    def __len__(self):
+        return len(self._targets)
+
+    def __getitem__(self, index):
+        return self._mixtures[index] - self._targets[index]
 
 
 def check_speeds(speeds):

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -88,6 +90,19 @@ def test_from_mixtures_takes_interference_and_ratios():
     mixtures, _ = dataset.draw()
     drawn = [snr(*pair) for pair in zip(mixtures, Y, strict=True)]
     assert all(np.abs(np.array(expected) - value).min() < 1e-2 for value in drawn)
+
+
+def test_interference_of_mixtures_is_drawn_like_any_other_and_kept_nowhere():
+    X, Y = make_noisy_speech(8, duration=1.0, random_state=0)
+    tracemalloc.start()
+    dataset = MixtureDataset.from_mixtures(X, Y, random_state=3)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < X[0].nbytes / 2
+    noises = [x - y for x, y in zip(X, Y, strict=True)]
+    plain = MixtureDataset(Y, noises, snr_db=dataset.snr_db, random_state=3)
+    for drawn, expected in zip(dataset.draw(2), plain.draw(2), strict=True):
+        np.testing.assert_array_equal(drawn, expected)
 
 
 def test_speeds_change_pitch_and_length_of_targets_and_of_interference():
