@@ -11,13 +11,15 @@ from sknmf_unfold._checks import (
 )
 from sknmf_unfold.signal.mixture_dataset import check_speeds
 
+# Near enough to each other to be any speed between.
+SPEEDS = tuple(hundredths / 100 for hundredths in range(80, 121, 2))
 # What each recipe sets; a parameter of the same name that is not None goes before it.
 RECIPES: dict[str, dict] = {
     "default": {
         "learning_rate": 1e-2,
         "batch_size": 16,
         "sequence_length": 125,
-        "max_epochs": 40,
+        "max_epochs": 50,
         "patience": 8,
         "learn_thresholds": True,
         "learn_mask_exponent": True,
@@ -29,7 +31,7 @@ RECIPES: dict[str, dict] = {
         "averaging": 0.999,
         "loss": "snr",
         "remix": True,
-        "speeds": (0.9, 1.0, 1.1),
+        "speeds": SPEEDS,
     },
     "paper": {
         "learning_rate": 1e-3,
@@ -56,14 +58,14 @@ STACKED_RECIPES: dict[str, dict] = {
         "learning_rate": 1e-3,
         "batch_size": 16,
         "sequence_length": 125,
-        "max_epochs": 40,
+        "max_epochs": 50,
         "patience": 8,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
         "loss": "snr",
         "remix": True,
-        "speeds": (0.9, 1.0, 1.1),
+        "speeds": SPEEDS,
     },
     "paper": {
         "learning_rate": 1e-4,

@@ -83,8 +83,8 @@ class LSTMSeparator(StackedSeparator):
     sequence_length       125            500
     loss                  snr            signal_approximation
     remix                 True           False
-    speeds                0.9, 1, 1.1    1
-    max_epochs            40             500
+    speeds                0.8 to 1.2     1
+    max_epochs            50             500
     patience              8              50
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never
@@ -235,8 +235,8 @@ class RNNSeparator(StackedSeparator):
     sequence_length       125            500
     loss                  snr            signal_approximation
     remix                 True           False
-    speeds                0.9, 1, 1.1    1
-    max_epochs            40             500
+    speeds                0.8 to 1.2     1
+    max_epochs            50             500
     patience              8              50
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never

@@ -170,8 +170,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     sequence_length       125            500
     loss                  snr            signal_approximation
     remix                 True           False
-    speeds                0.9, 1, 1.1    1
-    max_epochs            40             500
+    speeds                0.8 to 1.2     1
+    max_epochs            50             500
     patience              8              50
     learn_thresholds      True           False
     learn_mask_exponent   True           False
