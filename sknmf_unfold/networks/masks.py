@@ -146,8 +146,6 @@ class PowerMaskOutput:
             From `hidden`.
         weights : tuple of Tensor
             From `output_weights`. A fourth one is for `evidence_log_odds`.
-        weights : tuple of Tensor
-            From `output_weights`.
 
         Returns
         -------

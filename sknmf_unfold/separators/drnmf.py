@@ -6,6 +6,7 @@ from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import check_number
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
+from ._going_on import decay_over, suited_values
 from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
 from ._trained import TrainedSeparator
@@ -296,46 +297,11 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.initial_components_ = to_numpy(start["output_components"])
 
     def _fitted_values(self):
-        if len(self.components_) != self.n_layers:
-            raise ValueError(
-                f"`n_layers` is {self.n_layers}, but the fitted model has "
-                f"{len(self.components_)} layers; training cannot go on from it."
-            )
         values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
-        recipe = self._recipe()
-        context = self.envelopes_.shape[-1]
-        if context != recipe["context"]:
-            raise ValueError(
-                f"`context` is {recipe['context']}, but the fitted model has {context}; training "
-                f"cannot go on from it."
-            )
-        # Of many frames the decay is rounded, so that it does not tell how many they were.
-        level_decay = self.level_decay_.dtype.type(self._level_decay())
-        if (self.level_ > 0) != (self.level_frames is not None) or level_decay != self.level_decay_:
-            fitted = f"{1 / max(1 - self.level_decay_, 1e-9):.4g}" if self.level_ > 0 else None
-            raise ValueError(
-                f"`level_frames` is {self.level_frames}, but the fitted model has {fitted}; "
-                f"training cannot go on from it."
-            )
-        if recipe["evidence"] and not len(self.evidence_):
-            values["evidence"] = values["output_components"].new_zeros(self.components_.shape[1:])
-        elif len(self.evidence_) and not recipe["evidence"]:
-            raise ValueError(
-                "`evidence` is False, but the fitted model has evidence; training cannot go on "
-                "from it. Use evidence=True."
-            )
-        dynamics, wanted = values["dynamics"], recipe["dynamics"]
-        if wanted == "full" and dynamics.ndim == 1:
-            values["dynamics"] = dynamics.diag()
-        elif wanted != "full" and dynamics.ndim == 2:
-            raise ValueError(
-                f"`dynamics` is {wanted!r}, but the fitted model has a matrix of dynamics; "
-                f"training cannot go on from it. Use dynamics='full'."
-            )
-        return values
+        return suited_values(values, self.n_layers, self.level_frames, self._recipe())
 
     def _level_decay(self):
-        return 0.0 if self.level_frames is None else 1 - 1 / self.level_frames
+        return 0.0 if self.level_frames is None else decay_over(self.level_frames)
 
     @staticmethod
     def _make_network(values, **learned):

@@ -106,7 +106,8 @@ def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spec
 def test_speeds_are_those_of_the_recipe_unless_given(speech):
     stft, histories = STFT(), {}
     spectrograms = stft.fit_transform(speech[0])
-    for speeds in (None, [0.9, 1.0, 1.1], [1.0]):
+    hundredths = range(80, 121, 2)
+    for speeds in (None, [hundredth / 100 for hundredth in hundredths], [0.9, 1.0, 1.1]):
         separator = DRNMFSeparator(**(QUICK | {"max_epochs": 1, "remix": True, "speeds": speeds}))
         histories[str(speeds)] = separator.fit(spectrograms, speech[1]).history_["train_loss"][1]
     recipe, given, other = histories.values()
