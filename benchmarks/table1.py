@@ -13,7 +13,8 @@ Every row of every seed is a file of results, and is not trained again where tha
 ``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF from
 dictionaries that were drawn, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
 (``sequence_length`` counts frames). ``--keep FOLDER`` stores the fitted pipelines too, for
-`benchmarks.difficulty`. What was trained is printed together by
+`benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed goes on from its
+last epoch when the same command is given again. What was trained is printed together by
 ``python -m benchmarks.table1_report``. ``--chime2 FOLDER`` takes that corpus, see
 `benchmarks.chime2`.
 """
@@ -126,8 +127,16 @@ class Systems:
         self.seed = seed
         self.dictionaries = {}
 
-    def fit(self, kind, n_layers, n_total):
+    def fit(self, kind, n_layers, n_total, checkpoint_dir=None):
         """Fit one system.
+
+        Parameters
+        ----------
+        kind : str
+        n_layers, n_total : int
+            From `parse_model`.
+        checkpoint_dir : Path, optional
+            Of networks, see `DRNMFSeparator`.
 
         Returns
         -------
@@ -135,9 +144,10 @@ class Systems:
         n_parameters : int
             Numbers that make up the model.
         seconds : float
-            Of training, the dictionaries included.
+            Of training, the dictionaries included; also before it was killed.
         """
         settings = self.settings | {"random_state": self.seed, "verbose": 1}
+        settings |= {"checkpoint_dir": checkpoint_dir}
         if kind in STACKED:
             return self._train(STACKED[kind](n_layers, n_total, **settings), 0.0)
         if kind == "deepnmf":
@@ -153,10 +163,9 @@ class Systems:
         return self._train(DRNMFSeparator(n_layers, n_total // 2, **settings), nmf_seconds)
 
     def _train(self, separator, seconds):
-        start = time.perf_counter()
         pipe = Pipeline([("stft", STFT(**self.stft)), ("sep", separator)])
         pipe.fit(*self.train, sep__validation_data=self.dev)
-        return pipe, separator.n_parameters_, seconds + time.perf_counter() - start
+        return pipe, separator.n_parameters_, seconds + separator.history_["seconds"][-1]
 
     def _nmf(self, n_components):
         if n_components not in self.dictionaries:
@@ -239,7 +248,7 @@ def load_corpus(args):
     }
 
 
-def make_row(model, systems, data, keep=None):
+def make_row(model, systems, data, keep=None, checkpoint_dir=None):
     """Train (where there is something to train) and measure one system; store it as `keep`."""
     kind = model[0]
     if kind == "noisy":
@@ -247,7 +256,7 @@ def make_row(model, systems, data, keep=None):
     if kind == "ideal":
         ideal = functools.partial(ideal_ratio, **systems.stft)
         return {"parameters": 0, "seconds": 0.0} | evaluate(ideal, data)
-    pipe, n_parameters, seconds = systems.fit(*model)
+    pipe, n_parameters, seconds = systems.fit(*model, checkpoint_dir)
     if keep is not None:
         keep.parent.mkdir(parents=True, exist_ok=True)
         joblib.dump(pipe, keep)
@@ -279,9 +288,10 @@ def run(args):
             stem = "_".join(part for part in parts if part)
             path = args.results / f"{stem}.json"
             keep = None if args.keep is None else args.keep / f"{stem}.joblib"
+            checkpoint_dir = None if args.checkpoints is None else args.checkpoints / stem
             if not path.exists():
                 row = key | {"seed": seed, "environment": facts | {"seed": seed}}
-                row |= make_row(parse_model(name), systems, data, keep)
+                row |= make_row(parse_model(name), systems, data, keep, checkpoint_dir)
                 path.write_text(json.dumps(row, indent=1))
             rows.append(json.loads(path.read_text()))
             print_rows(rows)
@@ -298,6 +308,7 @@ def main(arguments=None):
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
     parser.add_argument("--chime2", type=Path, default=None, help="folder chime2-wsj0")
     parser.add_argument("--keep", type=Path, default=None, help="folder for fitted pipelines")
+    parser.add_argument("--checkpoints", type=Path, default=None, help="folder to go on from")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     args = parser.parse_args(arguments)
     for name in args.models:

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import chime2
 from benchmarks.table1 import main
 from sknmf_unfold.datasets import make_noisy_speech, save_audio
+from sknmf_unfold.training.loop import Trainer
 
 FOLDERS = {"si_tr_s": "011", "si_dt_05": "050", "si_et_05": "440"}
 
@@ -96,3 +97,30 @@ def test_the_table_is_made_of_it_and_goes_on_where_it_stopped(corpus, tmp_path, 
     assert "matched" in printed and "deepnmf-2x4" in printed
     main([*arguments, *models, "--set", "max_epochs=1"])
     assert files == {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
+
+
+def test_a_training_that_was_killed_goes_on_from_its_last_epoch(corpus, tmp_path, monkeypatch):
+    arguments = ["--chime2", str(corpus[0]), "--size", "full", "--models", "drnmf-1x4"]
+    arguments += ["--set", "max_epochs=3"]
+    epoch, calls = Trainer.epoch, []
+
+    def killed_in_the_second(trainer):
+        calls.append(trainer.n_epochs)
+        if len(calls) == 2:
+            raise MemoryError
+        return epoch(trainer)
+
+    monkeypatch.setattr(Trainer, "epoch", killed_in_the_second)
+    checkpoints = ["--checkpoints", str(tmp_path / "checkpoints")]
+    with pytest.raises(MemoryError):
+        main([*arguments, *checkpoints, "--results", str(tmp_path / "killed")])
+    main([*arguments, *checkpoints, "--results", str(tmp_path / "killed")])
+    assert calls == [0, 1, 1, 2]
+    main([*arguments, "--results", str(tmp_path / "whole")])
+    rows = [
+        json.loads(next((tmp_path / n).glob("*.json")).read_text()) for n in ("killed", "whole")
+    ]
+    assert rows[0]["variant"] == rows[1]["variant"] == "max_epochs=3"
+    losses = [row["history"]["validation_loss"] for row in rows]
+    assert losses[0] == losses[1] and len(losses[0]) == 4
+    assert rows[0]["seconds"] >= rows[0]["history"]["seconds"][-1] > 0
