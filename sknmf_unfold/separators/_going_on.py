@@ -30,7 +30,8 @@ def suited_values(values, n_layers, level_frames, recipe):
     ----------
     values : dict of Tensor
         What `networks.drnmf.DRNMF` takes, of the fitted model.
-    n_layers, level_frames : int, int or None
+    n_layers : int
+    level_frames : int or None
         Parameters of the separator.
     recipe : dict
         Its ``context``, ``evidence`` and ``dynamics``.
