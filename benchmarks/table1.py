@@ -147,7 +147,7 @@ class Systems:
             Of training, the dictionaries included; also before it was killed.
         """
         settings = self.settings | {"random_state": self.seed, "verbose": 1}
-        settings |= {"checkpoint_dir": checkpoint_dir}
+        settings["checkpoint_dir"] = checkpoint_dir
         if kind in STACKED:
             return self._train(STACKED[kind](n_layers, n_total, **settings), 0.0)
         if kind == "deepnmf":

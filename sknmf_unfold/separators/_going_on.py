@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 
-def decay_over(level_frames):
+def level_decay(level_frames):
     """Compute what is left of the weight of a frame in a running level one frame later.
 
     Parameters
     ----------
-    level_frames : int
-        How many frames the level is of.
+    level_frames : int or None
+        How many frames the level is of; None where there is no level.
 
     Returns
     -------
     decay : float
+        0 where there is no level.
 
     Examples
     --------
-    >>> decay_over(4)
+    >>> level_decay(4)
     0.75
     """
-    return 1 - 1 / level_frames
+    return 0.0 if level_frames is None else 1 - 1 / level_frames
 
 
 def suited_values(values, n_layers, level_frames, recipe):
@@ -70,7 +71,7 @@ def suited_values(values, n_layers, level_frames, recipe):
 def _check_level(values, level_frames):
     level, decay = values["level"], values["level_decay"]
     # Of many frames the decay is rounded, so that it does not tell how many they were.
-    wanted = decay.new_tensor(0.0 if level_frames is None else decay_over(level_frames))
+    wanted = decay.new_tensor(level_decay(level_frames))
     if (level > 0) != (level_frames is not None) or decay != wanted:
         fitted = f"{1 / max(1 - float(decay), 1e-9):.4g}" if level > 0 else None
         raise _refusal("level_frames", level_frames, fitted)

@@ -6,7 +6,7 @@ from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import check_number
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
-from ._going_on import decay_over, suited_values
+from ._going_on import level_decay, suited_values
 from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
 from ._trained import TrainedSeparator
@@ -289,7 +289,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
         if self.level_frames is not None:
-            model |= {"level": mean_level(sequences), "level_decay": self._level_decay()}
+            model |= {"level": mean_level(sequences), "level_decay": level_decay(self.level_frames)}
         components = to_tensor(components, "cpu")
         return unfold(components, self.n_layers, self.sparsity, step_size, **model)
 
@@ -299,9 +299,6 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     def _fitted_values(self):
         values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
         return suited_values(values, self.n_layers, self.level_frames, self._recipe())
-
-    def _level_decay(self):
-        return 0.0 if self.level_frames is None else decay_over(self.level_frames)
 
     @staticmethod
     def _make_network(values, **learned):
