@@ -115,7 +115,7 @@ def plot(rows, path):
         for key, members in group(rows).items()
         if any(row.get("history") for row in members)
     ]
-    settings = {"figsize": (10, 5), "sharex": True, "sharey": True, "layout": "constrained"}
+    settings = {"figsize": (10, 6), "sharex": True, "sharey": True, "layout": "constrained"}
     fig, axes = plt.subplots(1, 2, **settings)
     for ax, name, title in zip(
         axes, ("train_loss", "validation_loss"), ("training", "development"), strict=True
@@ -131,7 +131,7 @@ def plot(rows, path):
         ax.label_outer()
         ax.grid(alpha=0.3)
     lines = axes[1].get_legend_handles_labels()
-    fig.legend(*lines, loc="outside lower center", ncols=2, fontsize="small")
+    fig.legend(*lines, loc="outside lower center", fontsize="small")
     fig.savefig(path, dpi=110)
 
 
