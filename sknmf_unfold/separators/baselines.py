@@ -30,6 +30,8 @@ class LSTMSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
+    annealing : float or None, default=None
+        Share of `max_epochs`, at their end, in which ``fit`` lowers the learning rate towards 0.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool or None, default=None
@@ -86,6 +88,7 @@ class LSTMSeparator(StackedSeparator):
     speeds                0.8 to 1.2     1
     max_epochs            50             500
     patience              8              50
+    annealing             0.4            0
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never
     averaging             0.999          0
@@ -124,6 +127,7 @@ class LSTMSeparator(StackedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
+        annealing=None,
         loss=None,
         remix=None,
         speeds=None,
@@ -143,6 +147,7 @@ class LSTMSeparator(StackedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
+        self.annealing = annealing
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
@@ -182,6 +187,8 @@ class RNNSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
+    annealing : float or None, default=None
+        Share of `max_epochs`, at their end, in which ``fit`` lowers the learning rate towards 0.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool or None, default=None
@@ -238,6 +245,7 @@ class RNNSeparator(StackedSeparator):
     speeds                0.8 to 1.2     1
     max_epochs            50             500
     patience              8              50
+    annealing             0.4            0
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never
     averaging             0.999          0
@@ -276,6 +284,7 @@ class RNNSeparator(StackedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
+        annealing=None,
         loss=None,
         remix=None,
         speeds=None,
@@ -295,6 +304,7 @@ class RNNSeparator(StackedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
+        self.annealing = annealing
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
