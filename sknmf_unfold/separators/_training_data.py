@@ -11,6 +11,8 @@ from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 WAVEFORM_LOSSES = ("snr", "si_sdr")
 # Bytes of the frames of all mixtures, or of all targets, that are kept in memory.
 KEEP = 2**31
+# Bytes of the waveforms that are mixed anew at a time.
+DRAWN = 2**30
 
 
 def suit_data(settings, given, sequences):
@@ -62,7 +64,7 @@ def make_training_pairs(loss, data, plan, speeds):
 
     Returns
     -------
-    train : Pairs, or callable that makes those of an epoch
+    train : Pairs, or callable that makes some after others for an epoch
     validation : Pairs
     """
     mixtures, targets, watched = data
@@ -181,6 +183,7 @@ class Remix:
         self.loss = loss
         self.targets = targets
         waveforms = [[item.waveform for item in part.items] for part in (mixtures, targets)]
+        self.n_parts = -(-sum(x.nbytes for part in waveforms for x in part) // DRAWN)
         settings = {"speeds": speeds, "random_state": seed}
         self.dataset = MixtureDataset.from_mixtures(*waveforms, **settings)
         # Targets at their own speed stay the same, and so does what is computed of them alone.
@@ -188,26 +191,38 @@ class Remix:
         self._once = _targets(loss, mixtures, targets) if stay else None
 
     def __call__(self, epoch):
-        """Make what goes through an epoch.
+        """Make what goes through an epoch, one part after the other.
 
         Parameters
         ----------
         epoch : int
             Which one.
 
-        Returns
-        -------
+        Yields
+        ------
         pairs : Pairs
+            Of some of the recordings, drawn at random where there is more than one part.
         """
+        order = np.arange(len(self.dataset))
+        if self.n_parts > 1:
+            np.random.RandomState([self.dataset.random_state, epoch, 1]).shuffle(order)
+        drawn = self.dataset.mixtures(epoch, order)
+        for part in np.array_split(order, self.n_parts):
+            yield self._pairs(part, [next(drawn) for _ in part])
+
+    def _pairs(self, which, drawn):
         from sknmf_unfold.training.pairs import Pairs
 
-        mixtures, targets = (self._sequences(x) for x in self.dataset.draw(epoch))
+        mixtures, targets = (
+            self._sequences(which, waveforms) for waveforms in zip(*drawn, strict=True)
+        )
         # Each is needed once: computed when its batch is, it takes no memory.
-        once = self._once
-        if once is None:
+        if self._once is None:
             once = _targets(self.loss, mixtures, targets, keep=False)
+        else:
+            once = [self._once[i] for i in which]
         return Pairs(_mixtures(self.loss, mixtures, keep=False), once)
 
-    def _sequences(self, waveforms):
-        items = [item.of(x) for item, x in zip(self.targets.items, waveforms, strict=True)]
+    def _sequences(self, which, waveforms):
+        items = [self.targets.items[i].of(x) for i, x in zip(which, waveforms, strict=True)]
         return Sequences(items, "spectrograms")

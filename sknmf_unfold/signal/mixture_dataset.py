@@ -131,20 +131,36 @@ class MixtureDataset:
         X, Y : list of ndarray of shape (n_times,)
             Mixtures and targets, in the order of the targets.
         """
+        X, Y = zip(*self.mixtures(epoch), strict=True)
+        return list(X), list(Y)
+
+    def mixtures(self, epoch=0, order=None):
+        """Make the mixtures of an epoch one by one, where all at once would not fit into memory.
+
+        Parameters
+        ----------
+        epoch : int, default=0
+            Which one.
+        order : sequence of int, optional
+            Which targets, one after the other; by default all, as they are.
+
+        Yields
+        ------
+        x, y : ndarray of shape (n_times,)
+            A mixture and its target. In the order of the targets they are those of `draw`.
+        """
         check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
         rng = np.random.RandomState([self.random_state, epoch])
         which = rng.choice(len(self._lengths), len(self), p=self._lengths / self._lengths.sum())
         snrs = _draw(self.snr_db, len(self), rng)
         gains = 10 ** (_draw(self.gain_db, len(self), rng) / 20)
         speeds = self._draw_speeds(rng)
-        X, Y = [], []
-        for j, i in enumerate(which):
-            target = _at_speed(self.targets[j], speeds[j, 0])
+        for j in range(len(self)) if order is None else order:
+            target, i = _at_speed(self.targets[j], speeds[j, 0]), which[j]
             stretch = _stretch_at_speed(self.interference[i], len(target), speeds[j, 1], rng)
             gain = target.dtype.type(gains[j])
-            X.append(gain * mix_at_snr(target, stretch.astype(target.dtype), float(snrs[j])))
-            Y.append(gain * target)
-        return X, Y
+            mixture = mix_at_snr(target, stretch.astype(target.dtype), float(snrs[j]))
+            yield gain * mixture, gain * target
 
     def _draw_speeds(self, rng):
         """Speeds of each target and of its interference."""

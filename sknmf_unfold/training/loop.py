@@ -13,7 +13,6 @@ from torch.optim.swa_utils import AveragedModel
 from sknmf_unfold._arrays import batches_by_length
 
 from .checkpoint import rng_state, set_rng_state
-from .pairs import Pairs
 from .parts import batch_loss
 
 HISTORY = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
@@ -133,15 +132,13 @@ class Trainer:
         Parameters
         ----------
         train : Pairs, or callable
-            Cut to `sequence_length` here. What is called gets the number of an epoch, 1 for the
-            first, and returns the pairs to train on in it.
+            Cut to `sequence_length`. What is called gets the number of an epoch, 1 for the first,
+            and returns an iterable of the pairs to train on in it, some after others.
         validation : Pairs or None
             Not cut. With None the validation loss is NaN, and the latest weights count as the best
             as long as they are finite.
         """
-        self._draw = train if callable(train) else None
-        if not callable(train):
-            self._train = train.segments(self.recipe.sequence_length)
+        self._train = train
         self._validation = validation
         if not self.history["epoch"]:
             self._record(0, math.nan, self._validate(), 0.0)
@@ -167,14 +164,9 @@ class Trainer:
             Validation loss.
         """
         start = time.perf_counter()
-        if self._draw is not None:
-            # The last epoch's memory is free before this one's is taken.
-            self._train = Pairs([], [])
-            self._train = self._draw(self.n_epochs + 1).segments(self.recipe.sequence_length)
         annealed = self.recipe.annealed(self.n_epochs + 1)
         self.optimizer.param_groups[0]["lr"] = self.learning_rate * annealed
-        batches = self._train.batches(self.recipe.batch_size, self.rng)
-        train_loss = self._mean_loss(self._train, self.train_step, batches)
+        train_loss = _mean(self._train_parts())
         loss = self._validate()
         seconds = self.history["seconds"][-1] + time.perf_counter() - start
         self._record(self.n_epochs + 1, train_loss, loss, seconds)
@@ -266,12 +258,18 @@ class Trainer:
             return math.nan
         frames = self.recipe.batch_size * self.recipe.sequence_length
         batches = batches_by_length(self._validation.n_frames, frames)
-        return self._mean_loss(self._validation, self.validation_step, batches)
+        pairs = self._validation
+        return _mean(self.validation_step(pairs.batch(i, self.device)) for i in batches)
 
-    def _mean_loss(self, pairs, step, batches):
-        results = [step(pairs.batch(indices, self.device)) for indices in batches]
-        totals, counts = zip(*results, strict=True)
-        return math.fsum(totals) / sum(counts)
+    def _train_parts(self):
+        """Take the steps of an epoch, and yield what they return."""
+        parts = self._train(self.n_epochs + 1) if callable(self._train) else [self._train]
+        for pairs in parts:
+            segments = pairs.segments(self.recipe.sequence_length)
+            for indices in segments.batches(self.recipe.batch_size, self.rng):
+                yield self.train_step(segments.batch(indices, self.device))
+            # Its memory is free before the next part's is taken.
+            del pairs, segments
 
     def _record(self, epoch, train_loss, loss, seconds):
         learning_rate = self.optimizer.param_groups[0]["lr"]
@@ -292,6 +290,12 @@ class Trainer:
         waited = self.n_epochs - self.best.epoch
         if patience is not None and waited and waited % patience == 0:
             self.learning_rate *= 0.5
+
+
+def _mean(results):
+    """Divide what sums of some batches add up to by their number of entries."""
+    totals, counts = zip(*results, strict=True)
+    return math.fsum(totals) / sum(counts)
 
 
 def _moving_average(averaging):

@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold.metrics import sdr
-from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator
+from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _training_data
 from sknmf_unfold.separators._training_data import Remix, make_pairs
 
 QUICK = {"n_components": 6, "max_epochs": 2, "random_state": 0}
@@ -76,7 +76,7 @@ def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectr
     mixtures, targets = sequences(speech, spectrograms)
     remix = Remix(loss, mixtures, targets, seed=3)
     plain = make_pairs(loss, mixtures, targets)
-    first, second, again = remix(1), remix(2), remix(1)
+    (first,), (second,), (again,) = remix(1), remix(2), remix(1)
     for i in range(len(plain)):
         if loss != "phase_sensitive":
             np.testing.assert_array_equal(first.targets[i], plain.targets[i])
@@ -86,10 +86,37 @@ def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectr
         assert not np.allclose(first.mixtures[i], second.mixtures[i], rtol=0.1)
 
 
+@pytest.mark.parametrize("speeds", [[1.0], [0.8, 1.25]])
+def test_what_would_not_fit_into_memory_is_remixed_in_parts(
+    speeds, speech, spectrograms, monkeypatch
+):
+    mixtures, targets = sequences(speech, spectrograms)
+    monkeypatch.setattr(_training_data, "DRAWN", sum(x.nbytes for x in speech[1]) / 1.25)
+    remix = Remix("snr", mixtures, targets, seed=3, speeds=speeds)
+    plain = [np.asarray(y) for y in make_pairs("snr", mixtures, targets).targets]
+    orders = []
+    for epoch in (1, 2, 1):
+        parts = list(remix(epoch))
+        assert [len(part) for part in parts] == [
+            len(x) for x in np.array_split(range(len(plain)), 3)
+        ]
+        pairs = [pair for part in parts for pair in zip(part.mixtures, part.targets, strict=True)]
+        for x, y in pairs:
+            x, y = np.asarray(x), np.asarray(y)
+            products = np.sum((x * y.conj()).real, dtype=np.float64)
+            assert products > 0.3 * np.linalg.norm(x) * np.linalg.norm(y)
+        found = [[i for i, y in enumerate(plain) if np.array_equal(y, x)] for _, x in pairs]
+        orders.append([i for each in found for i in each])
+    assert orders[0] == orders[2]
+    if speeds == [1.0]:
+        assert sorted(orders[0]) == sorted(orders[1]) == list(range(len(plain)))
+        assert orders[0] != orders[1] != sorted(orders[1])
+
+
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
 def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
-    pairs = Remix(loss, mixtures, targets, seed=3, speeds=[0.8, 1.25])(1)
+    (pairs,) = Remix(loss, mixtures, targets, seed=3, speeds=[0.8, 1.25])(1)
     lengths = [len(np.asarray(x)) for x in pairs.targets]
     assert lengths == [len(np.asarray(x)) for x in pairs.mixtures]
     for length, item in zip(lengths, spectrograms, strict=True):

@@ -127,6 +127,19 @@ def test_speeds_change_pitch_and_length_of_targets_and_of_interference():
     assert any(one != other for one, other in seen)
 
 
+def test_mixtures_one_by_one_are_those_that_are_drawn_together():
+    dataset = MixtureDataset(TARGETS, NOISES, speeds=[0.8, 1, 1.25], random_state=3)
+    X, Y = dataset.draw(epoch=2)
+    assert len(X) == len(Y) == len(TARGETS)
+    for one, pair in zip(dataset.mixtures(2), zip(X, Y, strict=True), strict=True):
+        np.testing.assert_array_equal(one[0], pair[0])
+        np.testing.assert_array_equal(one[1], pair[1])
+    order = list(range(len(TARGETS)))[::-1][:2]
+    for j, (x, y) in zip(order, dataset.mixtures(2, order), strict=True):
+        np.testing.assert_array_equal(y, Y[j])
+        assert len(x) == len(y)
+
+
 def test_speeds_of_a_distribution():
     dataset = MixtureDataset(TARGETS * 50, NOISES, speeds=scipy.stats.uniform(0.9, 0.2))
     ratios = [len(y) / len(t) for y, t in zip(dataset.draw()[1], TARGETS * 50, strict=True)]

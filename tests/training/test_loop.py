@@ -318,7 +318,11 @@ def test_learning_rate_is_halved_after_epochs_without_a_better_loss():
 
 @pytest.mark.parametrize(
     ("annealing", "parts"),
-    [(0.0, [1] * 6), (0.4, [1, 1, 1, 1, 2 / 3, 1 / 3]), (1.0, [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])],
+    [
+        (0.0, [1] * 6),
+        (0.4, [1, 1, 1, 1, 2 / 3, 1 / 3]),
+        (1.0, [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
+    ],
 )
 def test_learning_rate_falls_in_equal_steps_at_the_end(annealing, parts):
     train = pairs(share=1.0)
@@ -477,7 +481,7 @@ def test_epochs_of_their_own_data():
 
     def draw(epoch):
         seen.append(epoch)
-        return pairs(seed=epoch)
+        return [pairs(seed=epoch)]
 
     trainer, history, _ = fit(Filter(), draw, pairs(seed=9), max_epochs=3, patience=3)
     assert seen == [1, 2, 3]
@@ -489,6 +493,26 @@ def test_epochs_of_their_own_data():
     expected.epoch()
     assert history["train_loss"][2] == expected.history["train_loss"][2]
     assert trainer.n_epochs == 3
+
+
+def test_an_epoch_in_parts_is_all_of_them():
+    parts, seen = [pairs((4, 7)), pairs((2, 5, 3), seed=1)], []
+
+    def draw(epoch):
+        for part in parts:
+            seen.append(len(seen))
+            yield part
+
+    # Nothing is learned, so the loss of training is that of the start.
+    trainer = Trainer(Filter(), recipe(learning_rate=1e-300), np.random.RandomState(0))
+    step = trainer.train_step
+    trainer.train_step = lambda batch: seen.append(batch) or step(batch)
+    trainer.begin(draw, parts[0])
+    trainer.epoch()
+    # One step for the first part, and two for the second, which begins when the first is through.
+    assert [type(x) for x in seen] == [int, tuple, int, tuple, tuple]
+    both = Pairs(*(getattr(parts[0], x) + getattr(parts[1], x) for x in ("mixtures", "targets")))
+    assert trainer.history["train_loss"][1] == pytest.approx(loss_loop(Filter(), both), rel=1e-12)
 
 
 def test_another_loss():
