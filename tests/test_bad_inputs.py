@@ -241,7 +241,6 @@ PARAMETERS = [
     (drnmf, "sequence_length", 0, f"{WHOLE}1; got 0"),
     (drnmf, "max_epochs", -1, f"{WHOLE}0; got -1"),
     (drnmf, "patience", 0, f"{WHOLE}1; got 0"),
-    (drnmf, "annealing", 1.5, f"{FINITE}= 0 and <= 1; got 1.5"),
     (drnmf, "learn_thresholds", "yes", f"{FLAG}'yes'"),
     (drnmf, "learn_mask_exponent", 3, f"{FLAG}3"),
     (drnmf, "context", 0, f"{WHOLE}1; got 0"),

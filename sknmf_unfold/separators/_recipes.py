@@ -21,7 +21,6 @@ RECIPES: dict[str, dict] = {
         "sequence_length": 125,
         "max_epochs": 50,
         "patience": 8,
-        "annealing": 0.4,
         "learn_thresholds": True,
         "learn_mask_exponent": True,
         "dynamics": "full",
@@ -40,7 +39,6 @@ RECIPES: dict[str, dict] = {
         "sequence_length": 500,
         "max_epochs": 500,
         "patience": 50,
-        "annealing": 0.0,
         "learn_thresholds": False,
         "learn_mask_exponent": False,
         "dynamics": "identity",
@@ -62,7 +60,6 @@ STACKED_RECIPES: dict[str, dict] = {
         "sequence_length": 125,
         "max_epochs": 50,
         "patience": 8,
-        "annealing": 0.4,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
         "averaging": 0.999,
@@ -76,7 +73,6 @@ STACKED_RECIPES: dict[str, dict] = {
         "sequence_length": 500,
         "max_epochs": 500,
         "patience": 50,
-        "annealing": 0.0,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": None,
         "averaging": 0.0,
@@ -111,7 +107,6 @@ TRAINING = (
     "sequence_length",
     "max_epochs",
     "patience",
-    "annealing",
     "learning_rate",
     "loss",
     "remix",
@@ -156,8 +151,6 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
         check_flag(name, given[name])
     if "learning_rate" in given:
         check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
-    if "annealing" in given:
-        check_number("annealing", given["annealing"], low=0, high=1)
     if "loss" in given:
         check_choice("loss", given["loss"], LOSSES)
     if "speeds" in given:

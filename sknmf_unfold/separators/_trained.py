@@ -129,8 +129,6 @@ class TrainedSeparator(BaseSeparator):
         self.stft_settings_ = sequences.settings
         with gradients(), matmul_precision(self.matmul_precision):
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
-            # Which call is the last one is not known.
-            settings = settings | {"annealing": 0.0}
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
                 self._go_on(trainer, settings)
@@ -231,7 +229,7 @@ class TrainedSeparator(BaseSeparator):
         best = vars(trainer.best) | {"epoch": self.best_epoch_}
         trainer.rng = np.random.RandomState()
         trainer.load_state_dict(state | {"best": best})
-        trainer.learning_rate = settings["learning_rate"]
+        trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
 
     def _train(self, trainer, pairs, task, after_epoch):
         """Train; return whether it ended by itself."""

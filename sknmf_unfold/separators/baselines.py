@@ -30,8 +30,6 @@ class LSTMSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    annealing : float or None, default=None
-        Share of `max_epochs`, at their end, in which ``fit`` lowers the learning rate towards 0.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool or None, default=None
@@ -88,7 +86,6 @@ class LSTMSeparator(StackedSeparator):
     speeds                0.8 to 1.2     1
     max_epochs            50             500
     patience              8              50
-    annealing             0.4            0
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never
     averaging             0.999          0
@@ -127,7 +124,6 @@ class LSTMSeparator(StackedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
-        annealing=None,
         loss=None,
         remix=None,
         speeds=None,
@@ -147,7 +143,6 @@ class LSTMSeparator(StackedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
-        self.annealing = annealing
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
@@ -187,8 +182,6 @@ class RNNSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    annealing : float or None, default=None
-        Share of `max_epochs`, at their end, in which ``fit`` lowers the learning rate towards 0.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool or None, default=None
@@ -245,7 +238,6 @@ class RNNSeparator(StackedSeparator):
     speeds                0.8 to 1.2     1
     max_epochs            50             500
     patience              8              50
-    annealing             0.4            0
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never
     averaging             0.999          0
@@ -284,7 +276,6 @@ class RNNSeparator(StackedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
-        annealing=None,
         loss=None,
         remix=None,
         speeds=None,
@@ -304,7 +295,6 @@ class RNNSeparator(StackedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
-        self.annealing = annealing
         self.loss = loss
         self.remix = remix
         self.speeds = speeds

@@ -60,8 +60,6 @@ class DeepNMFSeparator(TrainedSeparator):
         Passes over the training data at most; 0 leaves the updates as they are.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    annealing : float or None, default=None
-        Share of `max_epochs`, at their end, in which ``fit`` lowers the learning rate towards 0.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see `DRNMFSeparator`.
     remix : bool or None, default=None
@@ -151,7 +149,6 @@ class DeepNMFSeparator(TrainedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
-        annealing=None,
         loss=None,
         remix=None,
         speeds=None,
@@ -176,7 +173,6 @@ class DeepNMFSeparator(TrainedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
-        self.annealing = annealing
         self.loss = loss
         self.remix = remix
         self.speeds = speeds

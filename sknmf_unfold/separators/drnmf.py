@@ -69,8 +69,6 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         Passes over the training data at most; 0 leaves warm-start ISTA as it is.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    annealing : float or None, default=None
-        Share of `max_epochs`, at their end, in which ``fit`` lowers the learning rate towards 0.
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
         What training lowers, see Notes.
     remix : bool or None, default=None
@@ -176,7 +174,6 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     speeds                0.8 to 1.2     1
     max_epochs            50             500
     patience              8              50
-    annealing             0.4            0
     learn_thresholds      True           False
     learn_mask_exponent   True           False
     dynamics              full           identity
@@ -187,10 +184,9 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     averaging             0.999          0
     ====================  =============  ====================
 
-    The learning rate is halved after so many epochs without a better validation loss, and falls in
-    equal steps in the last epochs, of which `annealing` says how many. What is validated and kept
-    is an exponential moving average of the weights over the steps: at each step it keeps so much
-    of itself, less in the first steps.
+    The learning rate is halved after so many epochs without a better validation loss. What is
+    validated and kept is an exponential moving average of the weights over the steps: at each step
+    it keeps so much of itself, less in the first steps.
 
     Of the losses, ``"signal_approximation"`` [1]_ is the mean over frames and bins of
     ``(|Y| - mask * |X|) ** 2``; ``"phase_sensitive"`` [2]_ of ``|Y - mask * X| ** 2``, up to a
@@ -234,7 +230,6 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         sequence_length=None,
         max_epochs=None,
         patience=None,
-        annealing=None,
         loss=None,
         remix=None,
         speeds=None,
@@ -263,7 +258,6 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.sequence_length = sequence_length
         self.max_epochs = max_epochs
         self.patience = patience
-        self.annealing = annealing
         self.loss = loss
         self.remix = remix
         self.speeds = speeds

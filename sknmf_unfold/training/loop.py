@@ -41,9 +41,6 @@ class Recipe:
     averaging : float
         Weights are validated and kept as their exponential moving average over the steps, which
         forgets this little at a step; 0 takes the weights of the last step.
-    annealing : float
-        Share of `max_epochs`, at their end, over which the learning rate falls towards 0, in equal
-        steps from epoch to epoch; 0 keeps it.
     """
 
     learning_rate: float
@@ -54,12 +51,6 @@ class Recipe:
     max_gradient_norm: float | None = None
     learning_rate_patience: int | None = None
     averaging: float = 0.0
-    annealing: float = 0.0
-
-    def annealed(self, epoch):
-        """Return the part of the learning rate that is left in an epoch, 1 for the first."""
-        n_annealed = round(self.annealing * self.max_epochs)
-        return min(1.0, (self.max_epochs + 1 - epoch) / (n_annealed + 1))
 
 
 @dataclasses.dataclass
@@ -102,8 +93,6 @@ class Trainer:
         ``seconds``.
     average : torch.nn.Module
         The network with the moving average of its weights.
-    learning_rate : float
-        Adam's, before annealing.
     best : Best
         Its weights with the lowest validation loss so far.
     """
@@ -116,7 +105,6 @@ class Trainer:
         self._averager = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging))
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
-        self.learning_rate = recipe.learning_rate
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
         self.history: dict[str, list] = {name: [] for name in HISTORY}
         self.best = Best(math.inf, 0, copy.deepcopy(self.average.state_dict()))
@@ -164,13 +152,11 @@ class Trainer:
             Validation loss.
         """
         start = time.perf_counter()
-        annealed = self.recipe.annealed(self.n_epochs + 1)
-        self.optimizer.param_groups[0]["lr"] = self.learning_rate * annealed
         train_loss = _mean(self._train_parts())
         loss = self._validate()
         seconds = self.history["seconds"][-1] + time.perf_counter() - start
         self._record(self.n_epochs + 1, train_loss, loss, seconds)
-        self._lower_learning_rate()
+        self._anneal()
         return loss
 
     def restore_best(self):
@@ -232,7 +218,6 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self._averager.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "learning_rate": self.learning_rate,
             "rng": rng_state(self.rng),
             "history": self.history,
             "best": vars(self.best).copy(),
@@ -248,7 +233,6 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self._averager.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.learning_rate = state["learning_rate"]
         set_rng_state(self.rng, state["rng"])
         self.history = {name: list(values) for name, values in state["history"].items()}
         self.best = Best(**state["best"])
@@ -285,11 +269,11 @@ class Trainer:
             return all(bool(p.isfinite().all()) for p in self.average.parameters())
         return loss < self.best.loss
 
-    def _lower_learning_rate(self):
+    def _anneal(self):
         patience = self.recipe.learning_rate_patience
         waited = self.n_epochs - self.best.epoch
         if patience is not None and waited and waited % patience == 0:
-            self.learning_rate *= 0.5
+            self.optimizer.param_groups[0]["lr"] *= 0.5
 
 
 def _mean(results):

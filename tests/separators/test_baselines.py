@@ -186,7 +186,6 @@ def test_partial_fit_trains_once_more(speech, spectrograms):
         ("n_units", 2.5),
         ("recipe", "other"),
         ("learning_rate", 0),
-        ("annealing", -0.1),
         ("batch_size", "many"),
         ("validation_fraction", 1.0),
         ("warm_start", "yes"),

@@ -127,8 +127,7 @@ def test_partial_fits_are_the_epochs_of_one_fit(magnitudes):
     parts = small(nmf=nmf)
     for _ in range(5):
         parts.partial_fit(X, Y)
-    # No call is known to be the last one: their learning rate stays.
-    whole = small(nmf=nmf, max_epochs=5, annealing=0.0).fit(X, Y, validation_data=(X, Y))
+    whole = small(nmf=nmf, max_epochs=5).fit(X, Y, validation_data=(X, Y))
     assert whole.best_epoch_ == 5
     assert whole.history_["learning_rate"][-1] == 0.01
     assert_same(parts, whole)

@@ -316,26 +316,6 @@ def test_learning_rate_is_halved_after_epochs_without_a_better_loss():
     assert first_half == best_epoch + 3
 
 
-@pytest.mark.parametrize(
-    ("annealing", "parts"),
-    [
-        (0.0, [1] * 6),
-        (0.4, [1, 1, 1, 1, 2 / 3, 1 / 3]),
-        (1.0, [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
-    ],
-)
-def test_learning_rate_falls_in_equal_steps_at_the_end(annealing, parts):
-    train = pairs(share=1.0)
-    changes = {"max_epochs": 5, "patience": 9, "learning_rate": 0.08, "annealing": annealing}
-    _, history, _ = fit(Share(), train, train, **changes)
-    np.testing.assert_allclose(history["learning_rate"], 0.08 * np.array(parts), rtol=1e-12)
-    # Epochs that got worse halve what is left.
-    changes |= {"learning_rate_patience": 2}
-    _, history, _ = fit(Share(), train, pairs(share=0.0), **changes)
-    halves = np.array([1, 1, 1, 0.5, 0.5, 0.25])
-    np.testing.assert_allclose(history["learning_rate"], 0.08 * halves * parts, rtol=1e-12)
-
-
 def test_steps_are_as_long_as_the_learning_rate_in_the_history():
     network, changes = Share(), {"batch_size": 5, "learning_rate_patience": 1, "max_epochs": 4}
     trainer = Trainer(network, recipe(patience=5, **changes), np.random.RandomState(0))
@@ -384,7 +364,6 @@ def test_stops_where_the_loss_is_not_finite_and_keeps_the_last_good_weights(batc
 def test_going_on_from_a_state_ends_bit_identical(n_before):
     train, validation = pairs((9, 4, 6, 12, 3)), pairs((6, 1), seed=1)
     changes = {"averaging": 0.9, "learning_rate_patience": 1, "learning_rate": 1.0, "patience": 9}
-    changes |= {"annealing": 0.5}
     whole = Trainer(Filter(), recipe(**changes), np.random.RandomState(3))
     history, best_epoch = run(whole, train, validation)
     assert len(set(history["learning_rate"])) > 1
