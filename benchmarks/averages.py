@@ -1,0 +1,76 @@
+"""What trained separators reach together: the SDR of the mean of their waveforms.
+
+    python -m benchmarks.table1 --models drnmf-2x400+ lstm-2x244 --keep models
+    python -m benchmarks.averages models/tenth_*.joblib
+
+Each pipeline alone, then each two of them, on dev and test. What two of a kind gain is what one of
+them owes to its seed; what two of different kinds gain beyond that, they owe to hearing different
+things.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from benchmarks import open_speech
+from benchmarks._environment import environment, print_environment
+from benchmarks.table1 import PARTS
+from sknmf_unfold.metrics import sdr
+
+
+def averages(estimates, Y):
+    """Measure each system, and the mean of the waveforms of each two.
+
+    Parameters
+    ----------
+    estimates : list of lists of ndarray
+        What each system made of each recording.
+    Y : list of ndarray
+        Targets.
+
+    Returns
+    -------
+    results : dict of float
+        Mean SDR in dB; keys are tuples of positions in `estimates`.
+    """
+    n_systems = len(estimates)
+    chosen = [(i,) for i in range(n_systems)] + [*itertools.combinations(range(n_systems), 2)]
+    results = {}
+    for which in chosen:
+        together = zip(*(estimates[i] for i in which), strict=True)
+        results[which] = float(np.mean(sdr(Y, [np.mean(parts, axis=0) for parts in together])))
+    return results
+
+
+def main(arguments=None):
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.averages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("models", type=Path, nargs="+", help="pipelines")
+    parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
+    args = parser.parse_args(arguments)
+    print_environment(environment(None))
+    pipes = [joblib.load(path) for path in args.models]
+    for i, path in enumerate(args.models, 1):
+        print(f"{i}  {path.stem}")
+    columns = {}
+    for condition in ("matched", "unseen"):
+        for part in PARTS:
+            X, Y = open_speech.load(part, condition, cache=args.cache)
+            columns[f"{part} {condition}"] = averages([pipe.predict(X) for pipe in pipes], Y)
+    print("SDR, dB " + "".join(f"{name:>14}" for name in columns))
+    for which in next(iter(columns.values())):
+        name = " + ".join(str(i + 1) for i in which)
+        print(f"{name:<8}" + "".join(f"{column[which]:14.2f}" for column in columns.values()))
+
+
+if __name__ == "__main__":
+    main()
