@@ -38,12 +38,11 @@ def averages(estimates, Y):
     results : dict of float
         Mean SDR in dB; keys are tuples of positions in `estimates`.
     """
-    n_systems = len(estimates)
-    chosen = [(i,) for i in range(n_systems)] + [*itertools.combinations(range(n_systems), 2)]
     results = {}
-    for which in chosen:
-        together = zip(*(estimates[i] for i in which), strict=True)
-        results[which] = float(np.mean(sdr(Y, [np.mean(parts, axis=0) for parts in together])))
+    for size in (1, 2):
+        for which in itertools.combinations(range(len(estimates)), size):
+            together = zip(*(estimates[i] for i in which), strict=True)
+            results[which] = float(np.mean(sdr(Y, [np.mean(parts, axis=0) for parts in together])))
     return results
 
 
