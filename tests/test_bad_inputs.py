@@ -229,6 +229,8 @@ PARAMETERS = [
     (supervised, "verbose", -1, f"{WHOLE}0; got -1"),
     (drnmf, "n_layers", 0, f"{WHOLE}1; got 0"),
     (drnmf, "n_layers", 2.0, f"{WHOLE}1; got 2"),
+    (drnmf, "gated_units", -1, f"{WHOLE}0; got -1"),
+    (drnmf, "gated_units", 1.5, f"{WHOLE}0; got 1.5"),
     (drnmf, "n_components", -3, f"{WHOLE}1; got -3"),
     (drnmf, "nmf", 3, "`nmf` must be a SupervisedNMFSeparator, a SparseNMF, .* got 3"),
     (drnmf, "nmf", STFT(), r"`nmf` must be a SupervisedNMFSeparator, .* got STFT\(\)"),

@@ -21,6 +21,7 @@ SEPARATORS = {
     "context": DRNMFSeparator(n_components=20, **(PLAIN | {"context": 3})),
     "level": DRNMFSeparator(n_components=20, level_frames=50, **PLAIN),
     "level and context": DRNMFSeparator(n_components=20, level_frames=1, **NETWORK),
+    "gated units": DRNMFSeparator(n_components=20, gated_units=8, **NETWORK),
     "default": DRNMFSeparator(n_components=20, **NETWORK),
     "paper": DRNMFSeparator(n_components=10, recipe="paper", **NETWORK),
     "warm_ista": SupervisedNMFSeparator(20, inference="warm_ista", n_iter=5, **NMF),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from .gates import GATES, Gates
 from .levels import at_level
-from .masks import PowerMaskOutput, evidence_log_odds, power_masks
+from .masks import PowerMaskOutput, component_shares, evidence_log_odds, power_masks
 from .recurrence import unfolded_recurrence
 
 
@@ -66,6 +67,12 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         they are. Not trained.
     level_decay : Tensor of shape ()
         What is left of the weight of a frame in the running level one frame later.
+    gate_inputs : Tensor of shape (3 * n_units, n_components)
+    gate_transitions : Tensor of shape (3 * n_units, n_units)
+    gate_biases : Tensor of shape (2, 3 * n_units)
+        Of gated units that listen to the components, see `gates.Gates`; 0 of them are none.
+    gated_evidence : Tensor of shape (n_units, n_freqs)
+        What each unit says for the target or against it, beside `evidence`.
     n_sources : int, default=2
         Number of sources, which share the components equally; the first is the target.
     learn_thresholds, learn_mask_exponent, learn_dynamics : bool, default=False
@@ -101,6 +108,10 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         dynamics,
         level,
         level_decay,
+        gate_inputs,
+        gate_transitions,
+        gate_biases,
+        gated_evidence,
         n_sources=2,
         learn_thresholds=False,
         learn_mask_exponent=False,
@@ -130,6 +141,11 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.register_buffer("level", level.clone())
         self.register_buffer("level_decay", level_decay.clone())
         self.has_level = bool(level > 0)
+        self.gates = Gates(gate_inputs, gate_transitions, gate_biases)
+        # In the scale that other weights of the units have, so that steps are as small.
+        self._evidence_scale = max(self.gates.n_units, 1) ** -0.5
+        raw = gated_evidence / self._evidence_scale
+        self.raw_gated_evidence = torch.nn.Parameter(raw, requires_grad=len(raw) > 0)
 
     @torch.no_grad()
     def values(self):
@@ -152,6 +168,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             "dynamics": self.dynamics(),
             "level": self.level.clone(),
             "level_decay": self.level_decay.clone(),
+            **dict(zip(GATES, self.gates.weights(), strict=True)),
+            "gated_evidence": self.gated_evidence(),
         }
 
     @property
@@ -201,17 +219,38 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             return raw.exp()
         return raw / len(raw) ** 0.5 + torch.eye(len(raw), dtype=raw.dtype, device=raw.device)
 
+    def gated_evidence(self):
+        """Compute what the gated units say for the target.
+
+        Returns
+        -------
+        evidence : Tensor of shape (units, bins)
+        """
+        return self.raw_gated_evidence * self._evidence_scale
+
+    def all_evidence(self):
+        """Return what components and gated units say for the target.
+
+        Returns
+        -------
+        evidence : Tensor of shape (components + units, bins)
+        """
+        if not self.gates.n_units:
+            return self.evidence
+        return torch.cat([self.evidence, self.gated_evidence()])
+
     def output_weights(self):
-        """Compute what `target_mask` needs beside activations.
+        """Compute what `target_mask` needs beside hidden units.
 
         Returns
         -------
         target, rest : Tensor of shape (components of a source, bins)
         exponent : Tensor of shape ()
-        evidence : Tensor of shape (components, bins)
+        evidence : Tensor of shape (components + units, bins)
             Where there is any.
         """
-        return *super().output_weights(), *[self.evidence][: len(self.evidence)]
+        evidence = self.all_evidence()
+        return *super().output_weights(), *[evidence][: len(evidence)]
 
     def recurrence(self):
         """Prepare what goes through the frames, for `hidden`.
@@ -249,6 +288,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         activations : Tensor of shape (batch, components)
         sums : Tensor of shape (batch, 2 or 0)
             Of the running level after the last frame.
+        units : Tensor of shape (batch, units)
+            Gated units.
         """
         n_components, n_past = len(self.initial), self.context - 1
         n_batch, _, n_freqs = magnitude.shape
@@ -256,41 +297,63 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             activations = self.initial_activations().expand(n_batch, -1)
             past = magnitude.new_zeros(n_batch, n_past * n_freqs)
             sums = magnitude.new_zeros(n_batch, 2 * self.has_level)
+            units = magnitude.new_zeros(n_batch, self.gates.n_units)
         else:
-            parts = n_components, n_components + n_past * n_freqs
-            activations, past, sums = state.tensor_split(parts, dim=1)
+            sizes = [n_components, n_past * n_freqs, 2 * self.has_level, self.gates.n_units]
+            activations, past, sums, units = state.split(sizes, dim=1)
         if self.has_level:
             magnitude, sums = at_level(magnitude, sums, self.level, self.level_decay)
         if not n_past:
-            return magnitude, activations, sums
+            return magnitude, activations, sums, units
         # In memory frames come first, as they do in batches.
         past = past.unflatten(1, (n_past, n_freqs)).transpose(0, 1)
         together = torch.cat([past, magnitude.transpose(0, 1)]).transpose(0, 1)
-        return together, activations, sums
+        return together, activations, sums, units
 
-    def next_state(self, frames, activations, sums):
+    def with_units(self, activations, units):
+        """Let the gated units listen.
+
+        Parameters
+        ----------
+        activations : Tensor of shape (frames, batch, components)
+        units : Tensor of shape (batch, units)
+            From `enter`.
+
+        Returns
+        -------
+        hidden : Tensor of shape (frames, batch, components + units)
+            The activations, and the units side by side with them.
+        """
+        if not self.gates.n_units:
+            return activations
+        units = self.gates(component_shares(activations), units)
+        return torch.cat([activations, units], dim=-1)
+
+    def next_state(self, frames, hidden, sums):
         """Return the state to go on from.
 
         Parameters
         ----------
         frames : Tensor of shape (batch, context - 1 + frames, bins)
             From `enter`.
-        activations : Tensor of shape (frames, batch, components)
-            What the recurrence made of them.
+        hidden : Tensor of shape (frames, batch, components + units)
+            From `with_units`.
         sums : Tensor of shape (batch, 2 or 0)
             From `enter`.
 
         Returns
         -------
         state : Tensor of shape (batch, n_state)
-            Activations, the frames before the next one, of which the oldest comes first, and sums:
-            ``components + (context - 1) * bins`` numbers, and two if there is a level.
+            Activations, the frames before the next one, of which the oldest comes first, sums, and
+            gated units: ``components + (context - 1) * bins + units`` numbers, and two if there is
+            a level.
         """
         past = frames[:, frames.shape[1] - self.context + 1 :].flatten(1)
-        return torch.cat([activations[-1], past, sums], dim=1)
+        activations, units = hidden[-1].tensor_split([len(self.initial)], dim=1)
+        return torch.cat([activations, past, sums, units], dim=1)
 
     def hidden(self, magnitude, state=None):
-        """Compute the activations of the last layer, all sequences of a frame side by side.
+        """Compute the hidden units, all sequences of a frame side by side.
 
         Parameters
         ----------
@@ -300,10 +363,11 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
 
         Returns
         -------
-        activations : Tensor of shape (frames, batch, components)
+        hidden : Tensor of shape (frames, batch, components + units)
+            Activations of the last layer, and gated units.
         """
-        frames, entered, _ = self.enter(magnitude, state)
-        return self.recurrence()(frames, entered)
+        frames, entered, _, units = self.enter(magnitude, state)
+        return self.with_units(self.recurrence()(frames, entered), units)
 
     def activations(self, magnitude, state=None):
         """Compute the activations of the last layer.
@@ -318,7 +382,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         -------
         activations : Tensor of shape (batch, frames, components)
         """
-        return self.hidden(magnitude, state).transpose(0, 1)
+        return self.hidden(magnitude, state)[..., : len(self.initial)].transpose(0, 1)
 
     def forward(self, magnitude, state=None):
         """Compute masks that sum to 1 over sources, and the state to go on from.
@@ -334,12 +398,15 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         masks : Tensor of shape (batch, sources, frames, bins)
         state : Tensor of shape (batch, n_state)
         """
-        frames, entered, sums = self.enter(magnitude, state)
-        hidden = self.recurrence()(frames, entered)
-        activations = hidden.transpose(0, 1)
+        frames, entered, sums, units = self.enter(magnitude, state)
+        hidden = self.with_units(self.recurrence()(frames, entered), units)
+        n_components, evidence = len(self.initial), self.all_evidence()
+        activations = hidden[..., :n_components].transpose(0, 1)
         outputs = self.output_components().unflatten(0, (self.n_sources, -1))
         sources = activations.unflatten(-1, (self.n_sources, -1))
         estimates = torch.einsum("btsn,snf->bstf", sources, outputs)
-        log_odds = evidence_log_odds(activations, self.evidence) if len(self.evidence) else None
+        log_odds = None
+        if len(evidence):
+            log_odds = evidence_log_odds(hidden, evidence, n_components).transpose(0, 1)
         masks = power_masks(estimates, self.log_exponent.exp(), 1, log_odds)
         return masks, self.next_state(frames, hidden, sums)

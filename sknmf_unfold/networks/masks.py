@@ -47,18 +47,44 @@ def power_masks(estimates, exponent, dim, log_odds=None):
     return torch.softmax(powers, dim)
 
 
-def evidence_log_odds(activations, evidence):
-    """Compute what the activations of a frame say for the target beside the estimates.
+def component_shares(activations):
+    """Compute each component's part of the activations of a frame.
 
-    A component speaks with its part of the activations, whose norm is brought to 1, or to less
-    where there is hardly a sound: how loud the frame is makes no difference.
+    Their norm is brought to 1, or to less where there is hardly a sound: how loud the frame is
+    makes no difference.
 
     Parameters
     ----------
     activations : Tensor of shape (..., components)
         Non-negative.
-    evidence : Tensor of shape (components, bins)
+
+    Returns
+    -------
+    shares : Tensor of shape (..., components)
+
+    Examples
+    --------
+    >>> component_shares(torch.tensor([[3e6, 4e6], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
+    """
+    norms = torch.linalg.vector_norm(activations, dim=-1, keepdim=True)
+    return activations / (norms + QUIET)
+
+
+def evidence_log_odds(hidden, evidence, n_components):
+    """Compute what a frame says for the target beside the estimates.
+
+    A component speaks with its part of the activations, see `component_shares`, a gated unit with
+    its activity.
+
+    Parameters
+    ----------
+    hidden : Tensor of shape (..., components + units)
+        Activations, which are not negative, and gated units, if there are any.
+    evidence : Tensor of shape (components + units, bins)
         Of any sign.
+    n_components : int
 
     Returns
     -------
@@ -68,12 +94,14 @@ def evidence_log_odds(activations, evidence):
     Examples
     --------
     >>> activations = torch.tensor([[3e6, 4e6], [0.0, 0.0]])
-    >>> evidence_log_odds(activations, torch.tensor([[1.0], [-2.0]]))
+    >>> evidence_log_odds(activations, torch.tensor([[1.0], [-2.0]]), 2)
     tensor([[-1.0000],
             [ 0.0000]])
     """
-    norms = torch.linalg.vector_norm(activations, dim=-1, keepdim=True)
-    return (activations / (norms + QUIET)) @ evidence
+    speakers = component_shares(hidden[..., :n_components])
+    if len(evidence) > n_components:
+        speakers = torch.cat([speakers, hidden[..., n_components:]], dim=-1)
+    return speakers @ evidence
 
 
 def power_mask(activations, target, rest, exponent, log_odds=None):
@@ -142,8 +170,8 @@ class PowerMaskOutput:
 
         Parameters
         ----------
-        hidden : Tensor of shape (frames, batch, components)
-            From `hidden`.
+        hidden : Tensor of shape (frames, batch, components + units)
+            From `hidden`: activations, and what else `evidence_log_odds` takes.
         weights : tuple of Tensor
             From `output_weights`. A fourth one is for `evidence_log_odds`.
 
@@ -152,8 +180,9 @@ class PowerMaskOutput:
         mask : Tensor of shape (frames, batch, bins)
         """
         rows, (target, rest, exponent, *evidence) = hidden.flatten(0, 1), weights
-        log_odds = evidence_log_odds(rows, *evidence) if evidence else None
-        mask = power_mask(rows, target, rest, exponent, log_odds)
+        n_components = len(target) + len(rest)
+        log_odds = evidence_log_odds(rows, *evidence, n_components) if evidence else None
+        mask = power_mask(rows[:, :n_components], target, rest, exponent, log_odds)
         return mask.unflatten(0, hidden.shape[:2])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .gates import draw_gates
+
 # What is left of a component in the frame before, at the start: its envelope.
 DECAY = 0.3
 
@@ -18,6 +20,8 @@ def unfold(
     evidence=False,
     level=0.0,
     level_decay=0.0,
+    gated_units=0,
+    rng=None,
 ):
     """Make the values of a `DRNMF` that computes warm-start ISTA, `n_layers` iterations a frame.
 
@@ -38,6 +42,10 @@ def unfold(
         Whether there is any, which says nothing yet.
     level, level_decay : float, default=0
         See `DRNMF`.
+    gated_units : int, default=0
+        Number of them, which say nothing yet.
+    rng : numpy.random.RandomState, optional
+        Draws their weights, see `gates.draw_gates`.
 
     Returns
     -------
@@ -59,6 +67,7 @@ def unfold(
         "dynamics": _starting_dynamics(components, dynamics),
         "level": components.new_tensor(level),
         "level_decay": components.new_tensor(level_decay),
+        **draw_gates(components, gated_units, rng),
     }
 
 

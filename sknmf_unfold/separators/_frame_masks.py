@@ -18,8 +18,8 @@ class FrameMasks:
     share : callable
         ``share(target, rest) -> mask`` of such estimates; with `log_odds` a third argument is what
         it computes.
-    log_odds : callable, optional
-        ``log_odds(activations)`` of rows of activations.
+    log_odds : Votes, optional
+        What else speaks for the target.
     """
 
     def __init__(self, infer, target, rest, share, log_odds=None):
@@ -41,12 +41,16 @@ class FrameMasks:
         rows = activations.reshape(-1, activations.shape[-1])
         n_target = len(self._target)
         target, rest = rows[:, :n_target] @ self._target, rows[:, n_target:] @ self._rest
-        more = () if self._log_odds is None else (self._log_odds(rows),)
+        more = ()
+        if self._log_odds is not None:
+            more = (self._log_odds(activations).reshape(target.shape),)
         return self._share(target, rest, *more).reshape(magnitude.shape)
 
     def reset(self):
         """Begin again before the first frame."""
         self._infer.reset()
+        if self._log_odds is not None:
+            self._log_odds.reset()
 
 
 class StepMasks:
@@ -98,23 +102,43 @@ def power_share(exponent):
     return share
 
 
-def evidence_votes(evidence, quiet):
-    """Make the function of `networks.masks.evidence_log_odds` in numpy.
+class Votes:
+    """What `networks.masks.evidence_log_odds` computes, frame by frame in numpy.
 
     Parameters
     ----------
     evidence : ndarray of shape (n_components, n_freqs)
     quiet : float
         `networks.masks.QUIET`.
-
-    Returns
-    -------
-    log_odds : callable
-        ``log_odds(activations)`` of activations of shape (rows, n_components).
+    gates : RunningGates, optional
+        Gated units that listen to the components.
+    gated_evidence : ndarray of shape (n_units, n_freqs), optional
+        What they say.
     """
 
-    def log_odds(activations):
-        norms = np.sqrt(np.einsum("ij,ij->i", activations, activations))
-        return (activations / (norms + quiet)[:, np.newaxis]) @ evidence
+    def __init__(self, evidence, quiet, gates=None, gated_evidence=None):
+        self._evidence, self._quiet = evidence, quiet
+        self._gates, self._gated_evidence = gates, gated_evidence
 
-    return log_odds
+    def __call__(self, activations):
+        """Compute the log odds of the next frames.
+
+        Parameters
+        ----------
+        activations : ndarray of shape (n_streams, n_frames, n_components)
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_streams, n_frames, n_freqs)
+        """
+        norms = np.sqrt(np.einsum("stn,stn->st", activations, activations))
+        shares = activations / (norms + self._quiet)[..., np.newaxis]
+        log_odds = shares @ self._evidence
+        if self._gates is not None:
+            log_odds += self._gates(shares) @ self._gated_evidence
+        return log_odds
+
+    def reset(self):
+        """Begin again before the first frame."""
+        if self._gates is not None:
+            self._gates.reset()

@@ -24,7 +24,7 @@ def level_decay(level_frames):
     return 0.0 if level_frames is None else 1 - 1 / level_frames
 
 
-def suited_values(values, n_layers, level_frames, recipe):
+def suited_values(values, n_layers, level_frames, gated_units, recipe):
     """Make the values that training goes on from.
 
     Parameters
@@ -33,6 +33,7 @@ def suited_values(values, n_layers, level_frames, recipe):
         What `networks.drnmf.DRNMF` takes, of the fitted model.
     n_layers : int
     level_frames : int or None
+    gated_units : int
         Parameters of the separator.
     recipe : dict
         Its ``context``, ``evidence`` and ``dynamics``.
@@ -54,6 +55,8 @@ def suited_values(values, n_layers, level_frames, recipe):
     if context != recipe["context"]:
         raise _refusal("context", recipe["context"], context)
     _check_level(values, level_frames)
+    if len(values["gated_evidence"]) != gated_units:
+        raise _refusal("gated_units", gated_units, len(values["gated_evidence"]))
     has_evidence, dynamics = len(values["evidence"]) > 0, values["dynamics"]
     if has_evidence and not recipe["evidence"]:
         raise _refusal("evidence", False, "evidence", " Use evidence=True.")

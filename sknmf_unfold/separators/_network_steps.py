@@ -9,11 +9,12 @@ import torch
 
 from sknmf_unfold._arrays import as_numpy, to_numpy, to_tensor
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
+from sknmf_unfold.networks.gates import GATES, RunningGates
 from sknmf_unfold.networks.levels import AtLevel
 from sknmf_unfold.networks.masks import QUIET
 
 from ._blocks import BLOCK
-from ._frame_masks import FrameMasks, evidence_votes, power_share
+from ._frame_masks import FrameMasks, Votes, power_share
 
 
 def mask_step(network, infer):
@@ -35,9 +36,21 @@ def mask_step(network, infer):
     return _step(infer, lambda hidden: network.target_mask(hidden, weights))
 
 
-def hidden_step(infer):
-    """Make the step that gives the hidden units themselves, as `mask_step`."""
-    return _step(infer, lambda hidden: hidden)
+def hidden_step(infer, n_units=None):
+    """Make the step that gives the hidden units themselves, as `mask_step`, or the first of them.
+
+    Parameters
+    ----------
+    infer : callable
+        As for `mask_step`.
+    n_units : int, optional
+        How many; by default all.
+
+    Returns
+    -------
+    step : callable
+    """
+    return _step(infer, lambda hidden: hidden[..., :n_units])
 
 
 def _step(infer, finish):
@@ -69,7 +82,7 @@ def unfolded_inference(network):
     def infer(magnitude, state):
         # The way that blocks lie in memory, so that nothing is copied.
         frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
-        frames, activations, sums = network.enter(frames, state)
+        frames, activations, sums, units = network.enter(frames, state)
         if len(magnitude) > 1 or network.device.type != "cpu":
             hidden = recurrence(frames, activations)
         else:
@@ -77,6 +90,7 @@ def unfolded_inference(network):
             past, now = np.split(as_numpy(frames), [network.context - 1], axis=1)
             alone().go_on_from(activations, past)
             hidden = to_tensor(alone()(now).swapaxes(0, 1), network.device)
+        hidden = network.with_units(hidden, units)
         return hidden, network.next_state(frames, hidden, sums)
 
     return infer
@@ -103,9 +117,19 @@ def frame_masks(network, n_streams, max_frames):
         level, decay = (to_numpy(values[name]) for name in ("level", "level_decay"))
         infer = AtLevel(infer, level, decay, n_streams, dtype)
     target, rest = np.split(to_numpy(values["output_components"]), 2)
-    evidence, share = to_numpy(values["evidence"]), power_share(to_numpy(values["mask_exponent"]))
-    votes = evidence_votes(evidence, dtype.type(QUIET)) if len(evidence) else None
-    return FrameMasks(infer, target, rest, share, votes)
+    share = power_share(to_numpy(values["mask_exponent"]))
+    return FrameMasks(infer, target, rest, share, _votes(values, n_streams, dtype))
+
+
+def _votes(values, n_streams, dtype):
+    """Make what components and gated units vote with, None where they have no vote."""
+    evidence, gated_evidence = (to_numpy(values[name]) for name in ("evidence", "gated_evidence"))
+    if not len(evidence):
+        return None
+    gates = None
+    if len(gated_evidence):
+        gates = RunningGates(*(to_numpy(values[name]) for name in GATES), n_streams)
+    return Votes(evidence, dtype.type(QUIET), gates, gated_evidence)
 
 
 def _frame_by_frame(network, n_streams, max_frames):

@@ -52,8 +52,10 @@ def onnx_step(values, settings):
     n_layers, _, context = values["envelopes"].shape
     n_past = (context - 1) * n_layers * n_components
     n_sums = 2 * bool(values["level"] > 0)
+    n_units = len(values["gated_evidence"])
     widths = {"before": n_components, "past": n_past, "sums_before": n_sums}
-    activations, past, sums = graph.parts("state", widths)
+    widths["units_before"] = n_units
+    activations, past, sums, units = graph.parts("state", widths)
     magnitude = "magnitude"
     if n_sums:
         magnitude = graph.at_level(magnitude, sums, values["level"], values["level_decay"])
@@ -62,8 +64,8 @@ def onnx_step(values, settings):
     names = "components", "envelopes", "step_sizes", "sparsity"
     for k, layer in enumerate(zip(*(values[name] for name in names), strict=True)):
         state = graph.layer(k, magnitude, inputs[k], state, *layer)
-    graph.next_state(state, n_past, n_sums)
-    votes = graph.log_odds(state, values["evidence"]) if len(values["evidence"]) else None
+    votes = graph.log_odds(state, units, values) if len(values["evidence"]) else None
+    graph.next_state(state, n_past, n_sums, n_units)
     graph.masks(state, values["output_components"], values["mask_exponent"], votes)
     sizes = {
         "magnitude": ["streams", n_freqs],
@@ -87,7 +89,7 @@ def onnx_step(values, settings):
         ir_version=IR_VERSION,
         producer_name="sknmf_unfold",
     )
-    initial = [*values["initial_activations"].tolist(), *[0.0] * (n_past + n_sums)]
+    initial = [*values["initial_activations"].tolist(), *[0.0] * (n_past + n_sums + n_units)]
     facts = {"initial_state": initial, "stft": settings}
     onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
     onnx.checker.check_model(model)
@@ -198,9 +200,9 @@ class _Graph:
         names = [f"projected_{k}" for k in range(n_layers)]
         return self.parts(heard, dict.fromkeys(names, n_components))
 
-    def next_state(self, state, n_past, n_sums):
-        """Activations, the projections that the next frame still needs, and sums of levels."""
-        parts = [state, *["kept"][:n_past], *["sums"][:n_sums]]
+    def next_state(self, state, n_past, n_sums, n_units):
+        """Activations, projections that the next frame still needs, sums of levels, and units."""
+        parts = [state, *["kept"][:n_past], *["sums"][:n_sums], *["units"][:n_units]]
         return self.node("Concat", parts, "next_state", axis=1)
 
     def enter(self, state, dynamics):
@@ -230,14 +232,37 @@ class _Graph:
         total = self.node("Add", [carried, added], f"sum_{k}")
         return self.node("Relu", [total], f"activations_{k}")
 
-    def log_odds(self, state, evidence):
-        """Compute what the activations say for the target, as `masks.evidence_log_odds`."""
+    def log_odds(self, state, units, values):
+        """Compute what components and units say for the target, as `masks.evidence_log_odds`."""
         from sknmf_unfold.networks.masks import QUIET
 
         norm = self.node("ReduceL2", [state], "norm", axes=[1], keepdims=1)
         norm = self.node("Add", [norm, self.constant("quiet", QUIET)], "heard_norm")
         shares = self.node("Div", [state, norm], "shares")
-        return self.node("MatMul", [shares, self.constant("evidence", evidence)], "log_odds")
+        evidence = self.constant("evidence", values["evidence"])
+        log_odds = self.node("MatMul", [shares, evidence], "log_odds")
+        if units is None:
+            return log_odds
+        units = self.gated_units(shares, units, values)
+        evidence = self.constant("gated_evidence", values["gated_evidence"])
+        gated = self.node("MatMul", [units, evidence], "gated_log_odds")
+        return self.node("Add", [log_odds, gated], "all_log_odds")
+
+    def gated_units(self, shares, units, values):
+        """Let the gated units listen to a frame, as `gates.Gates`."""
+        n_units = values["gate_transitions"].shape[1]
+        # ONNX has the update gate first, and wants one direction of one layer.
+        order = np.arange(3 * n_units).reshape(3, n_units)[[1, 0, 2]].reshape(-1)
+        names = ("gate_inputs", "gate_transitions")
+        weights = [self.constant(name, values[name][order][np.newaxis]) for name in names]
+        biases = values["gate_biases"][:, order].reshape(1, -1)
+        biases = self.constant("gate_biases", biases)
+        first = self.constant("first_axis", [0], np.int64)
+        frame = self.node("Unsqueeze", [shares, first], "shares_of_one_frame")
+        before = self.node("Unsqueeze", [units, first], "units_of_one_layer")
+        inputs = [frame, *weights, biases, "", before]
+        self.node("GRU", inputs, ["", "units_after"], hidden_size=n_units, linear_before_reset=1)
+        return self.node("Squeeze", ["units_after", first], "units")
 
     def masks(self, state, output, exponent, log_odds):
         """Each source's share of the powers of the estimates, as `power_masks`."""

@@ -25,6 +25,10 @@ STATE = {
     "dynamics": "dynamics_",
     "level": "level_",
     "level_decay": "level_decay_",
+    "gate_inputs": "gate_inputs_",
+    "gate_transitions": "gate_transitions_",
+    "gate_biases": "gate_biases_",
+    "gated_evidence": "gated_evidence_",
 }
 
 
@@ -93,6 +97,10 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     evidence : bool or None, default=None
         Whether the mask also weighs evidence: what each component that is active says for the
         target or against it in every bin, whichever source it explains.
+    gated_units : int, default=0
+        Gated recurrent units [4]_ that listen to the components and add to the evidence what they
+        remember of the frames before; some hundred separate better by half a dB. They need
+        `evidence`. What each says in every bin can be seen, why it speaks only from its weights.
     level_frames : int or None, default=None
         Frames over which the network hears a running level and brings it to that of the training
         set: then recordings may be louder or quieter than those it was trained on. With 250, two
@@ -147,6 +155,16 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         The level of the training set, to which frames are brought; 0 for ``level_frames=None``.
     level_decay_ : ndarray of shape ()
         What is left of the weight of a frame in the running level one frame later.
+    gate_inputs_ : ndarray of shape (3 * gated_units, 2 * n_components)
+        What opens the reset gates, the update gates and makes the new activity of the gated units,
+        one below the other: the part of each component in the activations,
+        :math:`h / (\lVert h \rVert + 1)`.
+    gate_transitions_ : ndarray of shape (3 * gated_units, gated_units)
+        The same for the activity of the units in the frame before.
+    gate_biases_ : ndarray of shape (2, 3 * gated_units)
+        Biases beside the first and beside the second.
+    gated_evidence_ : ndarray of shape (gated_units, n_freqs)
+        What each unit says for the target, as `evidence_`; its activity is between -1 and 1.
     initial_components_ : ndarray of shape (2 * n_components, n_freqs)
         The NMF dictionaries that training started from.
     history_ : dict of lists
@@ -201,6 +219,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     .. [2] Erdogan, Hershey, Watanabe, Le Roux, "Phase-sensitive and recognition-boosted speech
        separation using deep recurrent neural networks", ICASSP 2015.
     .. [3] Le Roux, Wisdom, Erdogan, Hershey, "SDR - half-baked or well done?", ICASSP 2019.
+    .. [4] Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio, "Learning phrase
+       representations using RNN encoder-decoder for statistical machine translation", EMNLP 2014.
 
     Examples
     --------
@@ -238,6 +258,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         dynamics=None,
         context=None,
         evidence=None,
+        gated_units=0,
         level_frames=None,
         validation_fraction=0.1,
         warm_start=False,
@@ -266,6 +287,7 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.dynamics = dynamics
         self.context = context
         self.evidence = evidence
+        self.gated_units = gated_units
         self.level_frames = level_frames
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
@@ -290,6 +312,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
         if self.level_frames is not None:
             model |= {"level": mean_level(sequences), "level_decay": level_decay(self.level_frames)}
+        if self.gated_units:
+            model |= {"gated_units": self.gated_units, "rng": rng}
         components = to_tensor(components, "cpu")
         return unfold(components, self.n_layers, self.sparsity, step_size, **model)
 
@@ -298,7 +322,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
 
     def _fitted_values(self):
         values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
-        return suited_values(values, self.n_layers, self.level_frames, self._recipe())
+        model = self.n_layers, self.level_frames, self.gated_units
+        return suited_values(values, *model, self._recipe())
 
     @staticmethod
     def _make_network(values, **learned):
@@ -327,7 +352,8 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
     def _activation_step(self, dtype):
         from ._network_steps import hidden_step, unfolded_inference
 
-        return hidden_step(unfolded_inference(self._network(dtype)))
+        network = self._network(dtype)
+        return hidden_step(unfolded_inference(network), len(network.initial))
 
     def _frame_masks(self, dtype, n_streams, max_frames):
         from ._network_steps import frame_masks
@@ -343,8 +369,14 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
             check_number("step_size", self.step_size, low=0, open_low=True)
         if self.level_frames is not None:
             check_number("level_frames", self.level_frames, low=1, integer=True)
+        check_number("gated_units", self.gated_units, low=0, integer=True)
         check_training_parameters(self)
         settings = self._recipe()
+        if self.gated_units and not settings["evidence"]:
+            raise ValueError(
+                f"`gated_units` is {self.gated_units} but there is no evidence for them to add to; "
+                f"use evidence=True or gated_units=0."
+            )
         settings["learn_dynamics"] = settings.pop("dynamics") != "identity"
         del settings["context"], settings["evidence"]
         return settings

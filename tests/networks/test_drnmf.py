@@ -30,10 +30,12 @@ def untrained(
     dynamics="identity",
     context=1,
     evidence=False,
+    gated_units=0,
     **settings,
 ):
     step_size = 1 / largest_eigenvalue(components)
     model = {"dynamics": dynamics, "context": context, "evidence": evidence}
+    model |= {"gated_units": gated_units, "rng": np.random.RandomState(0)}
     values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size, **model)
     return DRNMF(**values, **settings)
 
@@ -106,16 +108,41 @@ def test_untrained_equals_warm_start_ista(n_layers, n_sources, dtype):
 
 
 MODELS = [
-    ("diagonal", 1, False),
-    ("full", 1, True),
-    ("diagonal", 3, True),
-    ("full", 3, False),
+    {"dynamics": "diagonal", "context": 1, "evidence": False},
+    {"dynamics": "full", "context": 1, "evidence": True},
+    {"dynamics": "diagonal", "context": 3, "evidence": True},
+    {"dynamics": "full", "context": 3, "evidence": False},
+    {"dynamics": "full", "context": 1, "evidence": True, "gated_units": 4},
 ]
 
 
-@pytest.mark.parametrize(("dynamics", "context", "evidence"), MODELS)
-def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics, context, evidence):
-    model = {"dynamics": dynamics, "context": context, "evidence": evidence}
+def slow_gates(values, shares):
+    """Gated units frame by frame and unit by unit, from the parts of (frames, components)."""
+    inputs, carry = values["gate_inputs"], values["gate_transitions"]
+    heard_bias, carried_bias = values["gate_biases"]
+    n_units = carry.shape[1]
+    units, result = np.zeros(n_units), []
+    for share in shares:
+        before = units
+        units = np.zeros(n_units)
+        for i in range(n_units):
+            heard, carried = zip(
+                *(
+                    (inputs[j] @ share + heard_bias[j], carry[j] @ before + carried_bias[j])
+                    for j in (i, n_units + i, 2 * n_units + i)
+                ),
+                strict=True,
+            )
+            reset, update = (1 / (1 + np.exp(-heard[g] - carried[g])) for g in (0, 1))
+            candidate = np.tanh(heard[2] + reset * carried[2])
+            units[i] = update * before[i] + (1 - update) * candidate
+        result.append(units)
+    return np.array(result)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_trained_equals_the_loop_with_the_values_of_each_layer(model):
+    dynamics, context = model["dynamics"], model["context"]
     network, magnitude = trained(**model, **LEARN_ALL)
     values = {name: value.numpy() for name, value in network.values().items()}
     assert values["initial_activations"].max() > 0.01
@@ -142,10 +169,16 @@ def test_trained_equals_the_loop_with_the_values_of_each_layer(dynamics, context
     exponent = values["mask_exponent"]
     assert abs(exponent - 1) > 0.1
     terms = {"exponent": exponent}
-    if evidence:
+    if model["evidence"]:
         assert np.ptp(values["evidence"]) > 0.5
         terms["evidence"] = values["evidence"]
     expected = numpy_masks(activations[0], values["output_components"], **terms)
+    if "gated_units" in model:
+        units = slow_gates(values, [h / quiet(h) for h in activations[0]])
+        votes = units @ values["gated_evidence"]
+        assert np.ptp(votes) > 0.1
+        odds = expected[0] / (1 - expected[0]) * np.exp(votes)
+        expected = np.stack([odds / (1 + odds), 1 / (1 + odds)])
     np.testing.assert_allclose(masks[0], expected, rtol=0, atol=1e-12)
     # The way that training goes, which has one mask only.
     with torch.no_grad():
@@ -165,10 +198,12 @@ def test_untrained_equals_the_slow_loop():
 # Sequences, batches, blocks
 
 
-@pytest.mark.parametrize("context", [1, 4])
+@pytest.mark.parametrize(
+    "model", [{}, {"context": 4}, {"evidence": True, "gated_units": 3}], ids=str
+)
 @pytest.mark.parametrize("cuts", [[1], [19], [7, 8, 15]])
-def test_carrying_the_state_over_blocks_equals_one_go(cuts, context):
-    network, magnitude = trained(context=context)
+def test_carrying_the_state_over_blocks_equals_one_go(cuts, model):
+    network, magnitude = trained(**model)
     with torch.no_grad():
         whole, last = network(magnitude)
         blocks, state = [], None
@@ -247,6 +282,10 @@ def test_values_are_those_that_went_in(matrix):
         "dynamics": rng.uniform(-1, 1, (N_COMPONENTS,) * 2) if matrix else 0.5 + rng.random(6),
         "level": np.array(0.3),
         "level_decay": np.array(0.99),
+        "gate_inputs": rng.uniform(-1, 1, (6 * matrix, N_COMPONENTS)),
+        "gate_transitions": rng.uniform(-1, 1, (6 * matrix, 2 * matrix)),
+        "gate_biases": rng.uniform(-1, 1, (2, 6 * matrix)),
+        "gated_evidence": rng.uniform(-1, 1, (2 * matrix, N_FREQS)),
     }
     tensors = {name: torch.from_numpy(x.copy()) for name, x in values.items()}
     network = DRNMF(**tensors)
@@ -269,7 +308,8 @@ def test_training_keeps_unit_rows_and_signs(dtype):
     network, _ = trained(dtype=dtype, n_steps=30, learning_rate=0.5, **model)
     start = untrained(problem(dtype=dtype)[1], 3, **model).values()
     end = network.values()
-    assert not len(end.pop("evidence"))
+    for name in ("evidence", "gated_evidence", "gate_inputs", "gate_transitions", "gate_biases"):
+        assert not end.pop(name).numel(), name
     for name, value in end.items():
         assert torch.isfinite(value).all(), name
         assert float(value.min()) >= 0, name
@@ -311,6 +351,10 @@ def test_unfold_ties_all_layers():
         "dynamics": (N_COMPONENTS,),
         "level": (),
         "level_decay": (),
+        "gate_inputs": (0, N_COMPONENTS),
+        "gate_transitions": (0, 0),
+        "gate_biases": (2, 0),
+        "gated_evidence": (0, N_FREQS),
     }
     for layer in values["components"]:
         np.testing.assert_array_equal(layer, components)
@@ -356,6 +400,7 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
     loss(network, torch.from_numpy(magnitude)).backward()
     untouched = {name for name, p in network.named_parameters() if p.grad is None}
     absent = {"log_envelopes": network.context == 1, "evidence": not len(network.evidence)}
+    absent |= dict.fromkeys(("gates.raw", "raw_gated_evidence"), True)
     assert untouched == fixed | {name for name, is_absent in absent.items() if is_absent}
     for name, parameter in network.named_parameters():
         if name in untouched:
@@ -368,16 +413,15 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
             assert float(gradient.abs().max()) > 1e-7, name
 
 
-@pytest.mark.parametrize(("dynamics", "context", "evidence"), MODELS)
-def test_gradients_are_those_of_finite_differences(dynamics, context, evidence):
-    model = {"dynamics": dynamics, "context": context, "evidence": evidence}
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_gradients_are_those_of_finite_differences(model):
     network, magnitude = trained(n_layers=2, **model, **LEARN_ALL)
     network.zero_grad()
     loss(network, magnitude).backward()
     generator = torch.Generator().manual_seed(0)
     for name, parameter in network.named_parameters():
-        if (name == "log_envelopes" and context == 1) or (name == "evidence" and not evidence):
-            assert parameter.grad is None
+        if not parameter.requires_grad:
+            assert name == "log_envelopes" or not parameter.numel()
             continue
         direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
         slope = float((parameter.grad * direction).sum())

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.masks import QUIET, evidence_log_odds, power_mask, power_masks
-from sknmf_unfold.separators._frame_masks import evidence_votes, power_share
+from sknmf_unfold.separators._frame_masks import Votes, power_share
 from sknmf_unfold.signal.masks import ratio_masks
 
 
@@ -110,21 +110,32 @@ def test_log_odds_multiply_the_odds_of_the_target():
 
 def test_evidence_is_that_of_any_level_and_of_no_silence():
     activations, evidence = problem()[0], torch.randn(5, 4, dtype=torch.float64)
-    loud, louder = (evidence_log_odds(g * activations, evidence) for g in (1e6, 1e8))
+    loud, louder = (evidence_log_odds(g * activations, evidence, 5) for g in (1e6, 1e8))
     torch.testing.assert_close(loud, louder, rtol=1e-4, atol=1e-5)
     assert float(loud.abs().max()) > 0.1
-    assert float(evidence_log_odds(1e-6 * activations, evidence).abs().max()) < 1e-5
+    assert float(evidence_log_odds(1e-6 * activations, evidence, 5).abs().max()) < 1e-5
     silent = torch.zeros(2, 5, dtype=torch.float64, requires_grad=True)
-    evidence_log_odds(silent, evidence).sum().backward()
+    evidence_log_odds(silent, evidence, 5).sum().backward()
     assert torch.isfinite(silent.grad).all()
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 1e4])
 def test_evidence_in_numpy_is_the_same(level):
     activations, evidence = level * problem(torch.float32)[0], torch.randn(5, 4)
-    votes = evidence_votes(evidence.numpy(), np.float32(QUIET))(activations.numpy())
+    votes = Votes(evidence.numpy(), np.float32(QUIET))(activations.numpy()[np.newaxis])[0]
     assert votes.dtype == np.float32
-    np.testing.assert_allclose(votes, evidence_log_odds(activations, evidence), rtol=0, atol=1e-5)
+    expected = evidence_log_odds(activations, evidence, 5)
+    np.testing.assert_allclose(votes, expected, rtol=0, atol=1e-5)
+
+
+def test_gated_units_speak_as_they_are():
+    activations = problem()[0]
+    units = torch.randn(len(activations), 3, dtype=torch.float64)
+    hidden = torch.cat([activations, units], dim=-1)
+    evidence = torch.randn(8, 4, dtype=torch.float64)
+    alone = evidence_log_odds(hidden[:, :5], evidence[:5], 5)
+    both = evidence_log_odds(hidden, evidence, 5)
+    torch.testing.assert_close(both - alone, hidden[:, 5:] @ evidence[5:], rtol=0, atol=1e-12)
 
 
 def test_power_mask_of_silence_is_a_half_with_a_finite_gradient():

@@ -113,6 +113,40 @@ def test_evidence_is_learned_only_if_asked(magnitudes):
     np.testing.assert_allclose(alone, learned.predict_mask(X)[0], rtol=0, atol=1e-6)
 
 
+def test_gated_units_add_to_the_evidence(magnitudes):
+    X, Y = magnitudes
+    plain = small(max_epochs=3, evidence=True).fit(X, Y)
+    assert plain.gated_evidence_.shape == (0, 12)
+    silent = small(max_epochs=0, evidence=True, gated_units=5).fit(X, Y)
+    np.testing.assert_array_equal(silent.gated_evidence_, 0)
+    assert silent.gate_inputs_.std() > 0.1
+    start = small(max_epochs=0).fit(X, Y)
+    for one, other in zip(silent.predict_mask(X), start.predict_mask(X), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+    learned = small(max_epochs=3, evidence=True, gated_units=5).fit(X, Y)
+    sizes = {"gate_inputs_": (15, 8), "gate_transitions_": (15, 5), "gate_biases_": (2, 15)}
+    sizes["gated_evidence_"] = (5, 12)
+    assert {name: getattr(learned, name).shape for name in sizes} == sizes
+    n_added = sum(np.prod(shape) for shape in sizes.values())
+    assert learned.n_parameters_ - plain.n_parameters_ == n_added
+    assert min(np.abs(learned.gated_evidence_).max(axis=1)) > 1e-3
+    # What they say is of the frames before too, and what is inferred beside them stays as it is.
+    activations, masks = learned.transform(X), learned.predict_mask(X)
+    assert activations[0].shape == (len(X[0]), 8)
+    late = [x[5:] for x in X]
+    forgetful = learned.predict_mask(late)
+    assert max(np.abs(f[0] - mask[5]).max() for f, mask in zip(forgetful, masks, strict=True)) > 0
+    learned.gated_evidence_ = 0 * learned.gated_evidence_
+    without = learned.predict_mask(X)
+    np.testing.assert_array_equal(learned.transform(X)[0], activations[0])
+    assert np.abs(without[0] - masks[0]).max() > 1e-4
+
+
+def test_gated_units_need_evidence(magnitudes):
+    with pytest.raises(ValueError, match="`gated_units` is 3 but there is no evidence"):
+        small(evidence=False, gated_units=3).fit(*magnitudes)
+
+
 def test_dynamics_are_learned_only_if_asked(magnitudes):
     X, Y = magnitudes
     fixed = small(max_epochs=3).fit(X, Y)

@@ -77,6 +77,17 @@ def test_warm_start_refuses_what_the_model_is_not_made_for(magnitudes, spectrogr
         separator.fit(STFT(hop_length=64).transform(speech[0]), speech[1])
 
 
+def test_gated_units_stay_as_many(magnitudes):
+    X, Y = magnitudes
+    settings = {"max_epochs": 2, "warm_start": True, "evidence": True}
+    separator = small(gated_units=3, **settings).fit(X, Y)
+    learned = separator.gated_evidence_
+    separator.set_params(max_epochs=0).fit(X, Y)
+    np.testing.assert_allclose(separator.gated_evidence_, learned, rtol=1e-12, atol=0)
+    with pytest.raises(ValueError, match="`gated_units` is 4, but the fitted model has 3;"):
+        separator.set_params(gated_units=4).fit(X, Y)
+
+
 def test_evidence_can_be_added_to_a_fitted_model(magnitudes):
     X, Y = magnitudes
     separator = small(max_epochs=2, warm_start=True, evidence=False).fit(X, Y)

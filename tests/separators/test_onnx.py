@@ -23,6 +23,10 @@ NETWORKS = {
     "evidence": DRNMFSeparator(2, 10, **(PLAIN | {"evidence": True})),
     "level": DRNMFSeparator(2, 10, level_frames=50, **PLAIN),
     "level and context": DRNMFSeparator(2, 10, level_frames=1, **TRAINING),
+    "gated units": DRNMFSeparator(2, 10, gated_units=6, **TRAINING),
+    "gated units and level": DRNMFSeparator(
+        2, 10, gated_units=6, **(PLAIN | {"evidence": True, "level_frames": 50})
+    ),
     "default": DRNMFSeparator(2, 10, **TRAINING),
     "paper": DRNMFSeparator(
         1, 5, nmf=NMF, max_epochs=1, learning_rate=0.1, recipe="paper", random_state=0
