@@ -14,7 +14,9 @@ Every row of every seed is a file of results, and is not trained again where tha
 dictionaries that were drawn, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
 (``sequence_length`` counts frames). ``--keep FOLDER`` stores the fitted pipelines too, for
 `benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed goes on from its
-last epoch when the same command is given again. What was trained is printed together by
+last epoch when the same command is given again. ``--dictionaries FOLDER`` stores fitted NMFs, for
+all that starts from them; what is kept in either folder is not trained again, only measured. What
+was trained is printed together by
 ``python -m benchmarks.table1_report``. ``--chime2 FOLDER`` takes that corpus, see
 `benchmarks.chime2`.
 """
@@ -119,13 +121,17 @@ def variant_of(kind, settings):
 
 
 class Systems:
-    """Fits the systems on one training set; one NMF serves every DR-NMF of its size."""
+    """Fits the systems on one training set; one NMF serves every DR-NMF of its size.
 
-    def __init__(self, train, dev, settings, seed):
+    `dictionaries` is where to store NMFs: a path that each one's size and so on is added to.
+    """
+
+    def __init__(self, train, dev, settings, seed, dictionaries=None):
         self.train, self.dev = train, dev
         self.stft, self.settings = split_settings(settings)
         self.seed = seed
-        self.dictionaries = {}
+        self.dictionaries = dictionaries
+        self.fitted = {}
 
     def fit(self, kind, n_layers, n_total, checkpoint_dir=None):
         """Fit one system.
@@ -168,13 +174,27 @@ class Systems:
         return pipe, separator.n_parameters_, seconds + separator.history_["seconds"][-1]
 
     def _nmf(self, n_components):
-        if n_components not in self.dictionaries:
-            start = time.perf_counter()
-            settings = {"inference": "mu", "random_state": self.seed, "verbose": 1}
-            separator = SupervisedNMFSeparator(n_components, **settings)
-            make_pipeline(STFT(**self.stft), separator).fit(*self.train)
-            self.dictionaries[n_components] = separator, time.perf_counter() - start
-        return self.dictionaries[n_components]
+        if n_components not in self.fitted:
+            self.fitted[n_components] = self._stored_nmf(n_components)
+        return self.fitted[n_components]
+
+    def _stored_nmf(self, n_components):
+        if self.dictionaries is None:
+            return self._fit_nmf(n_components)
+        parts = f"snmf-{2 * n_components}", variant_of("snmf", self.stft), f"seed{self.seed}"
+        stem = "_".join(part for part in (self.dictionaries.name, *parts) if part)
+        path = self.dictionaries.with_name(f"{stem}.joblib")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            joblib.dump(self._fit_nmf(n_components), path)
+        return joblib.load(path)
+
+    def _fit_nmf(self, n_components):
+        start = time.perf_counter()
+        settings = {"inference": "mu", "random_state": self.seed, "verbose": 1}
+        separator = SupervisedNMFSeparator(n_components, **settings)
+        make_pipeline(STFT(**self.stft), separator).fit(*self.train)
+        return separator, time.perf_counter() - start
 
     def _random(self, n_components):
         """Dictionaries drawn at random, to see what those of an NMF are good for."""
@@ -248,21 +268,26 @@ def load_corpus(args):
     }
 
 
-def make_row(model, systems, data, keep=None, checkpoint_dir=None):
-    """Train (where there is something to train) and measure one system; store it as `keep`."""
+def make_row(model, systems, data, facts, keep=None, checkpoint_dir=None):
+    """Train (where there is something to train) and measure one system; keep it as `keep`."""
     kind = model[0]
     if kind == "noisy":
-        return {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: X, data)
+        trained = facts | {"parameters": 0, "seconds": 0.0}
+        return trained | evaluate(lambda X, Y: X, data)
     if kind == "ideal":
         ideal = functools.partial(ideal_ratio, **systems.stft)
-        return {"parameters": 0, "seconds": 0.0} | evaluate(ideal, data)
-    pipe, n_parameters, seconds = systems.fit(*model, checkpoint_dir)
-    if keep is not None:
-        keep.parent.mkdir(parents=True, exist_ok=True)
-        joblib.dump(pipe, keep)
-    row = {"parameters": n_parameters, "seconds": seconds}
-    row |= {"history": getattr(pipe[-1], "history_", None)}
-    row |= {"best epoch": getattr(pipe[-1], "best_epoch_", None)}
+        return facts | {"parameters": 0, "seconds": 0.0} | evaluate(ideal, data)
+    if keep is not None and keep.exists():
+        pipe, row = joblib.load(keep), json.loads(keep.with_suffix(".json").read_text())
+    else:
+        pipe, n_parameters, seconds = systems.fit(*model, checkpoint_dir)
+        row = facts | {"parameters": n_parameters, "seconds": seconds}
+        row |= {"history": getattr(pipe[-1], "history_", None)}
+        row |= {"best epoch": getattr(pipe[-1], "best_epoch_", None)}
+        if keep is not None:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            keep.with_suffix(".json").write_text(json.dumps(row, indent=1))
+            joblib.dump(pipe, keep)
     row |= evaluate(lambda X, Y: pipe.predict(X), data)
     for name, (X, Y, _) in data.items():
         row[name]["loss"] = mean_loss(pipe, X, Y)
@@ -279,9 +304,10 @@ def run(args):
     rows = []
     for seed in args.seeds:
         given = settings | {"recipe": args.recipe}
-        systems = Systems(train, data["dev matched"][:2], given, seed)
+        size = args.size if args.chime2 is None else f"chime2-{args.size}"
+        dictionaries = None if args.dictionaries is None else args.dictionaries / size
+        systems = Systems(train, data["dev matched"][:2], given, seed, dictionaries)
         for name in args.models:
-            size = args.size if args.chime2 is None else f"chime2-{args.size}"
             key = {"size": size, "model": name, "recipe": args.recipe}
             key |= {"variant": variant_of(parse_model(name)[0], settings)}
             parts = (*key.values(), f"seed{seed}")
@@ -291,7 +317,7 @@ def run(args):
             checkpoint_dir = None if args.checkpoints is None else args.checkpoints / stem
             if not path.exists():
                 row = key | {"seed": seed, "environment": facts | {"seed": seed}}
-                row |= make_row(parse_model(name), systems, data, keep, checkpoint_dir)
+                row = make_row(parse_model(name), systems, data, row, keep, checkpoint_dir)
                 path.write_text(json.dumps(row, indent=1))
             rows.append(json.loads(path.read_text()))
             print_rows(rows)
@@ -308,6 +334,7 @@ def main(arguments=None):
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
     parser.add_argument("--chime2", type=Path, default=None, help="folder chime2-wsj0")
     parser.add_argument("--keep", type=Path, default=None, help="folder for fitted pipelines")
+    parser.add_argument("--dictionaries", type=Path, default=None, help="folder for fitted NMFs")
     parser.add_argument("--checkpoints", type=Path, default=None, help="folder to go on from")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     args = parser.parse_args(arguments)

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import chime2
 from benchmarks.table1 import main
+from sknmf_unfold import SupervisedNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech, save_audio
 from sknmf_unfold.training.loop import Trainer
 
@@ -124,3 +125,25 @@ def test_a_training_that_was_killed_goes_on_from_its_last_epoch(corpus, tmp_path
     losses = [row["history"]["validation_loss"] for row in rows]
     assert losses[0] == losses[1] and len(losses[0]) == 4
     assert rows[0]["seconds"] >= rows[0]["history"]["seconds"][-1] > 0
+
+
+def test_what_is_kept_is_only_measured_again(corpus, tmp_path, monkeypatch):
+    arguments = ["--chime2", str(corpus[0]), "--size", "full", "--set", "max_epochs=1"]
+    arguments += ["--dictionaries", str(tmp_path / "dictionaries")]
+    keep = ["--models", "drnmf-1x4", "--keep", str(tmp_path / "kept")]
+    main([*arguments, *keep, "--results", str(tmp_path / "first")])
+
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    # Another system starts from the same dictionaries.
+    fit = SupervisedNMFSeparator.fit
+    monkeypatch.setattr(SupervisedNMFSeparator, "fit", refuse)
+    main([*arguments, "--models", "drnmf-2x4", "--results", str(tmp_path / "other")])
+    with pytest.raises(AssertionError, match="trained again"):
+        main([*arguments, "--models", "drnmf-1x6", "--results", str(tmp_path / "other")])
+    monkeypatch.setattr(SupervisedNMFSeparator, "fit", fit)
+    monkeypatch.setattr(Trainer, "epoch", refuse)
+    main([*arguments, *keep, "--results", str(tmp_path / "second")])
+    rows = [next((tmp_path / n).glob("*.json")).read_text() for n in ("first", "second")]
+    assert rows[0] == rows[1] and '"seconds"' in rows[0]
