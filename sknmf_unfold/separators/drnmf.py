@@ -297,6 +297,16 @@ class DRNMFSeparator(OnnxExport, TrainedSeparator):
         self.random_state = random_state
         self.verbose = verbose
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "evidence_") and not hasattr(self, "gated_evidence_"):
+            # Stored when there were no gated units yet.
+            from sknmf_unfold.networks.gates import draw_gates
+
+            components = to_tensor(self.output_components_, "cpu")
+            for name, value in draw_gates(components, 0, None).items():
+                setattr(self, STATE[name], to_numpy(value))
+
     def _starting_values(self, sequences, targets, rng):
         from sknmf_unfold.networks.levels import mean_level
         from sknmf_unfold.networks.unfolding import unfold

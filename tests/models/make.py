@@ -13,6 +13,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import skops.io
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, __version__
@@ -44,7 +45,9 @@ def fitted_models(stft, X, Y):
     models["deep_nmf"] = DeepNMFSeparator(5, 4, **settings)
     for name in ("mu", "ista", "warm_ista", "lstm", "rnn", "deep_nmf"):
         models[name].fit(spectrograms, Y)
-    assert drnmf.best_epoch_ > 0
+    gated = clone(drnmf).set_params(gated_units=3)
+    models["gated"] = gated.fit(spectrograms, Y, validation_data=(spectrograms, Y))
+    assert drnmf.best_epoch_ > 0 and gated.best_epoch_ > 0
     return models
 
 
