@@ -1,8 +1,8 @@
 """Gated recurrent units that listen to activations, to remember what was heard in frames before.
 
-Evidence of a frame alone cannot tell a fricative that goes on from a hiss that began with it. A
-layer of gated recurrent units [1]_ hears each component's part of the activations, whatever the
-level, and keeps what it finds worth keeping for as long as it likes.
+A frame alone often does not tell whose sound it has. A layer of gated recurrent units [1]_ hears
+each component's part of the activations, whatever the level, and its gates learn what to keep of it
+and for how long.
 
 References
 ----------
