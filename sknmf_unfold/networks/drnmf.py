@@ -252,6 +252,33 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         evidence = self.all_evidence()
         return *super().output_weights(), *[evidence][: len(evidence)]
 
+    def log_odds_terms(self, hidden):
+        """Compute the terms of the log odds of the first of two sources.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (frames, batch, components + units)
+            From `hidden`.
+
+        Returns
+        -------
+        terms : Tensor of shape (frames, batch, 3 * bins)
+            Of the estimates, of the components' evidence and of the gated units.
+        """
+        activations, units = hidden.tensor_split([len(self.initial)], dim=-1)
+        target, rest, exponent, *_ = self.output_weights()
+        floor = torch.finfo(hidden.dtype).eps ** 2
+        logs = [
+            torch.log(part @ weights + floor)
+            for part, weights in zip(
+                activations.split([len(target), len(rest)], dim=-1), (target, rest), strict=True
+            )
+        ]
+        ratio = exponent * (logs[0] - logs[1])
+        # A component that has no evidence says nothing.
+        said = component_shares(activations)[..., : len(self.evidence)] @ self.evidence
+        return torch.cat([ratio, said, units @ self.gated_evidence()], dim=-1)
+
     def recurrence(self):
         """Prepare what goes through the frames, for `hidden`.
 

@@ -53,6 +53,22 @@ def hidden_step(infer, n_units=None):
     return _step(infer, lambda hidden: hidden[..., :n_units])
 
 
+def terms_step(network, infer):
+    """Make the step that gives the terms of the log odds of the mask side by side.
+
+    Parameters
+    ----------
+    network : DRNMF
+    infer : callable
+        As for `mask_step`.
+
+    Returns
+    -------
+    step : callable
+    """
+    return _step(infer, network.log_odds_terms)
+
+
 def _step(infer, finish):
     # For each call and in the calling thread only.
     @torch.no_grad()

@@ -6,6 +6,7 @@ from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import check_number
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
+from ._explanation import MaskExplanation
 from ._going_on import level_decay, suited_values
 from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
@@ -32,7 +33,7 @@ STATE = {
 }
 
 
-class DRNMFSeparator(OnnxExport, TrainedSeparator):
+class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the

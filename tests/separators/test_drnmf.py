@@ -142,6 +142,34 @@ def test_gated_units_add_to_the_evidence(magnitudes):
     assert np.abs(without[0] - masks[0]).max() > 1e-4
 
 
+@pytest.mark.parametrize(
+    "model", [{"evidence": False}, {"evidence": True}, {"evidence": True, "gated_units": 5}]
+)
+def test_a_mask_is_explained(magnitudes, model):
+    X, Y = magnitudes
+    separator = small(max_epochs=3, learn_mask_exponent=True, **model).fit(X, Y)
+    activations, masks = separator.transform(X), separator.predict_mask(X)
+    for h, mask, terms in zip(activations, masks, separator.explain_mask(X), strict=True):
+        assert list(terms) == ["estimates", "evidence", "gated_units"]
+        total = sum(terms.values())
+        np.testing.assert_allclose(1 / (1 + np.exp(-total)), mask, rtol=0, atol=1e-9)
+        target, rest = np.split(separator.output_components_, 2)
+        ratio = np.log(h[:, :4] @ target + 1e-30) - np.log(h[:, 4:] @ rest + 1e-30)
+        heard = np.abs(ratio) < 20
+        assert heard.mean() > 0.5
+        estimates = separator.mask_exponent_ * ratio
+        np.testing.assert_allclose(terms["estimates"][heard], estimates[heard], atol=1e-6)
+        said = np.zeros_like(mask)
+        if model["evidence"]:
+            said = h / (np.linalg.norm(h, axis=1, keepdims=True) + 1) @ separator.evidence_
+        np.testing.assert_allclose(terms["evidence"], said, rtol=0, atol=1e-9)
+        assert (np.abs(terms["gated_units"]).max() > 1e-4) == ("gated_units" in model)
+    # One table, whose rows have nothing before them.
+    terms = separator.explain_mask(np.vstack(X))
+    table = 1 / (1 + np.exp(-sum(terms.values())))
+    np.testing.assert_allclose(table, separator.predict_mask(np.vstack(X)), rtol=0, atol=1e-9)
+
+
 def test_gated_units_need_evidence(magnitudes):
     with pytest.raises(ValueError, match="`gated_units` is 3 but there is no evidence"):
         small(evidence=False, gated_units=3).fit(*magnitudes)
