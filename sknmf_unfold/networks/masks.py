@@ -181,7 +181,7 @@ class PowerMaskOutput:
         """
         rows, (target, rest, exponent, *evidence) = hidden.flatten(0, 1), weights
         n_components = len(target) + len(rest)
-        log_odds = evidence_log_odds(rows, *evidence, n_components) if evidence else None
+        log_odds = evidence_log_odds(rows, evidence[0], n_components) if evidence else None
         mask = power_mask(rows[:, :n_components], target, rest, exponent, log_odds)
         return mask.unflatten(0, hidden.shape[:2])
 

@@ -41,9 +41,9 @@ class FrameMasks:
         rows = activations.reshape(-1, activations.shape[-1])
         n_target = len(self._target)
         target, rest = rows[:, :n_target] @ self._target, rows[:, n_target:] @ self._rest
-        more = ()
+        more = []
         if self._log_odds is not None:
-            more = (self._log_odds(activations).reshape(target.shape),)
+            more.append(self._log_odds(activations).reshape(target.shape))
         return self._share(target, rest, *more).reshape(magnitude.shape)
 
     def reset(self):

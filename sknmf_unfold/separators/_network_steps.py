@@ -144,7 +144,8 @@ def _votes(values, n_streams, dtype):
         return None
     gates = None
     if len(gated_evidence):
-        gates = RunningGates(*(to_numpy(values[name]) for name in GATES), n_streams)
+        inputs, transitions, biases = (to_numpy(values[name]) for name in GATES)
+        gates = RunningGates(inputs, transitions, biases, n_streams)
     return Votes(evidence, dtype.type(QUIET), gates, gated_evidence)
 
 
