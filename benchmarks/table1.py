@@ -15,10 +15,9 @@ dictionaries that were drawn, and ``n_fft=1024 hop_length=256`` are the STFT's, 
 (``sequence_length`` counts frames). ``--keep FOLDER`` stores the fitted pipelines too, for
 `benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed goes on from its
 last epoch when the same command is given again. ``--dictionaries FOLDER`` stores fitted NMFs, for
-all that starts from them; what is kept in either folder is not trained again, only measured. What
-was trained is printed together by
-``python -m benchmarks.table1_report``. ``--chime2 FOLDER`` takes that corpus, see
-`benchmarks.chime2`.
+all that starts from them; what either of the two folders has is not trained again, only measured.
+What was trained is printed together by ``python -m benchmarks.table1_report``. ``--chime2 FOLDER``
+takes that corpus, see `benchmarks.chime2`.
 """
 
 from __future__ import annotations
@@ -272,8 +271,7 @@ def make_row(model, systems, data, facts, keep=None, checkpoint_dir=None):
     """Train (where there is something to train) and measure one system; keep it as `keep`."""
     kind = model[0]
     if kind == "noisy":
-        trained = facts | {"parameters": 0, "seconds": 0.0}
-        return trained | evaluate(lambda X, Y: X, data)
+        return facts | {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: X, data)
     if kind == "ideal":
         ideal = functools.partial(ideal_ratio, **systems.stft)
         return facts | {"parameters": 0, "seconds": 0.0} | evaluate(ideal, data)
@@ -301,11 +299,11 @@ def run(args):
     print_environment(facts)
     train, data = load_corpus(args)
     args.results.mkdir(parents=True, exist_ok=True)
+    size = args.size if args.chime2 is None else f"chime2-{args.size}"
+    dictionaries = None if args.dictionaries is None else args.dictionaries / size
     rows = []
     for seed in args.seeds:
         given = settings | {"recipe": args.recipe}
-        size = args.size if args.chime2 is None else f"chime2-{args.size}"
-        dictionaries = None if args.dictionaries is None else args.dictionaries / size
         systems = Systems(train, data["dev matched"][:2], given, seed, dictionaries)
         for name in args.models:
             key = {"size": size, "model": name, "recipe": args.recipe}

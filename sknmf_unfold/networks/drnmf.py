@@ -143,8 +143,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.has_level = bool(level > 0)
         self.gates = Gates(gate_inputs, gate_transitions, gate_biases)
         # In the scale that other weights of the units have, so that steps are as small.
-        self._evidence_scale = max(self.gates.n_units, 1) ** -0.5
-        raw = gated_evidence / self._evidence_scale
+        raw = gated_evidence / self.gates.scales[-1]
         self.raw_gated_evidence = torch.nn.Parameter(raw, requires_grad=len(raw) > 0)
 
     @torch.no_grad()
@@ -226,7 +225,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         -------
         evidence : Tensor of shape (units, bins)
         """
-        return self.raw_gated_evidence * self._evidence_scale
+        return self.raw_gated_evidence * self.gates.scales[-1]
 
     def all_evidence(self):
         """Return what components and gated units say for the target.
@@ -266,7 +265,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             Of the estimates, of the components' evidence and of the gated units.
         """
         activations, units = hidden.tensor_split([len(self.initial)], dim=-1)
-        target, rest, exponent, *_ = self.output_weights()
+        target, rest, exponent = super().output_weights()
         floor = torch.finfo(hidden.dtype).eps ** 2
         logs = [
             torch.log(part @ weights + floor)

@@ -321,10 +321,9 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
             step_size = 1 / largest_eigenvalue(components)
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
+        model |= {"gated_units": self.gated_units, "rng": rng}
         if self.level_frames is not None:
             model |= {"level": mean_level(sequences), "level_decay": level_decay(self.level_frames)}
-        if self.gated_units:
-            model |= {"gated_units": self.gated_units, "rng": rng}
         components = to_tensor(components, "cpu")
         return unfold(components, self.n_layers, self.sparsity, step_size, **model)
 
