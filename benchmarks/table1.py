@@ -207,15 +207,31 @@ class Systems:
         return separator, 0.0
 
 
-def mean_loss(pipe, X, Y):
-    """Mean over frames and bins of ``(Y - mask * X) ** 2`` on magnitudes."""
+def separate(pipe, X, Y):
+    """Separate mixtures, and measure the loss by the same masks.
+
+    Parameters
+    ----------
+    pipe : Pipeline
+        Of an STFT and a fitted separator.
+    X, Y : list of ndarray of shape (n_samples,)
+        Mixtures and targets.
+
+    Returns
+    -------
+    estimates : list of ndarray of shape (n_samples,)
+        What ``pipe.predict(X)`` returns.
+    loss : float
+        Mean over frames and bins of ``(Y - mask * X) ** 2`` on magnitudes.
+    """
     stft, separator = pipe[0], pipe[-1]
-    errors, count = 0.0, 0
+    estimates, errors, count = [], 0.0, 0
     for x, y in zip(stft.transform(X), stft.transform(Y), strict=True):
         mask = separator.predict_mask([x])[0]
+        estimates.append(x.masked(mask).inverse())
         errors += float(np.sum((y.magnitude() - mask * x.magnitude()) ** 2, dtype=np.float64))
         count += mask.size
-    return errors / count
+    return estimates, errors / count
 
 
 def by_known_sources(stft, X, Y, estimate):
@@ -244,12 +260,18 @@ def measure(estimates, Y, snrs):
     }
 
 
-def evaluate(predict, data):
-    """Measure a system, given as a function of mixtures and targets, on all parts."""
+def evaluate(separate, data):
+    """Measure a system on all parts: what `separate` makes of mixtures and targets.
+
+    The loss may be None, of what has no mask.
+    """
     results = {}
     for name, (X, Y, entries) in data.items():
         snrs = np.array([entry["snr"] for entry in entries])
-        results[name] = measure(predict(X, Y), Y, snrs)
+        estimates, loss = separate(X, Y)
+        results[name] = measure(estimates, Y, snrs)
+        if loss is not None:
+            results[name]["loss"] = loss
     return results
 
 
@@ -271,10 +293,11 @@ def make_row(model, systems, data, facts, keep=None, checkpoint_dir=None):
     """Train (where there is something to train) and measure one system; keep it as `keep`."""
     kind = model[0]
     if kind == "noisy":
-        return facts | {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: X, data)
+        return facts | {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: (X, None), data)
     if kind == "ideal":
-        ideal = functools.partial(ideal_ratio, **systems.stft)
-        return facts | {"parameters": 0, "seconds": 0.0} | evaluate(ideal, data)
+        stft = systems.stft
+        ceiling = evaluate(lambda X, Y: (ideal_ratio(X, Y, **stft), None), data)
+        return facts | {"parameters": 0, "seconds": 0.0} | ceiling
     if keep is not None and keep.exists():
         pipe, row = joblib.load(keep), json.loads(keep.with_suffix(".json").read_text())
     else:
@@ -286,10 +309,7 @@ def make_row(model, systems, data, facts, keep=None, checkpoint_dir=None):
             keep.parent.mkdir(parents=True, exist_ok=True)
             keep.with_suffix(".json").write_text(json.dumps(row, indent=1))
             joblib.dump(pipe, keep)
-    row |= evaluate(lambda X, Y: pipe.predict(X), data)
-    for name, (X, Y, _) in data.items():
-        row[name]["loss"] = mean_loss(pipe, X, Y)
-    return row
+    return row | evaluate(functools.partial(separate, pipe), data)
 
 
 def run(args):

@@ -14,9 +14,11 @@ from .multiplicative import (
     TINY,
     exponent,
     gradient_parts,
+    gram_factors,
     scale_components,
     squares,
     step_of_activations,
+    times_gram,
     total,
 )
 from .on_device import DescentOnDevice
@@ -87,11 +89,11 @@ class SquaredError:
         negative, positive : ndarray of shape (n_components, n_freqs), in float64
             Parts of the gradient of the divergence with respect to W, at the new activations.
         """
-        new, gram = self._spare, W @ W.T
+        new, factors = self._spare, gram_factors(W)
 
         def step(frames, workspace):
             x, h = self._X[frames], self.H[frames]
-            positive = np.matmul(h, gram, out=workspace.array("+", *h.shape, dtype=h.dtype))
+            positive = times_gram(h, factors, workspace)
             h = self._step(W, h, x, positive, workspace=workspace, out=new[frames])
             return h.T @ x, h.T @ h, total(h)
 

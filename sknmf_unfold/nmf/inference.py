@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ._threads import Blocks, block_length, one_thread_a_product
-from .multiplicative import FLOOR, TINY, initial_activations, update_activations
+from .multiplicative import (
+    FLOOR,
+    TINY,
+    gram_factors,
+    initial_activations,
+    times_gram,
+    update_activations,
+)
 
 
 def check_range(X, beta, *results):
@@ -62,14 +69,13 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
         If the divergence of such magnitudes leaves the range of their dtype.
     """
     H = np.empty((len(X), len(W)), dtype=X.dtype)
-    gram = W @ W.T if beta == 2 else None
+    factors = gram_factors(W) if beta == 2 else ()
 
     def infer(frames, workspace):
         block = np.maximum(X[frames], FLOOR if beta <= 0 else 0)
         h = initial_activations(block, W)
         if beta == 2:
-            positive = workspace.array("positive", *h.shape, dtype=h.dtype)
-            h = _infer_block(block @ W.T, gram, h, positive, sparsity, n_iter)
+            h = _infer_block(block @ W.T, factors, h, workspace, sparsity, n_iter)
         else:
             for _ in range(n_iter):
                 update_activations(block, W, h, beta, sparsity, workspace, out=h)
@@ -82,10 +88,10 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
     return H
 
 
-def _infer_block(correlation, gram, h, positive, sparsity, n_iter):
+def _infer_block(correlation, factors, h, workspace, sparsity, n_iter):
     """`update_activations` for beta = 2 with what does not change computed once."""
     for _ in range(n_iter):
-        np.matmul(h, gram, out=positive)
+        positive = times_gram(h, factors, workspace)
         positive += max(sparsity, TINY)
         np.divide(correlation, positive, out=positive)
         h *= positive

@@ -186,6 +186,48 @@ def scale_activations(H, negative, positive, beta, sparsity, out=None):
     return np.maximum(H, TINY, out=H)
 
 
+def gram_factors(W):
+    """Split the Gram matrix of components into what takes the fewest multiplications.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_freqs)
+
+    Returns
+    -------
+    factors : tuple of ndarray
+        Their product is ``W @ W.T``: that matrix alone, or both if there are more than two
+        components for each bin.
+
+    Examples
+    --------
+    >>> len(gram_factors(np.eye(3))), len(gram_factors(np.ones((3, 1))))
+    (1, 2)
+    """
+    return (W @ W.T,) if len(W) <= 2 * W.shape[1] else (W, W.T)
+
+
+def times_gram(H, factors, workspace):
+    """Multiply activations by the Gram matrix of the components.
+
+    Parameters
+    ----------
+    H : ndarray of shape (n_frames, n_components)
+    factors : tuple of ndarray
+        From `gram_factors`.
+    workspace : Workspace
+        Holds the result until the next call.
+
+    Returns
+    -------
+    product : ndarray of shape (n_frames, n_components)
+    """
+    for i, factor in enumerate(factors):
+        out = workspace.array(f"Gram {i}", len(H), factor.shape[1], dtype=H.dtype)
+        H = np.matmul(H, factor, out=out)
+    return H
+
+
 def update_activations(X, W, H, beta, sparsity, workspace=None, out=None):
     """Take one multiplicative step of the activations, which never raises the objective.
 
@@ -206,7 +248,7 @@ def update_activations(X, W, H, beta, sparsity, workspace=None, out=None):
     """
     workspace = Workspace() if workspace is None else workspace
     if beta == 2:
-        negative, positive = X, H @ (W @ W.T)
+        negative, positive = X, times_gram(H, gram_factors(W), workspace)
     else:
         negative, positive, _ = gradient_parts(X, W, H, beta, workspace)
     settings = {"beta": beta, "sparsity": sparsity, "workspace": workspace, "out": out}

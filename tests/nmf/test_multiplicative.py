@@ -9,6 +9,7 @@ from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.nmf.multiplicative import (
     FLOOR,
     TINY,
+    gram_factors,
     initial_activations,
     objective,
     unit_rows,
@@ -195,6 +196,25 @@ def test_inference_takes_n_iter_steps_from_the_initial_activations(beta, sparsit
         H = activations_step(X, W, H, beta, sparsity)
     result = infer_activations(X, W, beta=beta, sparsity=sparsity, n_iter=10)
     np.testing.assert_allclose(result, H, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_components", [12, 13])
+def test_with_more_than_two_components_a_bin_too(n_components):
+    X, W, H = problem(n_components=n_components)
+    expected = factorize_loop(X, W, H, 2, 0.1, 50)
+    result = factorize(X, W, H, beta=2, sparsity=0.1, max_iter=50, tol=0)
+    for array, wanted in zip(result, expected, strict=True):
+        np.testing.assert_allclose(array, wanted, rtol=1e-10, atol=1e-10)
+    step = activations_step(X, W, H, 2, 0.1)
+    np.testing.assert_allclose(update_activations(X, W, H, 2, 0.1), step, rtol=1e-10)
+    inferred = initial_activations(X, W)
+    for _ in range(10):
+        inferred = activations_step(X, W, inferred, 2, 0.1)
+    result = infer_activations(X, W, beta=2, sparsity=0.1, n_iter=10)
+    np.testing.assert_allclose(result, inferred, rtol=1e-9, atol=1e-12)
+    factors = gram_factors(W)
+    assert len(factors) == 1 + (n_components > 12)
+    np.testing.assert_allclose(np.linalg.multi_dot([H, *factors]), H @ W @ W.T, rtol=1e-12)
 
 
 def test_initial_activations_are_the_best_equal_ones():
