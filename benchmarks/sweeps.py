@@ -5,6 +5,8 @@
 
 A sweep gives each component in turn its best activations, for random data. Printed are GFLOP/s,
 counting the ``2 n_components ** 2`` operations of a frame, beside those of a large matrix product.
+"through bins" is numpy too, with the other form, which takes fewer operations where components are
+many; its rate is counted in the same operations.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks._environment import environment, print_environment
 from sknmf_unfold.nmf._threads import Workspace
-from sknmf_unfold.nmf.coordinate import WIDTH, Couplings
+from sknmf_unfold.nmf.couplings import WIDTH, BinCouplings, Couplings
 
 # What numba keeps in registers: frames of a group, times four components.
 LANES = 16
@@ -89,12 +91,14 @@ def best_seconds(function, repeats=10):
 
 
 def compare(n_components, n_frames, rng, sweep):
-    """GFLOP/s of the three, which have to agree."""
+    """GFLOP/s of all, which have to agree."""
     W = rng.gamma(0.3, 1.0, (n_components, 257)).astype(np.float32)
-    couplings, workspace = Couplings(W), Workspace()
-    targets = couplings.targets(rng.gamma(0.3, 1.0, (n_frames, 257)).astype(np.float32), 0.0)
+    X = rng.gamma(0.3, 1.0, (n_frames, 257)).astype(np.float32)
+    couplings, workspace = Couplings(W, 0.0), Workspace()
+    bins, of_bins = BinCouplings(W, 0.0), Workspace()
+    targets, data = couplings.targets(X, workspace), bins.targets(X, of_bins)
     start = np.maximum(0.1 * targets, 0)
-    for_numpy, for_torch = start.copy(), torch.from_numpy(start.copy())
+    for_numpy, for_bins, for_torch = start.copy(), start.copy(), torch.from_numpy(start.copy())
     groups = [
         np.ascontiguousarray(array.reshape(n_components, -1, LANES).transpose(1, 0, 2))
         for array in (start, targets)
@@ -104,13 +108,14 @@ def compare(n_components, n_frames, rng, sweep):
         outer[n : n + 4, n : n + 4] = np.triu(outer[n : n + 4, n : n + 4], 1)
     runs = {
         "numpy": lambda: couplings.sweep(for_numpy, targets, workspace),
+        "through bins": lambda: bins.sweep(for_bins, data, of_bins),
         "torch": lambda: by_torch(couplings, for_torch, torch.from_numpy(targets)),
         "numba": lambda: sweep(*groups, outer, couplings.all),
     }
     for run in runs.values():
         run()
     for_numba = groups[0].transpose(1, 0, 2).reshape(n_components, -1)
-    for other in (for_torch.numpy(), for_numba):
+    for other in (for_bins, for_torch.numpy(), for_numba):
         np.testing.assert_allclose(other, for_numpy, atol=1e-3 * for_numpy.max())
     operations = 2 * n_components**2 * n_frames
     return {name: operations / best_seconds(run) / 1e9 for name, run in runs.items()}
@@ -119,7 +124,7 @@ def compare(n_components, n_frames, rng, sweep):
 def main(arguments=None):
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweeps", description=__doc__)
-    parser.add_argument("--n-components", type=int, nargs="+", default=[100, 200, 1000])
+    parser.add_argument("--n-components", type=int, nargs="+", default=[100, 200, 1000, 2000])
     parser.add_argument("--n-frames", type=int, default=4096, help="of a block")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)

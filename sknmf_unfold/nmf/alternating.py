@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from ._threads import Blocks, block_length, one_thread_a_product
-from .coordinate import Couplings, solve_activations
+from .coordinate import solve_activations
+from .couplings import couplings_of
 from .descent import CHECK_EVERY
 from .multiplicative import squares, total, unit_rows
 
@@ -133,17 +134,18 @@ class Descent:
 
     def step(self):
         """Sweep activations and components; keep the result if the objective fell."""
-        couplings, length = Couplings(self._ahead), self.X.dtype.type(self._length)
+        couplings = couplings_of(self._ahead, self.sparsity)
+        length = self.X.dtype.type(self._length)
         activations = {}
 
         def further(frames, workspace):
-            before, x = self._activations[frames.start], self.X[frames]
-            targets = workspace.array("targets", *before.shape, dtype=x.dtype)
-            couplings.targets(x, self.sparsity, out=targets)
+            before = self._activations[frames.start]
+            targets = couplings.targets(self.X[frames], workspace)
             H = before.copy()
             for _ in range(SWEEPS):
                 couplings.sweep(H, targets, workspace)
-            step = np.subtract(H, before, out=targets)
+            step = workspace.array("step", *H.shape, dtype=H.dtype)
+            np.subtract(H, before, out=step)
             step *= length
             H += step
             np.maximum(H, 0, out=H)

@@ -1,122 +1,23 @@
 """Coordinate descent for the activations of a fixed dictionary, beta = 2: pure functions.
 
-Minimises ``1/2 ||x - h W||^2 + sparsity * sum(h)`` over ``h >= 0`` for every frame x. In here a
-block of frames lies component by component, ``(n_components, n_frames)``, so that the update of one
-component touches contiguous memory.
+Minimises ``1/2 ||x - h W||^2 + sparsity * sum(h)`` over ``h >= 0`` for every frame x.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._threads import Blocks, block_length, one_thread_a_product
+from ._threads import Blocks, Workspace, block_length, one_thread_a_product
+from .couplings import couplings_of
 from .inference import check_range
 from .multiplicative import initial_activations
 
-# Components whose influence on each other is followed one by one; that of all others is a matrix
-# product, which is the faster the more it does at once.
-WIDTH = 64
 # Sweeps between two looks at how far from optimal the activations are.
 CHECK_EVERY = 5
 # Momentum at most. More overshoots.
 MOMENTUM = 0.7
 # Distance from optimal that is good enough to separate with, see `optimality_gap`.
 TOLERANCE = 5e-3
-
-
-class Couplings:
-    """What the components of a dictionary take from each other's activations.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n_components, n_freqs)
-        Components, none of them all zeros.
-
-    Attributes
-    ----------
-    power : ndarray of shape (n_components, 1)
-        Squared norms of the components.
-    all : ndarray of shape (n_components, n_components)
-        Gram matrix, each row divided by its diagonal element, which itself is left out.
-    """
-
-    def __init__(self, W):
-        gram = W @ W.T
-        self._W, self.power = W, gram.diagonal()[:, np.newaxis].copy()
-        gram /= self.power
-        np.fill_diagonal(gram, 0)
-        self.all, self._rest = gram, gram.copy()
-        self._groups = [slice(start, start + WIDTH) for start in range(0, len(W), WIDTH)]
-        self._before = [np.tril(gram[rows, rows]) for rows in self._groups]
-        for rows, before in zip(self._groups, self._before, strict=True):
-            self._rest[rows, rows] -= before
-
-    def targets(self, X, sparsity, out=None):
-        """Compute the best activation of each component if the others were 0.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_frames, n_freqs)
-        sparsity : float
-            Weight of the l1 penalty.
-        out : ndarray of shape (n_components, n_frames), optional
-            Where to write them.
-
-        Returns
-        -------
-        targets : ndarray of shape (n_components, n_frames)
-            Negative ones are not clipped.
-        """
-        targets = np.matmul(self._W, X.T, out=out)
-        targets -= X.dtype.type(sparsity)
-        targets /= self.power
-        return targets
-
-    def sweep(self, H, targets, workspace):
-        """Give each component in turn its best activations, given those of the others.
-
-        Parameters
-        ----------
-        H : ndarray of shape (n_components, n_frames)
-            Changed in place.
-        targets : ndarray of shape (n_components, n_frames)
-        workspace : Workspace
-        """
-        influence = workspace.array("influence", H.shape[1], dtype=H.dtype)
-        buffer = workspace.array("best", len(self._before[0]), H.shape[1], dtype=H.dtype)
-        for rows, before in zip(self._groups, self._before, strict=True):
-            # The product sees the old activations of these rows, but only of those that come later.
-            best = np.matmul(self._rest[rows], H, out=buffer[: len(before)])
-            np.subtract(targets[rows], best, out=best)
-            new = H[rows]
-            np.maximum(best[0], 0, out=new[0])
-            for i in range(1, len(new)):
-                np.matmul(before[i, :i], new[:i], out=influence)
-                np.subtract(best[i], influence, out=influence)
-                np.maximum(influence, 0, out=new[i])
-
-    def assess(self, H, targets):
-        """Measure how good activations are.
-
-        Parameters
-        ----------
-        H, targets : ndarray of shape (n_components, n_frames)
-
-        Returns
-        -------
-        gap : ndarray of shape (n_frames,)
-            See `optimality_gap`.
-        objective : ndarray of shape (n_frames,)
-            Half the squared error and the penalty, but for what H does not change.
-        """
-        influence = self.all @ H
-        objective = np.einsum("nt,nt->t", H, self.power * (0.5 * (influence + H) - targets))
-        difference = np.maximum(np.subtract(targets, influence, out=influence), 0, out=influence)
-        difference -= H
-        largest = H.max(axis=0)
-        furthest = np.maximum(difference.max(axis=0), -difference.min(axis=0))
-        gap = np.divide(furthest, largest, out=np.sign(furthest), where=largest > 0)
-        return gap, objective
 
 
 @one_thread_a_product()
@@ -166,15 +67,14 @@ def solve_activations(X, W, *, sparsity, initial=None, tol=TOLERANCE, max_iter=2
     array([[2., 0.],
            [0., 1.]])
     """
-    couplings = Couplings(W)
+    couplings = couplings_of(W, sparsity)
     H = np.empty((len(X), len(W)), dtype=X.dtype)
 
     def solve(frames, workspace):
         x = X[frames]
         first = initial_activations(x, W) if initial is None else initial[frames]
-        shape = len(W), len(x)
-        targets = couplings.targets(x, sparsity, workspace.array("targets", *shape, dtype=X.dtype))
-        start = workspace.array("start", *shape, dtype=X.dtype)
+        targets = couplings.targets(x, workspace)
+        start = workspace.array("start", len(W), len(x), dtype=X.dtype)
         start[:] = first.T
         H[frames] = _solve_block(start, targets, couplings, workspace, tol, max_iter).T
 
@@ -200,8 +100,8 @@ def optimality_gap(X, W, H, sparsity):
         in units of the largest activation of the frame; 0 is optimal, by the conditions of Karush,
         Kuhn and Tucker.
     """
-    couplings = Couplings(W)
-    return couplings.assess(H.T, couplings.targets(X, sparsity))[0]
+    couplings = couplings_of(W, sparsity)
+    return couplings.assess(H.T, couplings.targets(X, Workspace()))[0]
 
 
 def _solve_block(start, targets, couplings, workspace, tol, max_iter):

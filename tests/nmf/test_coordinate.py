@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from sknmf_unfold.nmf import coordinate
+from sknmf_unfold.nmf import coordinate, couplings
 from sknmf_unfold.nmf._threads import Workspace
-from sknmf_unfold.nmf.coordinate import Couplings, optimality_gap, solve_activations
+from sknmf_unfold.nmf.coordinate import optimality_gap, solve_activations
+from sknmf_unfold.nmf.couplings import BinCouplings, Couplings, couplings_of
 from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.nmf.multiplicative import objective, unit_rows
+
+FORMS = (Couplings, BinCouplings)
 
 
 def problem(n_frames=40, n_freqs=20, n_components=8, dtype="float64", seed=0):
@@ -23,11 +26,13 @@ def by_nnls(X, W, sparsity):
     return np.array([nnls(W.T, x - shift)[0] for x in X])
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("block", [7, 2048])
 @pytest.mark.parametrize("width", [1, 3, 32])
 @pytest.mark.parametrize("sparsity", [0.0, 0.5])
-def test_activations_are_those_of_nnls(monkeypatch, sparsity, width, block):
-    monkeypatch.setattr(coordinate, "WIDTH", width)
+def test_activations_are_those_of_nnls(monkeypatch, sparsity, width, block, form):
+    monkeypatch.setattr(coordinate, "couplings_of", form)
+    monkeypatch.setattr(couplings, "WIDTH", width)
     monkeypatch.setattr(coordinate, "block_length", lambda n_components: block)
     X, W = problem()
     X[3] = 0
@@ -40,9 +45,11 @@ def test_activations_are_those_of_nnls(monkeypatch, sparsity, width, block):
     np.testing.assert_allclose(started, expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("tol", [1e-1, 1e-2, 1e-3])
-def test_every_frame_is_as_close_as_asked_for(tol, dtype):
+def test_every_frame_is_as_close_as_asked_for(monkeypatch, tol, dtype, form):
+    monkeypatch.setattr(coordinate, "couplings_of", form)
     X, W = problem(300, dtype=dtype)
     H = solve_activations(X, W, sparsity=0.2, tol=tol, max_iter=1000)
     assert H.dtype == dtype
@@ -51,7 +58,9 @@ def test_every_frame_is_as_close_as_asked_for(tol, dtype):
     assert 0.01 * tol < gap.max() <= 1.01 * tol
 
 
-def test_the_gap_is_the_distance_from_the_best_value_of_one_component():
+@pytest.mark.parametrize("form", FORMS)
+def test_the_gap_is_the_distance_from_the_best_value_of_one_component(monkeypatch, form):
+    monkeypatch.setattr(coordinate, "couplings_of", form)
     X, W = problem()
     H = by_nnls(X, W, 0.5)
     assert optimality_gap(X, W, H, 0.5).max() < 1e-12
@@ -61,7 +70,8 @@ def test_the_gap_is_the_distance_from_the_best_value_of_one_component():
     assert np.delete(gap, 5).max() < 1e-12
 
 
-def test_a_sweep_is_one_component_after_the_other(monkeypatch):
+@pytest.mark.parametrize("form", FORMS)
+def test_a_sweep_is_one_component_after_the_other(monkeypatch, form):
     X, W = problem(5)
     W = W * np.linspace(0.5, 2, 8)[:, None]
     expected = np.full((5, 8), 0.3)
@@ -71,10 +81,34 @@ def test_a_sweep_is_one_component_after_the_other(monkeypatch):
             h[k] = max((rest @ W[k] - 0.1) / (W[k] @ W[k]), 0.0)
     for width in (1, 3, 8, 32):
         H = np.full((8, 5), 0.3)
-        monkeypatch.setattr(coordinate, "WIDTH", width)
-        couplings = Couplings(W)
-        couplings.sweep(H, couplings.targets(X, 0.1), Workspace())
+        monkeypatch.setattr(couplings, "WIDTH", width)
+        sweeping, workspace = form(W, 0.1), Workspace()
+        sweeping.sweep(H, sweeping.targets(X, workspace), workspace)
         np.testing.assert_allclose(H.T, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_assessing_measures_the_objective_but_for_a_constant(form):
+    X, W = problem(6)
+    assessing = form(W, 0.3)
+    targets = assessing.targets(X, Workspace())
+    values = []
+    for seed in range(2):
+        H = np.random.RandomState(seed).gamma(0.5, 1.0, (6, 8))
+        wanted = 0.5 * np.square(X - H @ W).sum(axis=1) + 0.3 * H.sum(axis=1)
+        values.append(assessing.assess(H.T, targets)[1] - wanted)
+    np.testing.assert_allclose(*values, rtol=1e-11, atol=1e-11)
+
+
+def test_many_components_go_through_the_bins():
+    X, W = problem(30, 5, 40)
+    assert isinstance(couplings_of(W, 0.2), BinCouplings)
+    assert isinstance(couplings_of(W[:15], 0.2), Couplings)
+    H = solve_activations(X, W, sparsity=0.2, tol=1e-6, max_iter=20_000)
+    # Karush, Kuhn and Tucker: the gradient is 0 where there is an activation, else not negative.
+    gradient = (H @ W - X) @ W.T + 0.2
+    assert np.abs(gradient[H > 0]).max() < 1e-4
+    assert gradient.min() > -1e-4
 
 
 def test_frames_do_not_know_of_each_other():
@@ -86,9 +120,11 @@ def test_frames_do_not_know_of_each_other():
         )
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("level", [1e-20, 1e-8, 1.0, 1e4, 1e15])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_levels_and_silence(level, dtype):
+def test_levels_and_silence(monkeypatch, level, dtype, form):
+    monkeypatch.setattr(coordinate, "couplings_of", form)
     X, W = problem(dtype=dtype)
     H = solve_activations(X, W, sparsity=0.0, tol=1e-4, max_iter=2000)
     loud = solve_activations((level * X).astype(dtype), W, sparsity=0.0, tol=1e-4, max_iter=2000)
