@@ -42,7 +42,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
     solver : {"auto", "mu", "cd"}, default="auto"
         ``"mu"``: multiplicative updates, for every `beta_loss`. ``"cd"``: coordinate descent, for
         beta = 2 only, many times faster; it finds the components on a part of the frames before
-        it works on all. ``"auto"``: ``"cd"`` where beta = 2, else ``"mu"``.
+        it works on all. ``"auto"``: ``"cd"`` where beta = 2, else ``"mu"``. Batches are learned
+        from by coordinate descent where beta = 2, whatever the solver.
     batch_size : "auto", int or None, default="auto"
         Learn from this many frames at a time, drawn anew in each pass over them, and keep of the
         others no more than statistics of a fixed size. None looks at all frames in each iteration;

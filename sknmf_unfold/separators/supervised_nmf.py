@@ -47,7 +47,8 @@ class SupervisedNMFSeparator(BaseSeparator):
         How activations are inferred: coordinate descent, multiplicative updates, iterative
         soft-thresholding, or iterative soft-thresholding that starts each frame from the result of
         the frame before. ``"auto"`` takes coordinate descent for beta = 2, else multiplicative
-        updates. With ``"mu"`` the dictionaries, too, are learned by multiplicative updates.
+        updates. With ``"mu"`` the dictionaries, too, are learned by multiplicative updates, but for
+        those that `SparseNMF` learns in batches.
     n_iter : int, default=200
         Iterations of the inference, for each frame; coordinate descent stops earlier, once no
         activation is further from its best value than 5e-3 times the largest one of the frame.
