@@ -133,10 +133,25 @@ def test_gated_units_add_to_the_evidence(magnitudes):
     # What is inferred beside them stays as it is.
     activations, masks = learned.transform(X), learned.predict_mask(X)
     assert activations[0].shape == (len(X[0]), 8)
+    # What was learned is what they hear, remember and say: the loop over frames.
+    inputs, transitions = learned.gate_inputs_, learned.gate_transitions_
+    votes = []
+    for h in activations:
+        units, said = np.zeros(5), []
+        for share in h / (np.linalg.norm(h, axis=1, keepdims=True) + 1):
+            heard = np.split(inputs @ share + learned.gate_biases_[0], 3)
+            carried = np.split(transitions @ units + learned.gate_biases_[1], 3)
+            reset, update = 1 / (1 + np.exp(-np.add(heard[:2], carried[:2])))
+            units = update * units + (1 - update) * np.tanh(heard[2] + reset * carried[2])
+            said.append(units @ learned.gated_evidence_)
+        votes.append(said)
     learned.gated_evidence_ = 0 * learned.gated_evidence_
     without = learned.predict_mask(X)
     np.testing.assert_array_equal(learned.transform(X)[0], activations[0])
     assert np.abs(without[0] - masks[0]).max() > 1e-4
+    for mask, before, vote in zip(masks, without, votes, strict=True):
+        odds = (1 / before - 1) * np.exp(-np.array(vote))
+        np.testing.assert_allclose(mask, 1 / (1 + odds), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(
