@@ -260,15 +260,15 @@ def measure(estimates, Y, snrs):
     }
 
 
-def evaluate(separate, data):
-    """Measure a system on all parts: what `separate` makes of mixtures and targets.
+def evaluate(system, data):
+    """Measure on all parts what a system makes of mixtures and targets, see `separate`.
 
     The loss may be None, of what has no mask.
     """
     results = {}
     for name, (X, Y, entries) in data.items():
         snrs = np.array([entry["snr"] for entry in entries])
-        estimates, loss = separate(X, Y)
+        estimates, loss = system(X, Y)
         results[name] = measure(estimates, Y, snrs)
         if loss is not None:
             results[name]["loss"] = loss
