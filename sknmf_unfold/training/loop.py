@@ -103,6 +103,7 @@ class Trainer:
         self.recipe = recipe
         self.rng = rng
         self._averager = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging))
+        _join_weights(self.average)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
@@ -280,6 +281,13 @@ def _mean(results):
     """Divide what sums of some batches add up to by their number of entries."""
     totals, counts = zip(*results, strict=True)
     return math.fsum(totals) / sum(counts)
+
+
+def _join_weights(network):
+    """Put the weights of recurrent layers side by side, which a GPU wants and a copy's are not."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.RNNBase):
+            module.flatten_parameters()
 
 
 def _moving_average(averaging):

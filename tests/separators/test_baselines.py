@@ -118,6 +118,16 @@ def test_training_lowers_the_loss(estimator, speech):
     assert min(train[1:]) < 0.8 * train[1]
 
 
+@pytest.mark.parametrize("estimator", [LSTMSeparator, RNNSeparator])
+def test_a_gpu_trains_without_a_warning(estimator, speech):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    pipe = Pipeline([("stft", STFT()), ("sep", estimator(**QUICK, device="cuda"))]).fit(*speech)
+    gpu = pipe.predict(speech[0][:1])[0]
+    cpu = pipe.set_params(sep__device="cpu").predict(speech[0][:1])[0]
+    np.testing.assert_allclose(gpu, cpu, atol=1e-4)
+
+
 def test_the_number_of_parameters(fitted):
     n, f = 8, 257
     layers = 4 * n * (f + n + 2) + 4 * n * (n + n + 2)
