@@ -98,6 +98,40 @@ def ista_step(activations, projected, transition):
     return (activations @ transition + projected).clip(0)
 
 
+def iteration(components, step_size):
+    """Choose how an iteration multiplies: by N x N numbers, or by a very overcomplete W twice.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_components, n_freqs)
+    step_size : float
+        The inverse of the paper's alpha.
+
+    Returns
+    -------
+    step : callable
+        ``step(activations, projected)`` is `ista_step` with the `transition_matrix`.
+
+    Examples
+    --------
+    >>> step = iteration(np.ones((3, 1)), 0.25)
+    >>> step(np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 0.5, 0.0]]))
+    array([[1.25, 0.25, 0.  ]])
+    """
+    if len(components) <= 2 * components.shape[1]:
+        transition = transition_matrix(components, step_size)
+        return lambda activations, projected: ista_step(activations, projected, transition)
+    back = step_size * components.T
+
+    def step(activations, projected):
+        moved = (activations @ components) @ back
+        np.subtract(activations, moved, out=moved)
+        moved += projected
+        return np.maximum(moved, 0, out=moved)
+
+    return step
+
+
 def ista(magnitude, components, *, sparsity, step_size, n_iter):
     """Infer activations of independent frames by `n_iter` iterations from 0.
 
@@ -121,10 +155,10 @@ def ista(magnitude, components, *, sparsity, step_size, n_iter):
     array([[2., 0.]])
     """
     projected = project_input(magnitude, components, sparsity, step_size)
-    transition = transition_matrix(components, step_size)
+    step = iteration(components, step_size)
     activations = np.zeros_like(projected)
     for _ in range(n_iter):
-        activations = ista_step(activations, projected, transition)
+        activations = step(activations, projected)
     return activations
 
 
@@ -156,11 +190,11 @@ def warm_ista(magnitude, components, *, sparsity, step_size, n_iter, initial=Non
     rows = frames.reshape(-1, frames.shape[-1])
     projected = project_input(rows, components, sparsity, step_size)
     projected = projected.reshape(*frames.shape[:2], -1)
-    transition = transition_matrix(components, step_size)
+    step = iteration(components, step_size)
     activations = np.empty_like(projected)
     state = np.zeros_like(projected[0]) if initial is None else initial
     for t, inputs in enumerate(projected):
         for _ in range(n_iter):
-            state = ista_step(state, inputs, transition)
+            state = step(state, inputs)
         activations[t] = state
     return activations.swapaxes(0, 1)

@@ -100,10 +100,12 @@ def test_a_warm_start_is_nearer_to_the_optimum_on_slowly_varying_frames(n_iter):
 # The oracles
 
 
+# Of 14 bins: few components, or so many that no iteration multiplies by a matrix of all pairs.
 @pytest.mark.parametrize("n_iter", [0, 1, 2, 7])
 @pytest.mark.parametrize("sparsity", [0.0, 0.3, 5.0])
-def test_equals_the_loop(n_iter, sparsity):
-    magnitude, components, step_size = problem()
+@pytest.mark.parametrize("n_components", [6, 40])
+def test_equals_the_loop(n_iter, sparsity, n_components):
+    magnitude, components, step_size = problem(n_components=n_components)
     settings = {"sparsity": sparsity, "step_size": step_size, "n_iter": n_iter}
     expected = ista_loop(magnitude, components, **settings)
     activations = ista(magnitude, components, **settings)
@@ -114,8 +116,9 @@ def test_equals_the_loop(n_iter, sparsity):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_batch_equals_one_by_one_in_the_dtype_of_the_input(dtype):
-    magnitude, components, step_size = problem(24)
+@pytest.mark.parametrize("n_components", [6, 40])
+def test_batch_equals_one_by_one_in_the_dtype_of_the_input(dtype, n_components):
+    magnitude, components, step_size = problem(24, n_components=n_components)
     batch, components = magnitude.reshape(3, 8, -1).astype(dtype), components.astype(dtype)
     settings = {"sparsity": SPARSITY, "step_size": step_size, "n_iter": 3}
     activations = warm_ista(batch, components, **settings)
@@ -217,9 +220,10 @@ def test_one_frame_one_bin_one_component(shape):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_inputs_are_left_alone(level):
-    magnitude, components, step_size = problem()
-    arrays = level * magnitude, components, level * np.ones((1, 6))
+@pytest.mark.parametrize("n_components", [6, 40])
+def test_inputs_are_left_alone(level, n_components):
+    magnitude, components, step_size = problem(n_components=n_components)
+    arrays = level * magnitude, components, level * np.ones((1, n_components))
     copies = [array.copy() for array in arrays]
     for array in arrays:
         array.flags.writeable = False
