@@ -104,7 +104,7 @@ def print_by_snr(rows):
 
 
 def plot(rows, path):
-    """Draw the losses on training and development set against the epochs."""
+    """Draw the losses on training and development set against the epochs; DR-NMF's are solid."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -115,18 +115,21 @@ def plot(rows, path):
         for key, members in group(rows).items()
         if any(row.get("history") for row in members)
     ]
+    # Each dashed line has a colour of its own among the dashed ones, and each solid one likewise.
+    kinds = ["-" if model.startswith("drnmf") else "--" for (_, model, *_), _ in groups]
+    styles = [(kind, f"C{kinds[:i].count(kind)}") for i, kind in enumerate(kinds)]
     settings = {"figsize": (10, 6), "sharex": True, "sharey": True, "layout": "constrained"}
     fig, axes = plt.subplots(1, 2, **settings)
     for ax, name, title in zip(
         axes, ("train_loss", "validation_loss"), ("training", "development"), strict=True
     ):
-        for (size, model, _, variant), row in groups:
+        for ((size, model, _, variant), row), (kind, color) in zip(groups, styles, strict=True):
             history = row["history"]
             label = " ".join(part for part in (model, size, variant) if part)
-            (line,) = ax.plot(history["epoch"], history[name], label=label)
+            ax.plot(history["epoch"], history[name], kind, color=color, label=label)
             if name == "validation_loss":
                 best = row["best epoch"]
-                ax.plot(best, history[name][best], "o", color=line.get_color())
+                ax.plot(best, history[name][best], "o", color=color)
         ax.set(title=title, xlabel="Epoch", ylabel="Loss")
         ax.label_outer()
         ax.grid(alpha=0.3)
