@@ -3,10 +3,12 @@
     python -m benchmarks.variants --variants none shared momentum --layers 4 --set max_epochs=12
 
 ``shared`` has one dictionary for all layers, ``momentum`` adds to what a layer starts from a
-learned part of its last step (FISTA unfolded), ``signed`` hears with weights of any sign beside
-the dictionaries (LISTA), ``dropout`` leaves a tenth of the components out of each batch, ``bins``
-has a mask exponent for each bin; ``softplus``, ``square`` and ``projected`` keep dictionaries
-non-negative by other means than logarithms (and want a smaller ``learning_rate``). The losses are
+learned part of its last step (FISTA unfolded), ``alike`` keeps what the components explain of
+frames side by side alike (SISTA unfolded), ``signed`` hears with weights of any sign beside the
+dictionaries (LISTA), ``dropout`` leaves a tenth of the components out of each batch, ``bins`` has a
+mask exponent for each bin; ``softplus``, ``square`` and ``projected`` keep dictionaries
+non-negative by other means than logarithms (and want a smaller ``learning_rate``); ``last`` trains
+the network of ``none`` and keeps its weights after a step instead of their average. The losses are
 of the training set, by the weights of the time, and of the development set, by their average.
 Every run is a file of results, and is not trained again where that file exists.
 """
@@ -33,8 +35,9 @@ RESULTS = Path(__file__).parent / "results" / "variants"
 DROPPED = 0.1
 # A bias that no input comes up against.
 SILENCED = -1e3
-# What a layer of `Momentum` begins with.
+# What a layer of `Momentum` and of `Alike` begins with.
 MOMENTUM = 0.3
+ALIKE = 0.1
 
 
 class Shared(DRNMF):
@@ -87,32 +90,79 @@ class GramVariant(DRNMF):
         return activations
 
 
-class Momentum(GramVariant):
+class Twice(GramVariant):
+    """Other activations go through the layers beside the latest ones."""
+
+    def gram_weights(self):
+        """Carry what a frame starts from beside what the first layer makes of it."""
+        encoders, biases, transitions, envelopes = super().gram_weights()
+        nothing = torch.zeros_like(transitions[0])
+        dynamics = self.dynamics()
+        dynamics = dynamics if dynamics.ndim == 2 else dynamics.diag()
+        first = torch.cat([torch.cat([transitions[0], dynamics], 1), nothing.repeat(1, 2)])
+        later = [self.carry(*layer) for layer in enumerate(transitions[1:], 1)]
+        twice = [torch.cat([x, torch.zeros_like(x)], -1) for x in (encoders, biases)]
+        envelopes = torch.cat([envelopes, torch.zeros_like(envelopes)], 1)
+        return *twice, torch.stack([first, *later]), envelopes
+
+    def carry(self, layer, transition):
+        """Say how both enter a later layer.
+
+        Parameters
+        ----------
+        layer : int
+        transition : Tensor of shape (components, components)
+            Of the layer.
+
+        Returns
+        -------
+        block : Tensor of shape (2 components, 2 components)
+            From the latest and the others, in rows, to both.
+        """
+        raise NotImplementedError
+
+    def recurrence(self):
+        """Prepare what goes through the frames, and keep the latest half of its state."""
+        activations, n_components = super().recurrence(), len(self.initial)
+        return lambda x, initial: activations(x, initial.repeat(1, 2))[..., :n_components]
+
+
+class Momentum(Twice):
     """Layers start from ``h + m (h - h before)``; the first starts a frame without."""
 
     def __init__(self, components, *args, **kwargs):
         super().__init__(components, *args, **kwargs)
         self.momentum = torch.nn.Parameter(torch.full((len(components),), MOMENTUM))
 
-    def gram_weights(self):
-        """Carry what each layer started from beside what it made of it."""
-        encoders, biases, transitions, envelopes = super().gram_weights()
-        identity, nothing = torch.eye(len(self.initial)), torch.zeros_like(transitions[0])
-        dynamics = self.dynamics()
-        dynamics = dynamics if dynamics.ndim == 2 else dynamics.diag()
-        blocks = [torch.cat([torch.cat([transitions[0], dynamics], 1), nothing.repeat(1, 2)])]
-        for momentum, transition in zip(self.momentum[1:], transitions[1:], strict=True):
-            latest = torch.cat([(1 + momentum) * transition, identity], 1)
-            before = torch.cat([-momentum * transition, nothing], 1)
-            blocks.append(torch.cat([latest, before]))
-        twice = [torch.cat([x, torch.zeros_like(x)], -1) for x in (encoders, biases)]
-        envelopes = torch.cat([envelopes, torch.zeros_like(envelopes)], 1)
-        return *twice, torch.stack(blocks), envelopes
+    def carry(self, layer, transition):
+        """Go on from both, and carry what this layer started from."""
+        momentum, identity = self.momentum[layer], torch.eye(len(transition))
+        latest = torch.cat([(1 + momentum) * transition, identity], 1)
+        before = torch.cat([-momentum * transition, torch.zeros_like(transition)], 1)
+        return torch.cat([latest, before])
 
-    def recurrence(self):
-        """Prepare what goes through the frames, and keep the latest half of its state."""
-        activations, n_components = super().recurrence(), len(self.initial)
-        return lambda x, initial: activations(x, initial.repeat(1, 2))[..., :n_components]
+
+class Alike(Twice):
+    """A penalty ``s/2 ||D h - D A h_before||^2`` for each frame, which began with ``A h_before``.
+
+    References
+    ----------
+    .. [1] Wisdom, Powers, Pitton, Atlas, "Interpretable recurrent neural networks using sequential
+       sparse recovery", NIPS 2016 workshop on interpretable machine learning.
+    """
+
+    def __init__(self, components, *args, **kwargs):
+        super().__init__(components, *args, **kwargs)
+        # The first layer starts from what the penalty draws to.
+        strengths = torch.full((len(components) - 1,), ALIKE)
+        self.log_strengths = torch.nn.Parameter(strengths.log())
+
+    def carry(self, layer, transition):
+        """Draw to what the frame began with, and carry it on."""
+        strength, identity = self.log_strengths[layer - 1].exp(), torch.eye(len(transition))
+        drawn = strength * (identity - transition)
+        latest = torch.cat([transition - drawn, torch.zeros_like(transition)], 1)
+        return torch.cat([latest, torch.cat([drawn, identity], 1)])
 
 
 class Signed(GramVariant):
@@ -196,22 +246,29 @@ VARIANTS = {
     "none": DRNMF,
     "shared": Shared,
     "momentum": Momentum,
+    "alike": Alike,
     "signed": Signed,
     "dropout": Dropout,
     "bins": Bins,
     "softplus": Softplus,
     "square": Square,
     "projected": Projected,
+    "last": DRNMF,
 }
+# What they change of the recipe.
+RECIPES = {"last": {"averaging": 0.0}}
 
 
-def separator_of(network):
-    """Make a class of separators that train this network; they learn, and do not predict."""
+def separator_of(name):
+    """Make a class of separators that train this variant; they learn, and do not predict."""
 
     class Variant(DRNMFSeparator):
         @staticmethod
         def _make_network(values, **learned):
-            return network(**values, **learned)
+            return VARIANTS[name](**values, **learned)
+
+        def _make_trainer(self, start, settings, *args):
+            return super()._make_trainer(start, settings | RECIPES.get(name, {}), *args)
 
         @staticmethod
         def _attributes(network):
@@ -224,8 +281,9 @@ def train(name, nmf, data, args):
     """Train one variant; return its number of parameters and its losses."""
     torch.manual_seed(args.seed)
     settings = {"random_state": args.seed, "verbose": 1} | dict(args.set)
-    make = separator_of(VARIANTS[name])
-    separator = make(args.layers, args.components // 2, nmf=FrozenEstimator(nmf), **settings)
+    separator = separator_of(name)(
+        args.layers, args.components // 2, nmf=FrozenEstimator(nmf), **settings
+    )
     pipe = Pipeline([("stft", STFT()), ("sep", separator)])
     pipe.fit(*data[0], sep__validation_data=data[1])
     return {"parameters": separator.n_parameters_, "history": separator.history_}

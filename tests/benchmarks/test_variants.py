@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from benchmarks.variants import VARIANTS
+from benchmarks.variants import VARIANTS, separator_of
 from sknmf_unfold.networks.unfolding import unfold
 
 SETTINGS = {"learn_thresholds": True, "learn_mask_exponent": True, "learn_dynamics": True}
@@ -24,9 +25,11 @@ def start():
 def test_variants_begin_as_the_network_and_learn_all_weights(name, start):
     values, magnitude = start
     network = VARIANTS[name](**values, **SETTINGS)
-    if name == "momentum":
-        with torch.no_grad():
+    with torch.no_grad():
+        if name == "momentum":
             network.momentum.zero_()
+        if name == "alike":
+            network.log_strengths.fill_(-20)
     with torch.no_grad():
         expected = mask_of(VARIANTS["none"](**values, **SETTINGS), magnitude)
         assert expected.std() > 0.03
@@ -54,3 +57,40 @@ def test_momentum_is_that_of_fista(start):
                 h = torch.relu(start_of_layer - step * gradient)
                 start_of_layer, before = h + 0.3 * (h - before), h
             torch.testing.assert_close(hidden[t], h, rtol=0, atol=1e-5)
+
+
+def test_alike_is_the_gradient_of_its_penalty(start):
+    values, magnitude = start
+    # Transitions that are not the identity.
+    values["dynamics"] = values["dynamics"] + 0.1 * torch.rand(6, 6)
+    network = VARIANTS["alike"](**values, **SETTINGS)
+    with torch.no_grad():
+        network.log_strengths.copy_(torch.tensor([0.5, 2.0]).log())
+        hidden = network.hidden(magnitude)
+    lasting = values["envelopes"][0, :, :, None] * values["components"][0, :, None]
+    D, step = lasting.flatten(1), values["step_sizes"][0]
+    h = torch.zeros(2, 6)
+    for t in range(12):
+        past = [magnitude[:, max(i, 0)] * (i >= 0) for i in (t - 2, t - 1, t)]
+        x, began = torch.cat(past, 1), h @ values["dynamics"]
+        h = began
+        for strength in (0.0, 0.5, 2.0):
+            h = h.detach().requires_grad_()
+            error = 0.5 * ((x - h @ D) ** 2).sum() + 0.1 * h.sum()
+            error = error + 0.5 * strength * ((h @ D - began @ D) ** 2).sum()
+            h = torch.relu(h - step * torch.autograd.grad(error, h)[0]).detach()
+        torch.testing.assert_close(hidden[t], h, rtol=0, atol=1e-5)
+
+
+def test_recipes_of_variants_reach_training():
+    rng = np.random.RandomState(0)
+    X = [np.abs(rng.standard_normal((40, 9))) for _ in range(3)]
+    Y = [0.5 * x for x in X]
+    settings = {"max_epochs": 1, "batch_size": 1, "remix": False, "loss": "signal_approximation"}
+    settings["random_state"] = 0
+    losses = {}
+    for name in ("none", "last"):
+        separator = separator_of(name)(2, 3, **settings).fit(X, Y, validation_data=(X, Y))
+        losses[name] = separator.history_["validation_loss"]
+    assert losses["none"][0] == losses["last"][0]
+    assert losses["none"][1] != losses["last"][1]
