@@ -21,6 +21,18 @@ def start():
     return values, torch.rand(2, 12, 9, generator=generator)
 
 
+def lasting(values):
+    """Components as they last for three frames, and the step of all layers."""
+    lasting = values["envelopes"][0, :, :, None] * values["components"][0, :, None]
+    return lasting.flatten(1), values["step_sizes"][0]
+
+
+def heard(magnitude):
+    """Every frame with the two before it, the oldest first."""
+    padded = torch.nn.functional.pad(magnitude, (0, 0, 2, 0))
+    return [padded[:, t : t + 3].flatten(1) for t in range(magnitude.shape[1])]
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_begin_as_the_network_and_learn_all_weights(name, start):
     values, magnitude = start
@@ -46,17 +58,15 @@ def test_momentum_is_that_of_fista(start):
     network = VARIANTS["momentum"](**values, **SETTINGS)
     with torch.no_grad():
         hidden = network.hidden(magnitude)
-        lasting = values["envelopes"][0, :, :, None] * values["components"][0, :, None]
-        D, step = lasting.flatten(1), values["step_sizes"][0]
         h = torch.zeros(2, 6)
-        for t in range(12):
-            past = [magnitude[:, max(i, 0)] * (i >= 0) for i in (t - 2, t - 1, t)]
-            x, before, start_of_layer = torch.cat(past, 1), h, h
+        D, step = lasting(values)
+        for latest, x in zip(hidden, heard(magnitude), strict=True):
+            before, start_of_layer = h, h
             for _ in range(3):
                 gradient = (start_of_layer @ D - x) @ D.T + 0.1
                 h = torch.relu(start_of_layer - step * gradient)
                 start_of_layer, before = h + 0.3 * (h - before), h
-            torch.testing.assert_close(hidden[t], h, rtol=0, atol=1e-5)
+            torch.testing.assert_close(latest, h, rtol=0, atol=1e-5)
 
 
 def test_alike_is_the_gradient_of_its_penalty(start):
@@ -67,19 +77,16 @@ def test_alike_is_the_gradient_of_its_penalty(start):
     with torch.no_grad():
         network.log_strengths.copy_(torch.tensor([0.5, 2.0]).log())
         hidden = network.hidden(magnitude)
-    lasting = values["envelopes"][0, :, :, None] * values["components"][0, :, None]
-    D, step = lasting.flatten(1), values["step_sizes"][0]
     h = torch.zeros(2, 6)
-    for t in range(12):
-        past = [magnitude[:, max(i, 0)] * (i >= 0) for i in (t - 2, t - 1, t)]
-        x, began = torch.cat(past, 1), h @ values["dynamics"]
-        h = began
+    D, step = lasting(values)
+    for latest, x in zip(hidden, heard(magnitude), strict=True):
+        h = began = h @ values["dynamics"]
         for strength in (0.0, 0.5, 2.0):
             h = h.detach().requires_grad_()
             error = 0.5 * ((x - h @ D) ** 2).sum() + 0.1 * h.sum()
             error = error + 0.5 * strength * ((h @ D - began @ D) ** 2).sum()
             h = torch.relu(h - step * torch.autograd.grad(error, h)[0]).detach()
-        torch.testing.assert_close(hidden[t], h, rtol=0, atol=1e-5)
+        torch.testing.assert_close(latest, h, rtol=0, atol=1e-5)
 
 
 def test_recipes_of_variants_reach_training():
