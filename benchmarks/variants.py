@@ -59,6 +59,11 @@ class Shared(DRNMF):
 class GramVariant(DRNMF):
     """A network that changes the weights of `GramRecurrence`."""
 
+    def dynamics_matrix(self):
+        """Compute the dynamics as a matrix, whichever form they have."""
+        dynamics = self.dynamics()
+        return dynamics if dynamics.ndim == 2 else dynamics.diag()
+
     def gram_weights(self):
         """Multiply out the layers.
 
@@ -74,9 +79,7 @@ class GramVariant(DRNMF):
         gram = components @ components.mT * (envelopes @ envelopes.mT)
         transitions = torch.eye(len(self.initial)) - steps * gram
         biases = -steps[..., 0] * self.log_sparsity.exp()
-        dynamics = self.dynamics()
-        dynamics = dynamics if dynamics.ndim == 2 else dynamics.diag()
-        transitions = torch.cat([(dynamics @ transitions[0])[None], transitions[1:]])
+        transitions = torch.cat([(self.dynamics_matrix() @ transitions[0])[None], transitions[1:]])
         return steps * components.mT, biases, transitions, envelopes
 
     def recurrence(self):
@@ -97,9 +100,8 @@ class Twice(GramVariant):
         """Carry what a frame starts from beside what the first layer makes of it."""
         encoders, biases, transitions, envelopes = super().gram_weights()
         nothing = torch.zeros_like(transitions[0])
-        dynamics = self.dynamics()
-        dynamics = dynamics if dynamics.ndim == 2 else dynamics.diag()
-        first = torch.cat([torch.cat([transitions[0], dynamics], 1), nothing.repeat(1, 2)])
+        first = torch.cat([transitions[0], self.dynamics_matrix()], 1)
+        first = torch.cat([first, nothing.repeat(1, 2)])
         later = [self.carry(*layer) for layer in enumerate(transitions[1:], 1)]
         twice = [torch.cat([x, torch.zeros_like(x)], -1) for x in (encoders, biases)]
         envelopes = torch.cat([envelopes, torch.zeros_like(envelopes)], 1)

@@ -100,9 +100,9 @@ def test_a_warm_start_is_nearer_to_the_optimum_on_slowly_varying_frames(n_iter):
 # The oracles
 
 
-# Of 14 bins: few components, or so many that no iteration multiplies by a matrix of all pairs.
 @pytest.mark.parametrize("n_iter", [0, 1, 2, 7])
 @pytest.mark.parametrize("sparsity", [0.0, 0.3, 5.0])
+# Of 14 bins: few components, or so many that no iteration multiplies by a matrix of all pairs.
 @pytest.mark.parametrize("n_components", [6, 40])
 def test_equals_the_loop(n_iter, sparsity, n_components):
     magnitude, components, step_size = problem(n_components=n_components)
