@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,33 @@ from sklearn import utils
 MAX_SAMPLE_RATE = 10_000_000
 # A minute of audio, beyond which memory goes before anything useful comes out.
 MAX_N_FFT = 2**20
+# Characters of a value in a message, which is to be read.
+MAX_SHOWN = 240
+
+
+def shorten(text):
+    """Cut the middle out of a text that is too long for a message.
+
+    Examples
+    --------
+    >>> shorten("a" * 300)[100:180]
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ... aaaaaaaaaaaaaaaaaaaaa'
+    """
+    if len(text) <= MAX_SHOWN:
+        return text
+    n_last = MAX_SHOWN // 3
+    return f"{text[: MAX_SHOWN - n_last - 5]} ... {text[-n_last:]}"
+
+
+def shown(value):
+    """Represent a value in a message: on one line, and a long one without its middle.
+
+    Examples
+    --------
+    >>> shown(np.zeros(3)), len(shown(bytes(10**6)))
+    ('array([0., 0., 0.])', 240)
+    """
+    return shorten(re.sub(r"\s*\n\s*", " ", repr(value)))
 
 
 def check_number(name, value, *, low=None, high=None, integer=False, open_low=False):
@@ -52,10 +80,10 @@ def check_number(name, value, *, low=None, high=None, integer=False, open_low=Fa
         f" {bound}" for bound in bounds
     )
     if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"`{name}` must be {wants}; got {value!r} ({type(value).__name__}).")
+        raise TypeError(f"`{name}` must be {wants}; got {shown(value)} ({type(value).__name__}).")
     too_low = low is not None and (value <= low if open_low else value < low)
     if not np.isfinite(float(value)) or too_low or (high is not None and value > high):
-        raise ValueError(f"`{name}` must be {wants}; got {value!r}.")
+        raise ValueError(f"`{name}` must be {wants}; got {shown(value)}.")
 
 
 def check_choice(name, value, choices):
@@ -70,7 +98,7 @@ def check_choice(name, value, choices):
     """
     if not (isinstance(value, str) and value in choices):
         wants = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"`{name}` must be one of {wants}; got {value!r}.")
+        raise ValueError(f"`{name}` must be one of {wants}; got {shown(value)}.")
 
 
 def check_flag(name, value):
@@ -84,7 +112,7 @@ def check_flag(name, value):
     TypeError: `warm_start` must be True or False; got 'no'.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"`{name}` must be True or False; got {value!r}.")
+        raise TypeError(f"`{name}` must be True or False; got {shown(value)}.")
 
 
 def check_verbose(verbose):
@@ -123,7 +151,7 @@ def check_random_state(random_state):
     except ValueError as error:
         raise ValueError(
             f"`random_state` must be a whole number from 0 to 4294967295, a RandomState or None; "
-            f"got {random_state!r}."
+            f"got {shown(random_state)}."
         ) from error
 
 
@@ -155,11 +183,12 @@ def check_path(name, path, wants="a path"):
     ...
     TypeError: `path` must be a path; got 3 (int).
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"`{name}` must be {wants}; got {path!r} ({type(path).__name__}).")
+    # A path-like object may name its file by bytes.
+    if not (isinstance(path, (str, os.PathLike)) and isinstance(os.fspath(path), str)):
+        raise TypeError(f"`{name}` must be {wants}; got {shown(path)} ({type(path).__name__}).")
     # libsndfile would take what stands before it for the name.
     if "\0" in str(path):
-        raise ValueError(f"`{name}` has a null character in it: {str(path)!r}.")
+        raise ValueError(f"`{name}` has a null character in it: {shown(str(path))}.")
     return Path(path)
 
 

@@ -7,8 +7,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from sknmf_unfold._checks import check_path, check_sample_rate
+from sknmf_unfold._checks import MAX_SAMPLE_RATE, check_path, check_sample_rate, shown
 from sknmf_unfold._data_checks import check_waveform
+
+# Hz; nobody records below, but a header may say so.
+MIN_RECORDING_RATE = 1000
+# Filter coefficients between zero crossings, 160 MiB of them in all.
+MAX_RESAMPLING_FACTOR = 2**20
 
 
 def load_audio(paths, sample_rate=16000):
@@ -33,8 +38,9 @@ def load_audio(paths, sample_rate=16000):
     TypeError
         If `paths` is neither a path nor a list of paths.
     ValueError
-        If a file is not audio, is empty, has NaN or infinity in it, or, with
-        ``sample_rate=None``, has another rate than the first.
+        If a file is not audio, breaks off where it cannot be decoded, is empty, has NaN or
+        infinity in it, has a rate that no recording has, or, with ``sample_rate=None``, has
+        another rate than the first.
 
     Examples
     --------
@@ -49,7 +55,7 @@ def load_audio(paths, sample_rate=16000):
     paths = _check_paths(paths)
     if sample_rate is not None:
         check_sample_rate(sample_rate)
-    waveforms, rates = zip(*(_read(path) for path in paths), strict=True)
+    waveforms, rates = zip(*(_read(path, sample_rate) for path in paths), strict=True)
     for path, rate in zip(paths, rates, strict=True):
         if sample_rate is None and rate != rates[0]:
             raise ValueError(
@@ -64,69 +70,59 @@ def _check_paths(paths):
     """Turn a path or some paths into a list of `Path`."""
     if isinstance(paths, (str, os.PathLike)):
         return [check_path("paths", paths)]
-    wants = "must be a path or a list of paths"
-    if not isinstance(paths, Iterable):
-        raise TypeError(f"`paths` {wants}; got {paths!r} ({type(paths).__name__}).")
+    # The lines of an open file, as the bytes of a name, are no paths.
+    if not isinstance(paths, Iterable) or isinstance(paths, bytes) or hasattr(paths, "read"):
+        _refuse_path("got", paths)
     paths = list(paths)
     for i, path in enumerate(paths):
         if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(f"`paths` {wants}; paths[{i}] is {path!r} ({type(path).__name__}).")
+            _refuse_path(f"paths[{i}] is", path)
     if not paths:
         raise ValueError("`paths` is an empty list; at least one file is needed.")
     return [check_path(f"paths[{i}]", path) for i, path in enumerate(paths)]
 
 
-def open_audio(path):
-    """Open an audio file to read it.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    file : soundfile.SoundFile
-        A context manager.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If there is no file of that name.
-    ValueError
-        If it is not audio.
-    """
-    import soundfile
-
-    if not _exists(path):
-        raise FileNotFoundError(f"{path} does not exist.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; pass the audio files in it.")
-    try:
-        return soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
-        # TypeError: headerless .raw files, whose rate cannot be known.
-        raise ValueError(f"{path} is not an audio file that can be read: {error}") from error
+def _refuse_path(where, path):
+    """Raise for what is no path."""
+    hint = ""
+    if isinstance(path, bytes):
+        hint = " os.fsdecode makes a path of the bytes of a name."
+    elif hasattr(path, "read"):
+        hint = " Pass the file's name; soundfile.read gives the samples of a file in memory."
+    raise TypeError(
+        f"`paths` must be a path or a list of paths; {where} {shown(path)} "
+        f"({type(path).__name__}).{hint}"
+    )
 
 
-def _read(path):
+def _read(path, sample_rate):
     """Read one file as mono float32; return it and its sampling rate in Hz."""
-    import soundfile
+    from ._sound_files import open_audio, read_blocks
 
     with open_audio(path) as file:
-        try:
-            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
-        except (soundfile.SoundFileError, OSError, ValueError) as error:
-            raise ValueError(f"{path} is not an audio file that can be read: {error}") from error
-    if len(samples) == 0:
+        rate = file.samplerate
+        _check_rate(path, rate, sample_rate or rate)
+        blocks = list(read_blocks(file, path))
+    if not blocks:
         raise ValueError(f"{path} has no samples.")
-    return check_waveform(samples.mean(axis=1), str(path)), rate
+    return check_waveform(np.concatenate(blocks), str(path)), rate
 
 
-def _exists(path):
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long
-        return False
+def _check_rate(path, rate, new_rate):
+    """Raise where a file cannot be resampled in reasonable time and memory."""
+    if rate == new_rate:
+        return
+    if not MIN_RECORDING_RATE <= rate <= MAX_SAMPLE_RATE:
+        raise ValueError(
+            f"{path} has a sampling rate of {rate} Hz in its header; a recording has from "
+            f"{MIN_RECORDING_RATE} to {MAX_SAMPLE_RATE} Hz. Correct the header, or read it with "
+            f"`sample_rate=None`, which leaves the samples as they are."
+        )
+    if max(rate, new_rate) // np.gcd(rate, new_rate) > MAX_RESAMPLING_FACTOR:
+        raise ValueError(
+            f"{path} has {rate} Hz, which would take too much memory to resample to {new_rate} Hz; "
+            f"choose a `sample_rate` with a larger common divisor."
+        )
 
 
 def _resample(waveform, rate, new_rate):
@@ -169,6 +165,8 @@ def save_audio(path, waveform, sample_rate=16000):
     """
     import soundfile
 
+    from ._sound_files import explain, native_name
+
     path = check_path("path", path)
     waveform = check_waveform(waveform, "waveform")
     check_sample_rate(sample_rate)
@@ -186,6 +184,6 @@ def save_audio(path, waveform, sample_rate=16000):
         raise ValueError(f"`waveform` peaks at {peak:.4g}, more than a file can hold; scale it.")
     subtype = {True: "FLOAT", False: "PCM_16"}[peak > 1] if is_wav else None
     try:
-        soundfile.write(path, waveform, sample_rate, subtype=subtype)
+        soundfile.write(native_name(path), waveform, sample_rate, subtype=subtype)
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {explain(error)}") from error
