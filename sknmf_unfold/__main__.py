@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import itertools
 import sys
 from pathlib import Path
 
@@ -12,70 +11,11 @@ import joblib
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from . import STFT, DRNMFSeparator, SupervisedNMFSeparator, __version__
-from .datasets import load_audio, save_audio
+from . import STFT, DRNMFSeparator, SupervisedNMFSeparator, __version__, _recordings
+from ._checks import check_sample_rate
+from ._recordings import say
+from .datasets import save_audio
 from .metrics import mean_over_active, sdr, si_sdr
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".opus")
-
-
-def audio_files(folder):
-    """List the audio files of a folder, sorted by name.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder, which is not searched deeper.
-
-    Returns
-    -------
-    files : list of Path
-
-    Raises
-    ------
-    ValueError
-        If it is not a folder, has no audio files, or has two of one name without suffix.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder.")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES)
-    if not files:
-        raise ValueError(f"{folder} has no audio files ({', '.join(AUDIO_SUFFIXES)}).")
-    for first, second in itertools.pairwise(sorted(files, key=lambda path: path.stem)):
-        if first.stem == second.stem:
-            raise ValueError(
-                f"{folder} has two recordings of one name, {first.name} and {second.name}; names "
-                f"without suffix tell recordings apart."
-            )
-    return files
-
-
-def paired_files(noisy_dir, clean_dir):
-    """Pair the audio files of two folders by their names without suffix.
-
-    Parameters
-    ----------
-    noisy_dir, clean_dir : Path
-        Folders with one file each for every recording.
-
-    Returns
-    -------
-    noisy, clean : list of Path
-
-    Raises
-    ------
-    ValueError
-        If a file has no partner.
-    """
-    folders = [{path.stem: path for path in audio_files(d)} for d in (noisy_dir, clean_dir)]
-    alone = sorted(set(folders[0]) ^ set(folders[1]))
-    if alone:
-        where = noisy_dir if alone[0] in folders[0] else clean_dir
-        raise ValueError(
-            f"{len(alone)} recordings are in one of {noisy_dir} and {clean_dir} only, for example "
-            f"{alone[0]!r} in {where}; files pair up by name."
-        )
-    return tuple([folder[stem] for stem in sorted(folder)] for folder in folders)
 
 
 def check_writable(path):
@@ -104,8 +44,11 @@ def demo(args):
 def fit(args):
     """Fit a pipeline on two folders and save it."""
     check_writable(args.output)
-    noisy, clean = paired_files(args.noisy_dir, args.clean_dir)
-    X, Y = load_audio(noisy, args.sample_rate), load_audio(clean, args.sample_rate)
+    check_sample_rate(args.sample_rate)
+    pairs = _recordings.pair_recordings(args.noisy_dir, args.clean_dir)
+    X, Y, failures = _recordings.read_pairs(pairs, args.sample_rate)
+    _recordings.refuse_failures(failures)
+    _recordings.refuse_equal(X, Y, pairs)
     settings = {"n_components": args.components, "random_state": args.seed, "verbose": 1}
     if args.model == "nmf":
         separator = SupervisedNMFSeparator(**settings)
@@ -115,7 +58,7 @@ def fit(args):
         separator = DRNMFSeparator(args.layers, **settings, **training)
     pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)]).fit(X, Y)
     joblib.dump(pipe, args.output)
-    print(f"Fitted on {len(X)} recordings; the model is in {args.output}")
+    say(f"Fitted on {len(X)} recordings; the model is in {args.output}")
 
 
 def load_model(path):
@@ -148,22 +91,28 @@ def separate(args):
     check_output_folder(args.output)
     args.output.mkdir(parents=True, exist_ok=True)
     rate = pipe[0].sample_rate
+    failures: list[str] = []
     for source, target in zip(args.inputs, targets, strict=True):
-        save_audio(target, pipe.predict(load_audio([source], rate))[0], rate)
-        print(target)
+        waveform = _recordings.read_or_note(source, rate, failures)
+        if waveform is not None:
+            save_audio(target, pipe.predict([waveform])[0], rate)
+            say(str(target))
+    _recordings.finish(failures, len(targets) - len(failures))
 
 
 def score(args):
     """Print SDR and SI-SDR before and after separation."""
     pipe = load_model(args.model)
-    noisy, clean = paired_files(args.noisy_dir, args.clean_dir)
-    rate = pipe[0].sample_rate
-    X, Y = load_audio(noisy, rate), load_audio(clean, rate)
+    pairs = _recordings.pair_recordings(args.noisy_dir, args.clean_dir)
+    X, Y, failures = _recordings.read_pairs(pairs, pipe[0].sample_rate)
+    if not X:
+        _recordings.refuse_failures(failures)
     estimates = pipe.predict(X)
     print(f"{len(X)} recordings {'noisy':>10} {'separated':>12} {'improvement':>13}")
     for name, metric in (("SDR", sdr), ("SI-SDR", si_sdr)):
         before, after = (mean_over_active(metric(Y, signals)) for signals in (X, estimates))
         print(f"{name:<8} {before:>12.2f} dB {after:>9.2f} dB {after - before:>10.2f} dB")
+    _recordings.finish(failures, len(X))
 
 
 def stream(args):

@@ -11,6 +11,8 @@ import sys
 
 import numpy as np
 
+from ._messages import shown
+
 # Whether this process was forked from one that had loaded torch.
 _forked_with_torch = False
 
@@ -88,14 +90,14 @@ def resolve_device(device, fall_back=False):
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"`device` must be 'auto', 'cpu', 'cuda' or another torch device; got {device!r}."
+            f"`device` must be 'auto', 'cpu', 'cuda' or another torch device; got {shown(device)}."
         ) from error
     if _is_usable(resolved):
         return resolved
     if fall_back:
         return torch.device("cpu")
     raise ValueError(
-        f"`device` is {device!r} but torch finds no GPU of that kind; use 'auto' or 'cpu'. (A "
+        f"`device` is {shown(device)} but torch finds no GPU of that kind; use 'auto' or 'cpu'. (A "
         f"process forked from one that uses a GPU cannot use it: start workers by 'spawn'.)"
     )
 

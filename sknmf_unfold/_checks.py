@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import numbers
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 from sklearn import utils
 
+from ._messages import shown
+
 # Rates that libsndfile writes and that resampling can reach in reasonable memory.
 MAX_SAMPLE_RATE = 10_000_000
 # A minute of audio, beyond which memory goes before anything useful comes out.
 MAX_N_FFT = 2**20
-# Characters of a value in a message, which is to be read.
-MAX_SHOWN = 240
-
-
-def shorten(text):
-    """Cut the middle out of a text that is too long for a message.
-
-    Examples
-    --------
-    >>> shorten("a" * 300)[100:180]
-    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ... aaaaaaaaaaaaaaaaaaaaa'
-    """
-    if len(text) <= MAX_SHOWN:
-        return text
-    n_last = MAX_SHOWN // 3
-    return f"{text[: MAX_SHOWN - n_last - 5]} ... {text[-n_last:]}"
-
-
-def shown(value):
-    """Represent a value in a message: on one line, and a long one without its middle.
-
-    Examples
-    --------
-    >>> shown(np.zeros(3)), len(shown(bytes(10**6)))
-    ('array([0., 0., 0.])', 240)
-    """
-    return shorten(re.sub(r"\s*\n\s*", " ", repr(value)))
 
 
 def check_number(name, value, *, low=None, high=None, integer=False, open_low=False):

@@ -6,6 +6,8 @@ import os
 
 import numpy as np
 
+from ._messages import shown
+
 PCM_DTYPES = ("uint8", "int8", "int16", "int32")
 WAVEFORM = f"floats in [-1, 1] or PCM of dtype {', '.join(PCM_DTYPES)}"
 
@@ -64,7 +66,7 @@ def as_numbers(value, label, wants):
     """
     array = as_array(value, label)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{label} must be {wants}; got {value!r}.")
+        raise TypeError(f"{label} must be {wants}; got {shown(value)}.")
     return array.astype(np.float64)
 
 
@@ -132,7 +134,8 @@ def check_waveform(waveform, label):
     """
     if isinstance(waveform, (str, os.PathLike)):
         raise TypeError(
-            f"{label} is a path, {str(waveform)!r}; read it with sknmf_unfold.datasets.load_audio."
+            f"{label} is a path, {shown(str(waveform))}; read it with "
+            f"sknmf_unfold.datasets.load_audio."
         )
     array = as_array(waveform, label)
     if array.dtype == object:

@@ -9,8 +9,26 @@ import time
 import numpy as np
 
 from ._checks import check_number
-from .datasets.audio_files import open_audio
+from .datasets._sound_files import open_audio, read_blocks
 from .streaming import StreamingSeparator
+
+HEAD_BYTES = 64
+FILE_MARKS = {
+    b"RIFF": "a WAV file",
+    b"RF64": "an RF64 file",
+    b"RIFX": "a WAV file",
+    b"riff": "a W64 file",
+    b"fLaC": "a FLAC file",
+    b"OggS": "an Ogg file",
+    b"FORM": "an AIFF file",
+    b"caff": "a CAF file",
+    b".snd": "an AU file",
+    b"ID3": "an MP3 file",
+    b"NIST_1A": "a SPHERE file",
+    b"Creative Voice File": "a VOC file",
+    b"wvpk": "a WavPack file",
+    b"\x1aE\xdf\xa3": "a Matroska file",
+}
 
 
 def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
@@ -33,7 +51,8 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
     Raises
     ------
     ValueError, OSError
-        If a file cannot be read or written, or has another sampling rate.
+        If a file cannot be read or written, or has another sampling rate; if it breaks off where
+        it cannot be decoded, after what comes before is written.
     """
     separator = StreamingSeparator(pipeline)
     if chunk is not None:
@@ -41,7 +60,8 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
     rate, chunk = separator.sample_rate_, chunk or separator.hop_length_
     load = Load(rate)
     with contextlib.ExitStack() as stack:
-        chunks = _read(stack, source, rate, chunk)
+        broken: list[Exception] = []
+        chunks = _until_broken(_read(stack, source, rate, chunk), broken)
         write = _write(stack, target, rate)
         begin = time.perf_counter()
         for samples in chunks:
@@ -58,6 +78,16 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
             finished = separator.flush()
         write(finished)
     report(str(load))
+    if broken:
+        raise broken[0]
+
+
+def _until_broken(chunks, broken):
+    """Iterate up to where reading fails; what is read by then is separated and written first."""
+    try:
+        yield from chunks
+    except ValueError as error:
+        broken.append(error)
 
 
 class Load:
@@ -101,21 +131,43 @@ class Load:
 def _read(stack, source, rate, chunk):
     """Iterate over chunks of samples, mono."""
     if str(source) == "-":
-        return _read_pcm(chunk)
+        return _read_pcm(rate, chunk)
     file = stack.enter_context(open_audio(source))
     if file.samplerate != rate:
         raise ValueError(
             f"{source} has {file.samplerate} Hz but the model works at {rate} Hz; resample it."
         )
-    blocks = file.blocks(chunk, dtype="float32", always_2d=True)
-    return (block.mean(axis=1) for block in blocks)
+    return read_blocks(file, source, chunk)
 
 
-def _read_pcm(chunk):
-    """Read chunks from standard input to its end."""
+def _read_pcm(rate, chunk):
+    """Iterate over chunks of samples from standard input, to its end."""
+    head = sys.stdin.buffer.read(HEAD_BYTES)
+    _check_raw(head, rate)
+    return _decode_pcm(head, 2 * chunk)
+
+
+def _decode_pcm(head, n_bytes):
+    """Read chunks of so many bytes, the first of them from `head`."""
     # Half a sample at the end is none.
-    while len(data := sys.stdin.buffer.read(2 * chunk)) >= 2:
+    while len(data := head[:n_bytes] + sys.stdin.buffer.read(max(n_bytes - len(head), 0))) >= 2:
+        head = head[n_bytes:]
         yield np.frombuffer(data, "<i2", len(data) // 2)
+
+
+def _check_raw(head, rate):
+    """Raise ``ValueError`` if standard input begins as a sound file does, not as raw samples."""
+    kind = next((kind for mark, kind in FILE_MARKS.items() if head.startswith(mark)), None)
+    if head[4:8] == b"ftyp":
+        kind = "an MP4 file"
+    # Frames of MP3 begin as loud samples may; the first one of a file names what made it.
+    if head[:1] == b"\xff" and any(word in head for word in (b"Xing", b"Info", b"LAME")):
+        kind = "an MP3 file"
+    if kind is not None:
+        raise ValueError(
+            f"standard input is {kind}, not raw 16-bit PCM; pass the name of the file in place of "
+            f"-, or make PCM of it: ffmpeg -i FILE -f s16le -ac 1 -ar {rate} -"
+        )
 
 
 def _write(stack, target, rate):

@@ -15,6 +15,7 @@ from ._data_checks import (
     check_waveform,
     is_number,
 )
+from ._messages import shown
 from ._table_checks import check_magnitude_table, check_table_targets
 
 
@@ -243,7 +244,7 @@ def _check_spectrograms(X, name):
             )
         if item.settings != X[0].settings:
             raise ValueError(
-                f"{name}[{i}] was made with {item.settings}, but {name}[0] with {X[0].settings}; "
+                f"{name}[{i}] was made with {shown(item.settings)}, but {name}[0] with {shown(X[0].settings)}; "
                 f"one model works on one sample rate and one STFT."
             )
         if not isinstance(item.waveform, np.ndarray) or item.waveform.dtype.kind != "f":

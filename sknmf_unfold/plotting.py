@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 
 from ._checks import check_n_fft, check_number
 from ._data_checks import as_array, as_numbers
+from ._messages import shown
 from ._waveform_pairs import check_pairs
 from .signal.stft import stft
 
@@ -179,7 +180,9 @@ def plot_history(history, ax=None):
             f"{type(history).__name__}."
         )
     if "train_loss" not in history:
-        raise ValueError(f"`history` must have an entry 'train_loss'; got {sorted(history)}.")
+        raise ValueError(
+            f"`history` must have an entry 'train_loss'; got {shown(sorted(history))}."
+        )
     _check_canvas("ax", ax, "plot", "matplotlib axes")
     curves, epochs = _check_history(history)
     ax = _new_figure(figsize=(6, 4)).subplots() if ax is None else ax
@@ -228,7 +231,7 @@ def _constrained(fig):
 
 def _check_canvas(name, canvas, method, what):
     if canvas is not None and not hasattr(canvas, method):
-        raise TypeError(f"`{name}` must be {what} or None; got {canvas!r}.")
+        raise TypeError(f"`{name}` must be {what} or None; got {shown(canvas)}.")
 
 
 def _check_history(history):

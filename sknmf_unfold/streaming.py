@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checks import check_number
 from ._data_checks import WAVEFORM, as_array, check_finite, check_level, native_float
+from ._messages import shown
 from .separators._base import BaseSeparator
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
@@ -194,7 +195,7 @@ def _separator_of(pipeline):
         separator = pipeline[-1] if len(pipeline) == 2 and isinstance(pipeline[0], STFT) else None
     if not isinstance(separator, BaseSeparator):
         raise TypeError(
-            f"`pipeline` must be a fitted Pipeline of STFT and a separator; got {pipeline!r}."
+            f"`pipeline` must be a fitted Pipeline of STFT and a separator; got {shown(pipeline)}."
         )
     check_is_fitted(separator)
     if separator.stft_settings_ is None:

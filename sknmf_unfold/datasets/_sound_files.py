@@ -7,7 +7,7 @@ import os
 import numpy as np
 import soundfile
 
-from sknmf_unfold._checks import shorten
+from sknmf_unfold._messages import shown_path
 
 from ._unclosed import map_unclosed
 
@@ -46,7 +46,7 @@ def open_audio(path):
     ValueError
         If it is not audio.
     """
-    name = shorten(str(path))
+    name = shown_path(path)
     if not _exists(path):
         raise FileNotFoundError(f"{name} does not exist.")
     if path.is_dir():
@@ -103,8 +103,7 @@ def _read_block(file, path, n_times):
         return file.read(n_times, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise ValueError(
-            f"{shorten(str(path))} is not an audio file that can be read to its end: "
-            f"{explain(error)}"
+            f"{shown_path(path)} is not an audio file that can be read to its end: {explain(error)}"
         ) from error
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from sknmf_unfold._checks import MAX_SAMPLE_RATE, check_path, check_sample_rate, shown
+from sknmf_unfold._checks import MAX_SAMPLE_RATE, check_path, check_sample_rate
 from sknmf_unfold._data_checks import check_waveform
+from sknmf_unfold._messages import shown
 
 # Hz; nobody records below, but a header may say so.
 MIN_RECORDING_RATE = 1000

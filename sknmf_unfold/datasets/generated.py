@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sknmf_unfold._checks import check_number, check_random_state, check_sample_rate
+from sknmf_unfold._messages import shown
 from sknmf_unfold._synthesis import draw_speaker, interference, voice
 from sknmf_unfold.signal.mixing import SNR_LIMITS, mix_at_snr
 
@@ -105,9 +106,11 @@ def _check_range(name, value, **bounds):
     """Turn a number or a pair of numbers into (lowest, highest)."""
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2:
-        raise ValueError(f"`{name}` must be a number or a pair (lowest, highest); got {value!r}.")
+        raise ValueError(
+            f"`{name}` must be a number or a pair (lowest, highest); got {shown(value)}."
+        )
     for number in pair:
         check_number(name, number, **bounds)
     if pair[0] > pair[1]:
-        raise ValueError(f"`{name}` must be (lowest, highest); got {value!r}.")
+        raise ValueError(f"`{name}` must be (lowest, highest); got {shown(value)}.")
     return pair

@@ -7,6 +7,7 @@ import numbers
 import numpy as np
 
 from sknmf_unfold._checks import check_number
+from sknmf_unfold._messages import shown
 
 BETA_LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
@@ -32,7 +33,7 @@ def check_beta(beta_loss):
         return BETA_LOSSES[beta_loss]
     if not isinstance(beta_loss, numbers.Real):
         names = ", ".join(repr(name) for name in BETA_LOSSES)
-        raise ValueError(f"`beta_loss` must be one of {names} or a number; got {beta_loss!r}.")
+        raise ValueError(f"`beta_loss` must be one of {names} or a number; got {shown(beta_loss)}.")
     check_number("beta_loss", beta_loss)
     return float(beta_loss)
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from sklearn.decomposition._nmf import _initialize_nmf
 
+from sknmf_unfold._messages import shown
 from sknmf_unfold._table_checks import check_components
 
 from .multiplicative import unit_rows
@@ -60,7 +61,7 @@ def initial_components(init, X, n_components, rng):
         names = ", ".join(repr(name) for name in INITS)
         raise ValueError(
             f"`init` must be one of {names} or an array of shape (n_components, n_freqs); "
-            f"got {init!r}."
+            f"got {shown(init)}."
         )
     return unit_rows(W).astype(X.dtype)
 

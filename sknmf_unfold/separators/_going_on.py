@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sknmf_unfold._messages import shown
+
 
 def level_decay(level_frames):
     """Compute what is left of the weight of a frame in a running level one frame later.
@@ -82,6 +84,6 @@ def _check_level(values, level_frames):
 
 def _refusal(name, value, fitted, way_out=""):
     return ValueError(
-        f"`{name}` is {value!r}, but the fitted model has {fitted}; training cannot go on from "
-        f"it.{way_out}"
+        f"`{name}` is {shown(value)}, but the fitted model has {fitted}; training cannot go on "
+        f"from it.{way_out}"
     )

@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from sknmf_unfold._messages import shown
 from sknmf_unfold.nmf import SparseNMF
 
 from .supervised_nmf import SupervisedNMFSeparator
@@ -40,7 +41,7 @@ def starting_components(nmf, sequences, targets, settings):
     if nmf is not None and not isinstance(nmf, (SupervisedNMFSeparator, SparseNMF)):
         raise TypeError(
             f"`nmf` must be a SupervisedNMFSeparator, a SparseNMF, one of them in a "
-            f"FrozenEstimator, or None; got {nmf!r}."
+            f"FrozenEstimator, or None; got {shown(nmf)}."
         )
     if isinstance(nmf, SparseNMF):
         components = _beside_target(nmf, sequences, targets, settings)

@@ -9,6 +9,7 @@ import numpy as np
 
 from sknmf_unfold._checks import check_number
 from sknmf_unfold._data_checks import as_list, check_same_length, check_waveforms, is_number
+from sknmf_unfold._messages import shown
 
 from .mixing import SNR_LIMITS, mix_at_snr
 
@@ -234,7 +235,7 @@ def _check_levels(name, levels, limits):
     if is_number(levels) or isinstance(levels, str) or not hasattr(levels, "__len__"):
         raise TypeError(
             f"`{name}` must be a list of numbers to choose from or a distribution with a method "
-            f"rvs; got {levels!r}."
+            f"rvs; got {shown(levels)}."
         )
     if len(levels) == 0:
         raise ValueError(f"`{name}` is empty; wanted numbers to choose from.")

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from sknmf_unfold._data_checks import as_numbers
+from sknmf_unfold._messages import shown
 
 # A window whose overlapped squares dip further than this below their peak would amplify rounding
 # (and every change that a mask makes) by as much in the dips.
@@ -59,7 +60,7 @@ def analysis_window(window, n_fft):
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f"`window` must be 'sqrt_hann', a window known to scipy.signal.get_window or an "
-                f"array of n_fft={n_fft} samples; got {window!r}."
+                f"array of n_fft={n_fft} samples; got {shown(window)}."
             ) from error
     array = as_numbers(window, "`window`", f"a name or an array of n_fft={n_fft} samples")
     if array.shape != (n_fft,) or not np.all(np.isfinite(array)):
@@ -107,6 +108,6 @@ def synthesis_window(window, n_fft, hop_length):
     if not overlap.min() > MIN_OVERLAP_RATIO * overlap.max():
         raise ValueError(
             f"`hop_length` and `window` must cover every sample to be invertible; got hop_length="
-            f"{hop_length}, n_fft={n_fft}, window={window!r}. Try hop_length={max(1, n_fft // 4)}."
+            f"{hop_length}, n_fft={n_fft}, window={shown(window)}. Try hop_length={max(1, n_fft // 4)}."
         )
     return values / np.resize(overlap, n_fft)
