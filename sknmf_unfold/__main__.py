@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from . import STFT, DRNMFSeparator, SupervisedNMFSeparator, __version__, _recordings
 from ._checks import check_sample_rate
-from ._recordings import say
+from ._recordings import printable, say
 from .datasets import save_audio
 from .metrics import mean_over_active, sdr, si_sdr
 
@@ -193,7 +193,7 @@ def main(arguments=None):
     try:
         args.run(args)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        main_parser.exit(2, f"error: {error}\n")
+        main_parser.exit(2, printable(f"error: {error}\n", sys.stderr))
     return 0
 
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from ._checks import check_number
-from .datasets._sound_files import open_audio, read_blocks
+from .datasets._sound_files import explain, native_name, open_audio, read_blocks
 from .streaming import StreamingSeparator
 
 HEAD_BYTES = 64
@@ -137,7 +137,18 @@ def _read(stack, source, rate, chunk):
         raise ValueError(
             f"{source} has {file.samplerate} Hz but the model works at {rate} Hz; resample it."
         )
-    return read_blocks(file, source, chunk)
+    return _finite(read_blocks(file, source, chunk), source)
+
+
+def _finite(chunks, source):
+    """Iterate over chunks; raise ``ValueError`` at the first sample that is not finite."""
+    n_times = 0
+    for samples in chunks:
+        bad = np.flatnonzero(~np.isfinite(samples))
+        if len(bad):
+            raise ValueError(f"{source} contains NaN or infinity at sample {n_times + bad[0]}.")
+        n_times += len(samples)
+        yield samples
 
 
 def _read_pcm(rate, chunk):
@@ -177,9 +188,11 @@ def _write(stack, target, rate):
     import soundfile
 
     try:
-        file = stack.enter_context(soundfile.SoundFile(target, "w", rate, 1, subtype="PCM_16"))
+        file = stack.enter_context(
+            soundfile.SoundFile(native_name(target), "w", rate, 1, subtype="PCM_16")
+        )
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise ValueError(f"{target} cannot be written: {error}") from error
+        raise ValueError(f"{target} cannot be written: {explain(error)}") from error
     return lambda samples: file.write(np.clip(samples, -1, 1))
 
 

@@ -189,11 +189,16 @@ def finish(failures, n_done):
         raise SystemExit(1)
 
 
-def say(text, file=None):
-    """Print a line, escaping what the encoding of `file` lacks: names may be of any bytes."""
-    file = file or sys.stdout
+def printable(text, file):
+    """Escape what the encoding of `file` lacks: the names of files may be of any bytes."""
     encoding = getattr(file, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def say(text, file=None):
+    """Print a line, whatever is in it."""
+    file = file or sys.stdout
+    print(printable(text, file), file=file)
 
 
 def refuse_equal(X, Y, pairs):

@@ -244,8 +244,8 @@ def _check_spectrograms(X, name):
             )
         if item.settings != X[0].settings:
             raise ValueError(
-                f"{name}[{i}] was made with {shown(item.settings)}, but {name}[0] with {shown(X[0].settings)}; "
-                f"one model works on one sample rate and one STFT."
+                f"{name}[{i}] was made with {shown(item.settings)}, but {name}[0] with "
+                f"{shown(X[0].settings)}; one model works on one sample rate and one STFT."
             )
         if not isinstance(item.waveform, np.ndarray) or item.waveform.dtype.kind != "f":
             raise TypeError(

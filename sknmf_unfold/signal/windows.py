@@ -108,6 +108,7 @@ def synthesis_window(window, n_fft, hop_length):
     if not overlap.min() > MIN_OVERLAP_RATIO * overlap.max():
         raise ValueError(
             f"`hop_length` and `window` must cover every sample to be invertible; got hop_length="
-            f"{hop_length}, n_fft={n_fft}, window={shown(window)}. Try hop_length={max(1, n_fft // 4)}."
+            f"{hop_length}, n_fft={n_fft}, window={shown(window)}. Try "
+            f"hop_length={max(1, n_fft // 4)}."
         )
     return values / np.resize(overlap, n_fft)
