@@ -13,7 +13,12 @@ from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT, SupervisedNMFSeparator
 from sknmf_unfold.__main__ import main
-from tests._sound_files import write_cut, write_open_wav, write_unknown_flac
+from tests._sound_files import (
+    SAYS_WHERE_FLAC_BREAKS_OFF,
+    write_cut,
+    write_open_wav,
+    write_unknown_flac,
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +126,12 @@ def test_a_cut_file_is_separated_as_far_as_it_goes(model, tmp_path, suffix, chun
     long = np.tile(model.x / np.abs(model.x).max() / 2, 5)
     write_cut(source, long)
     assert run(model, source, "-o", out, "--no-wait", "--chunk", chunk) == 0
-    actual, read = soundfile.read(out, dtype="float32")[0], soundfile.read(source)[0]
+    actual, read = soundfile.read(out, dtype="float32")[0], soundfile.read(source, len(long))[0]
     assert 0.2 * len(long) < len(actual) == len(read) < 0.8 * len(long)
     np.testing.assert_allclose(actual, model.pipe.predict([read])[0], rtol=0, atol=2.0**-14)
 
 
+@SAYS_WHERE_FLAC_BREAKS_OFF
 def test_a_cut_file_that_its_decoder_refuses_is_separated_up_to_there(model, tmp_path, capsys):
     source, out = tmp_path / "in.flac", tmp_path / "out.wav"
     long = np.tile(model.x / np.abs(model.x).max() / 2, 5)

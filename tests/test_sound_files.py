@@ -12,7 +12,14 @@ import soundfile
 from sknmf_unfold.datasets import load_audio, save_audio
 from sknmf_unfold.datasets._sound_files import open_audio, read_blocks
 from tests._refusals import refuses
-from tests._sound_files import after, patch, write_cut, write_open_wav, write_unknown_flac
+from tests._sound_files import (
+    SAYS_WHERE_FLAC_BREAKS_OFF,
+    after,
+    patch,
+    write_cut,
+    write_open_wav,
+    write_unknown_flac,
+)
 
 RNG = np.random.RandomState(0)
 # Whole 16-bit numbers, which PCM keeps as they are.
@@ -92,11 +99,12 @@ def test_blocks_of_any_size_are_the_whole(suffix, n_times, tmp_path):
 def test_a_cut_file_is_as_long_as_what_it_holds(suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
     write_cut(path, LONG)
-    expected, _ = soundfile.read(path, dtype="float32")
+    expected, _ = soundfile.read(path, frames=len(LONG), dtype="float32")
     assert 0.1 * len(LONG) < len(expected) < 0.8 * len(LONG)
     np.testing.assert_allclose(load_audio(path)[0], expected, rtol=0, atol=1e-6)
 
 
+@SAYS_WHERE_FLAC_BREAKS_OFF
 def test_a_file_that_stops_to_be_audio_is_refused(tmp_path):
     write_cut(tmp_path / "cut.flac", WAVE)
     message = "cut.flac is not an audio file that can be read to its end: .*lost sync"
