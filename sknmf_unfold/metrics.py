@@ -25,7 +25,8 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     ----------
     reference, estimate : array-like of shape (n_times,), or a list or 2-D array of them
         Clean and estimated waveforms: floats or integer PCM. A list pairs up item by item, each
-        pair with its own length; in a 2-D array each row is a waveform.
+        pair with its own length; in a 2-D array each row is a waveform. A `Spectrogram` stands for
+        what it sounds like, its mask applied.
     filter_length : int, default=512
         Number of delayed copies. 1 allows a gain only, so that the SDR is the SI-SDR.
     backend : {"scipy", "mir_eval"}, default="scipy"
@@ -228,8 +229,7 @@ class _WaveformScorer:
         """Score ``estimator.predict(X)`` against the clean waveforms `Y`."""
         signals = [Y, estimator.predict(X)]
         if self.needs_mixture:
-            # A separator outside a pipeline gets spectrograms, which know their waveform.
-            signals.append([getattr(x, "waveform", x) for x in X])
+            signals.append(X)
         return mean_over_active(self.metric(*signals))
 
     def __repr__(self):

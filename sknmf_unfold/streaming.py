@@ -9,8 +9,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import check_number
-from ._data_checks import WAVEFORM, as_array, check_finite, check_level, native_float
+from ._data_checks import as_array, check_finite, check_level
 from ._messages import shown
+from ._samples import float_samples
 from .separators._base import BaseSeparator
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
@@ -180,12 +181,22 @@ class StreamingSeparator:
         wanted = 1 if self._n_streams is None else 2
         if array.ndim != wanted or (wanted == 2 and len(array) != self._n_streams):
             shape = "(n_times,)" if wanted == 1 else f"(n_streams={self._n_streams}, n_times)"
-            raise ValueError(f"`samples` must be of shape {shape}; got shape {array.shape}.")
-        array = native_float(array, "samples", WAVEFORM)
+            hint = _way_out(array.shape) if wanted == 1 else ""
+            raise ValueError(f"`samples` must be of shape {shape}; got shape {array.shape}.{hint}")
+        array = float_samples(array, "samples")
         if array.size:
             check_finite(array, "samples", ("stream", "sample")[-wanted:])
             check_level(array, "samples")
         return array if wanted == 2 else array[np.newaxis]
+
+
+def _way_out(shape):
+    """Tell what to pass in place of samples with an axis of channels, as callbacks hand over."""
+    if len(shape) != 2 or min(shape) > 8:
+        return ""
+    if 1 in shape:
+        return " Pass samples[:, 0]." if shape[1] == 1 else " Pass samples[0]."
+    return " Average the channels first."
 
 
 def _separator_of(pipeline):

@@ -20,6 +20,7 @@ from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_folder, check_random_state
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._target_checks import warn_of_useless_targets
 from sknmf_unfold._version import __version__
 
 from ._base import BaseSeparator
@@ -58,7 +59,9 @@ class TrainedSeparator(BaseSeparator):
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
         Y : list of ndarray of shape (n_times,), or magnitudes like X
-            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
+            Clean targets: waveforms (or spectrograms, or a 2-D array with one in each row) for
+            spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
+            to their mixtures.
         validation_data : tuple (X, Y), optional
             Recordings to watch the loss on instead of a part of X and Y. Beside spectrograms its X
             may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
@@ -124,6 +127,7 @@ class TrainedSeparator(BaseSeparator):
         first = not self.__sklearn_is_fitted__()
         sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
         targets = check_targets(Y, sequences)
+        warn_of_useless_targets(sequences, targets)
         suit_data(settings, self, sequences)
         rng = check_random_state(self.random_state)
         self.stft_settings_ = sequences.settings
@@ -150,10 +154,13 @@ class TrainedSeparator(BaseSeparator):
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
+        warn_of_useless_targets(sequences, targets)
         self.stft_settings_ = sequences.settings
         if validation_data is None:
             return sequences, targets, None
-        return sequences, targets, check_validation_data(self, validation_data, sequences)
+        watched = check_validation_data(self, validation_data, sequences)
+        warn_of_useless_targets(*watched)
+        return sequences, targets, watched
 
     def _checkpoint(self, data):
         """Open the checkpoint of this fit; without `checkpoint_dir` one that does nothing."""

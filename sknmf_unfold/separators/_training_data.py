@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._data_checks import waveform_of
 from sknmf_unfold._sequences import Sequences
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 
@@ -182,7 +183,7 @@ class Remix:
     def __init__(self, loss, mixtures, targets, seed, speeds=(1,)):
         self.loss = loss
         self.targets = targets
-        waveforms = [[item.waveform for item in part.items] for part in (mixtures, targets)]
+        waveforms = [[waveform_of(item) for item in part.items] for part in (mixtures, targets)]
         self.n_parts = -(-sum(x.nbytes for part in waveforms for x in part) // DRAWN)
         settings = {"speeds": speeds, "random_state": seed}
         self.dataset = MixtureDataset.from_mixtures(*waveforms, **settings)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from sknmf_unfold._data_checks import as_list, check_waveform
+from sknmf_unfold._data_checks import as_list, check_list, check_waveform, is_spectrogram, rows_of
 from sknmf_unfold._sequences import check_sequences, check_targets
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
@@ -41,7 +41,9 @@ def check_validation_data(estimator, validation_data, sequences):
             f"`validation_data` must be a pair (X, Y); got a {kind} of {len(validation_data)}."
         )
     X, Y = as_list(validation_data[0]), validation_data[1]
-    if sequences.kind == "spectrograms" and isinstance(X, (list, tuple)):
+    if sequences.kind == "spectrograms":
+        X = rows_of(X, MIXTURES)
+        check_list(X, MIXTURES, "waveforms or Spectrogram items")
         X = [_with_stft(x, f"{MIXTURES}[{i}]", sequences) for i, x in enumerate(X)]
     X = check_sequences(estimator, X, reset=False, name=MIXTURES)
     if X.settings != sequences.settings:
@@ -52,7 +54,7 @@ def check_validation_data(estimator, validation_data, sequences):
 
 
 def _with_stft(x, label, sequences):
-    if hasattr(x, "waveform"):
+    if is_spectrogram(x):
         return x
     waveform = check_waveform(x, label).astype(sequences.dtype, copy=False)
     return sequences.items[0].of(waveform)

@@ -50,7 +50,7 @@ def starting_components(nmf, sequences, targets, settings):
     else:
         nmf = SupervisedNMFSeparator() if nmf is None else clone(nmf)
         nmf = nmf.set_params(**settings)
-        components = nmf.fit(sequences.as_input(), targets.as_input()).components_
+        components = nmf._fit_quietly(sequences.as_input(), targets.as_input()).components_
     _check_bins(components, sequences.n_freqs)
     return components
 

@@ -14,13 +14,14 @@ from sknmf_unfold._checks import (
 )
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
+from sknmf_unfold._target_checks import warn_of_useless_targets
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.coordinate import solve_activations
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
-from sknmf_unfold.signal.masks import ratio_masks
+from sknmf_unfold.signal.masks import trusted_ratio_masks
 
 from ._base import BaseSeparator
 from ._blocks import framewise
@@ -137,7 +138,9 @@ class SupervisedNMFSeparator(BaseSeparator):
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
         Y : list of ndarray of shape (n_times,), or magnitudes like X
-            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
+            Clean targets: waveforms (or spectrograms, or a 2-D array with one in each row) for
+            spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
+            to their mixtures.
 
         Returns
         -------
@@ -148,11 +151,21 @@ class SupervisedNMFSeparator(BaseSeparator):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
+        return self._fit(X, Y, warn=True)
+
+    @with_callbacks
+    def _fit_quietly(self, X, Y):
+        """Do what ``fit`` does for an estimator that has warned of useless targets itself."""
+        return self._fit(X, Y, warn=False)
+
+    def _fit(self, X, Y, warn):
         self._check_parameters()
         task = FitTask(self._init_callback_context(), self, X, Y)
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
+        if warn:
+            warn_of_useless_targets(sequences, targets)
         nmf = self._dictionary(rng).fit(targets.frames(self.max_frames, rng))
         n_iter = self._fit_interference(sequences, nmf.components_, rng)
         self.n_iter_ = max(nmf.n_iter_, n_iter)
@@ -270,8 +283,8 @@ class SupervisedNMFSeparator(BaseSeparator):
             activations, state = infer(magnitude, state)
             rows = activations.reshape(-1, activations.shape[-1])
             parts = zip((rows[:, :n_target], rows[:, n_target:]), components, strict=True)
-            masks = ratio_masks(np.stack([part @ dictionary for part, dictionary in parts]))[0]
-            return masks.reshape(magnitude.shape), state
+            estimates = np.stack([part @ dictionary for part, dictionary in parts])
+            return trusted_ratio_masks(estimates)[0].reshape(magnitude.shape), state
 
         return step
 
@@ -290,4 +303,4 @@ class SupervisedNMFSeparator(BaseSeparator):
             max_frames,
         )
         target, rest = np.split(components, [len(self.target_components_)])
-        return FrameMasks(infer, target, rest, lambda *both: ratio_masks(np.stack(both))[0])
+        return FrameMasks(infer, target, rest, lambda *both: trusted_ratio_masks(np.stack(both))[0])

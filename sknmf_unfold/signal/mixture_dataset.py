@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from sknmf_unfold._checks import check_number
-from sknmf_unfold._data_checks import as_list, check_same_length, check_waveforms, is_number
+from sknmf_unfold._data_checks import check_same_length, check_waveforms, is_number, rows_of
 from sknmf_unfold._messages import shown
 
 from .mixing import SNR_LIMITS, mix_at_snr
@@ -28,8 +28,9 @@ class MixtureDataset:
 
     Parameters
     ----------
-    targets : list of ndarray of shape (n_times,)
-        Waveforms to be separated from the rest.
+    targets : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+        Waveforms to be separated from the rest. Floats are kept, not copied, here and below: do not
+        change them while the dataset is in use.
     interference : list of ndarray of shape (n_times,)
         Waveforms of anything else, of any lengths.
     snr_db : list of float, or a distribution, default=(-6, -3, 0, 3, 6, 9)
@@ -73,9 +74,10 @@ class MixtureDataset:
         speeds=(1,),
         random_state=0,
     ):
-        self.targets = check_waveforms(as_list(targets), "targets")
+        self.targets = check_waveforms(rows_of(targets, "targets"), "targets")
         if not isinstance(interference, _Differences):
-            interference = check_waveforms(as_list(interference), "interference")
+            interference = rows_of(interference, "interference")
+            interference = check_waveforms(interference, "interference")
         self.interference = interference
         self._lengths = np.array([len(waveform) for waveform in interference])
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
@@ -113,7 +115,7 @@ class MixtureDataset:
         >>> [round(snr) for snr in dataset.snr_db]
         [0, 20]
         """
-        X, Y = check_waveforms(as_list(X), "X"), check_waveforms(as_list(Y), "Y")
+        X, Y = check_waveforms(rows_of(X, "X"), "X"), check_waveforms(rows_of(Y, "Y"), "Y")
         check_same_length(X, Y)
         interference = _Differences(X, Y)
         settings = {"gain_db": gain_db, "speeds": speeds, "random_state": random_state}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._data_checks import check_mask
+
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft
 
@@ -20,7 +22,7 @@ class Spectrogram:
     Parameters
     ----------
     waveform : ndarray of shape (n_times,), float32 or float64
-        Samples.
+        Samples. They are kept, not copied: pass a copy of a buffer that will be filled again.
     n_fft, hop_length : int
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
@@ -120,7 +122,8 @@ class Spectrogram:
 
         Parameters
         ----------
-        mask : ndarray of shape (n_frames, n_freqs)
+        mask : array-like of shape (n_frames, n_freqs)
+            Finite numbers. Floats of the dtype of the waveform are kept, not copied.
 
         Returns
         -------
@@ -128,14 +131,12 @@ class Spectrogram:
 
         Raises
         ------
-        ValueError
-            If the mask has another shape.
+        ValueError, TypeError
+            If the mask has another shape, or is not finite.
         """
-        if np.shape(mask) != self.shape:
-            raise ValueError(
-                f"`mask` must have the shape of the spectrogram, {self.shape}; got "
-                f"{np.shape(mask)}."
-            )
+        mask = check_mask(mask, self.shape, "`mask`")
+        complex_dtype = np.result_type(self.dtype, np.complex64)
+        mask = mask.astype(complex_dtype if mask.dtype.kind == "c" else self.dtype, copy=False)
         mask = mask if self.mask is None else self.mask * mask
         return Spectrogram(
             self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, mask

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_n_fft, check_number, check_sample_rate
 from sknmf_unfold._containers import RecordingsTransformerMixin
@@ -92,7 +94,8 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         Parameters
         ----------
         X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
-            Waveforms of any lengths: floats, or integer PCM, which is scaled to [-1, 1].
+            Waveforms of any lengths: floats, or PCM of dtype uint8, int8, int16 or int32, which is
+            scaled to [-1, 1]. Floats are kept, not copied: the spectrograms change when they do.
 
         Returns
         -------
@@ -106,8 +109,9 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         """
         self._check_parameters()
         waveforms = self._check_input(X, reset=False)
-        # A number's own type does not matter to a reader of the model: keep plain Python values.
-        settings = (int(self.n_fft), int(self.hop_length), self.window, int(self.sample_rate))
+        # An array of samples may change; a number's own type matters to no reader of the model.
+        window = self.window if isinstance(self.window, (str, tuple)) else np.array(self.window)
+        settings = (int(self.n_fft), int(self.hop_length), window, int(self.sample_rate))
         return Spectrograms(Spectrogram(x, *settings) for x in waveforms)
 
     def inverse_transform(self, X):

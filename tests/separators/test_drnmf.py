@@ -366,6 +366,7 @@ def test_transform_gives_the_activations_of_the_last_layer(magnitudes):
         np.testing.assert_allclose(activations, expected, atol=1e-10)
 
 
+@pytest.mark.filterwarnings(r"ignore:Y\[3\] \(1 of 4 targets\). silent")
 def test_silence_in_training_and_prediction(speech):
     X, Y = speech
     quiet = np.zeros(4000, dtype="float32")
