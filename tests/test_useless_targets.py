@@ -109,6 +109,8 @@ def test_rows_of_a_table_count_together():
 
 
 def test_the_warning_points_at_the_caller():
+    # Its decorator of `fit` is between the caller and us.
+    pytest.importorskip("sklearn.callback")
     for estimator in (ESTIMATORS["SupervisedNMFSeparator"], ESTIMATORS["LSTMSeparator"]):
         with pytest.warns(UserWarning, match="All of Y is silent") as caught:
             clone(estimator).fit(ITEMS, SILENCE)
