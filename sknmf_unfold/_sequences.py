@@ -104,7 +104,7 @@ class Sequences:
         """Return what another estimator's ``fit`` takes: a list of recordings, or a 2-D table."""
         return self.items[:, 0] if self.kind == "table" else self.items
 
-    def frames(self, max_frames=None, rng=None):
+    def frames(self, max_frames=None, rng=None, change=None):
         """Frames of all recordings below each other, or a random part of them.
 
         Parameters
@@ -113,20 +113,31 @@ class Sequences:
             At most this many, drawn without replacement; order is kept.
         rng : numpy.random.RandomState, optional
             Draws the part.
+        change : callable, optional
+            ``change(magnitude, indices)`` makes what is taken of whole recordings, of shape
+            (batch, n_frames, n_freqs), from their magnitudes and a slice of which they are.
 
         Returns
         -------
         frames : ndarray of shape (n_frames, n_freqs)
         """
-        if self.kind == "table" and (max_frames is None or max_frames >= len(self)):
-            return self.items[:, 0]
+        change = change or (lambda magnitude, _: magnitude)
         lengths = self.n_frames
         keep = np.ones(lengths.sum(), dtype=bool)
         if max_frames is not None and max_frames < len(keep):
             keep[:] = False
             keep[rng.choice(len(keep), max_frames, replace=False)] = True
+        if self.kind == "table":
+            rows = change(self.items, slice(None))[:, 0]
+            return rows if keep.all() else rows[keep]
         parts = np.split(keep, np.cumsum(lengths)[:-1])
-        return np.concatenate([self[i][part] for i, part in enumerate(parts) if part.any()])
+        return np.concatenate(
+            [
+                change(self[i][np.newaxis], slice(i, i + 1))[0][part]
+                for i, part in enumerate(parts)
+                if part.any()
+            ]
+        )
 
     def restore(self, arrays):
         """Arrays per recording in the shape of the input: a list, or one array for a table."""

@@ -13,6 +13,7 @@ from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
 from sknmf_unfold.metrics import mean_over_active, sdr
+from sknmf_unfold.signal.level import InputLevel, MasksAtReferenceLevel, at_reference_level
 
 from ._blocks import Rows, run_in_blocks, run_on_table
 from ._frame_masks import StepMasks
@@ -24,8 +25,18 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     A subclass has ``fit``, and ``_mask_step(dtype)`` and ``_activation_step(dtype)``, which give
     functions ``step(magnitude, state) -> (result, state)`` for `run_in_blocks`: its results are the
     target's mask (batch, n_frames, n_freqs), activations (batch, n_frames, n_components of all
-    sources).
+    sources). They get magnitudes at the reference level, to which ``input_scale_`` and
+    ``level_frames_`` bring them, see `InputLevel`.
     """
+
+    input_scale_: float
+    level_frames_: int
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "stft_settings_") and not hasattr(self, "input_scale_"):
+            # Stored when models took magnitudes as they are.
+            self.input_scale_, self.level_frames_ = 1.0, 0
 
     @abstractmethod
     def _mask_step(self, dtype):
@@ -35,9 +46,19 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     def _activation_step(self, dtype):
         """Make the function that infers the activations."""
 
+    def _masks_at_level(self, dtype, n_streams, max_frames):
+        """Make what estimates masks of streams of frames at the reference level."""
+        return StepMasks(self._mask_step(dtype))
+
     def _frame_masks(self, dtype, n_streams, max_frames):
         """Make what estimates the masks of streams, at most so many frames of each at a time."""
-        return StepMasks(self._mask_step(dtype))
+        masks = self._masks_at_level(dtype, n_streams, max_frames)
+        level = self._input_level
+        return masks if level.changes_nothing else MasksAtReferenceLevel(masks, level)
+
+    @property
+    def _input_level(self):
+        return InputLevel(self.input_scale_, self.level_frames_)
 
     @property
     def _recurrent(self):
@@ -66,10 +87,11 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         sequences = self._check_input(X)
         step = self._mask_step(sequences.dtype)
         if sequences.kind == "table":
-            return sequences.frames() * run_on_table(sequences.frames(), step)
+            return sequences.frames() * self._run(sequences, step)
         if sequences.kind == "magnitudes":
             return self._run(sequences, step, lambda frames, mask: frames * mask)
         inverses = [item.overlap_add() for item in sequences.items]
+        step = at_reference_level(step, self._input_level)
         for i, frames, mask in run_in_blocks(sequences, step, self._recurrent):
             inverses[i].append(frames * mask)
         return [inverse.waveform for inverse in inverses]
@@ -101,7 +123,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         Returns
         -------
         activations : list of ndarray of shape (n_frames, 2 * n_components), or ndarray for a table
-            The target's components first. DataFrames if ``set_output`` says so.
+            The target's components first, of frames at the level that the model works at, so that
+            they do not depend on that of X. DataFrames if ``set_output`` says so.
         """
         sequences = self._check_input(X)
         activations = self._run(sequences, self._activation_step(sequences.dtype))
@@ -109,6 +132,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     def _run(self, sequences, step, combine=lambda frames, result: result):
         """Results of a step for all frames: a list of arrays, or one array for a table."""
+        step = at_reference_level(step, self._input_level)
         if sequences.kind == "table":
             return run_on_table(sequences.frames(), step)
         rows = [Rows(n) for n in sequences.n_frames]

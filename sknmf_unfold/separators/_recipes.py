@@ -9,10 +9,15 @@ from sknmf_unfold._checks import (
     check_number,
     check_verbose,
 )
-from sknmf_unfold.signal.mixture_dataset import check_speeds
+from sknmf_unfold.signal.mixture_dataset import check_gains, check_speeds
 
 # Near enough to each other to be any speed between.
 SPEEDS = tuple(hundredths / 100 for hundredths in range(80, 121, 2))
+GAINS_DB = tuple(range(-24, 13))
+# Two seconds at the default hop and sampling rate.
+LEVEL_FRAMES = 250
+# Every frame looks through a window of so many.
+MAX_LEVEL_FRAMES = 2000
 # What each recipe sets; a parameter of the same name that is not None goes before it.
 RECIPES: dict[str, dict] = {
     "default": {
@@ -32,6 +37,8 @@ RECIPES: dict[str, dict] = {
         "loss": "snr",
         "remix": True,
         "speeds": SPEEDS,
+        "gain_db": GAINS_DB,
+        "level_frames": LEVEL_FRAMES,
     },
     "paper": {
         "learning_rate": 1e-3,
@@ -50,6 +57,8 @@ RECIPES: dict[str, dict] = {
         "loss": "signal_approximation",
         "remix": False,
         "speeds": (1.0,),
+        "gain_db": (0.0,),
+        "level_frames": 0,
     },
 }
 # The same for LSTMs and ReLU RNNs, which have no such parts.
@@ -66,6 +75,8 @@ STACKED_RECIPES: dict[str, dict] = {
         "loss": "snr",
         "remix": True,
         "speeds": SPEEDS,
+        "gain_db": GAINS_DB,
+        "level_frames": LEVEL_FRAMES,
     },
     "paper": {
         "learning_rate": 1e-4,
@@ -79,6 +90,8 @@ STACKED_RECIPES: dict[str, dict] = {
         "loss": "signal_approximation",
         "remix": False,
         "speeds": (1.0,),
+        "gain_db": (0.0,),
+        "level_frames": 0,
     },
 }
 # What only DR-NMF has, beside what other networks of dictionaries have.
@@ -111,6 +124,8 @@ TRAINING = (
     "loss",
     "remix",
     "speeds",
+    "gain_db",
+    "level_frames",
 )
 MASK_OVERRIDES = (*TRAINING, "learn_mask_exponent")
 OVERRIDES = (*MASK_OVERRIDES, *RECURRENT)
@@ -155,9 +170,19 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
         check_choice("loss", given["loss"], LOSSES)
     if "speeds" in given:
         check_speeds(given["speeds"])
+    if "gain_db" in given:
+        check_gains(given["gain_db"])
+    if "level_frames" in given:
+        check_level_frames(given["level_frames"])
     if "dynamics" in given:
         check_choice("dynamics", given["dynamics"], DYNAMICS)
     return recipes[recipe] | given
+
+
+def check_level_frames(level_frames):
+    """Raise unless `level_frames` is a number of frames for a running level, 0 for none."""
+    bounds = {"low": 0, "high": MAX_LEVEL_FRAMES}
+    check_number("level_frames", level_frames, integer=True, **bounds)
 
 
 def check_training_parameters(separator):

@@ -22,8 +22,10 @@ from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._target_checks import warn_of_useless_targets
 from sknmf_unfold._version import __version__
+from sknmf_unfold.signal.level import TrainingLevel
 
 from ._base import BaseSeparator
+from ._going_on import check_same_level
 from ._recipes import LEARNED
 from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
 from ._validation import check_validation_data, split_recordings
@@ -83,6 +85,7 @@ class TrainedSeparator(BaseSeparator):
         task = FitTask(context, self, X, Y)
         data = self._check_data(X, Y, validation_data)
         suit_data(settings, self, data[0])
+        self._set_level(settings, data[0], self.warm_start and self.__sklearn_is_fitted__())
         checkpoint = self._checkpoint(data)
         with gradients(), matmul_precision(self.matmul_precision):
             plan, trainer = self._prepare(data, settings, checkpoint.load())
@@ -90,7 +93,8 @@ class TrainedSeparator(BaseSeparator):
             def after_epoch():
                 checkpoint.save(plan | {"trainer": trainer.state_dict()})
 
-            pairs = make_training_pairs(settings["loss"], data, plan, settings["speeds"])
+            mixing = {name: settings[name] for name in ("speeds", "gain_db")}
+            pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
             finished = self._train(trainer, pairs, task, after_epoch)
             trainer.restore_best()
         if hasattr(self, "_training_state"):
@@ -131,12 +135,14 @@ class TrainedSeparator(BaseSeparator):
         suit_data(settings, self, sequences)
         rng = check_random_state(self.random_state)
         self.stft_settings_ = sequences.settings
+        self._set_level(settings, sequences, not first)
         with gradients(), matmul_precision(self.matmul_precision):
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
                 self._go_on(trainer, settings)
-            trainer.begin(make_pairs(settings["loss"], sequences, targets), None)
+            pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
+            trainer.begin(pairs, None)
             if first:
                 self._store(trainer, trainer.average)
             trainer.epoch()
@@ -161,6 +167,16 @@ class TrainedSeparator(BaseSeparator):
         watched = check_validation_data(self, validation_data, sequences)
         warn_of_useless_targets(*watched)
         return sequences, targets, watched
+
+    def _set_level(self, settings, sequences, goes_on):
+        """Choose how magnitudes are brought to the reference level, once for a model."""
+        n_frames = settings["level_frames"]
+        if goes_on:
+            check_same_level(n_frames, self.level_frames_)
+            return
+        is_paper = self.recipe == "paper"
+        self.input_scale_ = 1.0 if is_paper else TrainingLevel(sequences).scale
+        self.level_frames_ = int(n_frames)
 
     def _checkpoint(self, data):
         """Open the checkpoint of this fit; without `checkpoint_dir` one that does nothing."""
@@ -218,16 +234,19 @@ class TrainedSeparator(BaseSeparator):
         return start
 
     def _make_trainer(self, start, settings, dtype, rng):
+        from sknmf_unfold.networks.levels import LevelledNetwork
         from sknmf_unfold.training.loop import Recipe, Trainer
 
         device, settings = resolve_device(self.device), dict(settings)
         loss = make_loss(settings.pop("loss"), self.stft_settings_)
         # Of the data, not of the way through them.
-        del settings["remix"], settings["speeds"]
+        del settings["remix"], settings["speeds"], settings["gain_db"]
+        n_frames = settings.pop("level_frames")
         learned = {name: settings.pop(name) for name in LEARNED if name in settings}
         dtype = to_tensor(np.zeros(0, dtype), device).dtype
         values = {name: value.to(device, dtype) for name, value in start.items()}
-        return Trainer(self._make_network(values, **learned), Recipe(**settings), rng, loss)
+        network = LevelledNetwork(self._make_network(values, **learned), n_frames)
+        return Trainer(network, Recipe(**settings), rng, loss)
 
     def _go_on(self, trainer, settings):
         """Give a trainer the state that an earlier call of ``partial_fit`` left."""
@@ -291,7 +310,7 @@ class TrainedSeparator(BaseSeparator):
             setattr(self, name, value)
 
     def _trained_attributes(self, trainer, network):
-        return self._attributes(network) | {
+        return self._attributes(network.network) | {
             "history_": {name: list(values) for name, values in trainer.history.items()},
             "best_epoch_": trainer.best.epoch,
             "n_parameters_": sum(p.numel() for p in trainer.parameters),

@@ -12,7 +12,7 @@ from sknmf_unfold.nmf import SparseNMF
 from .supervised_nmf import SupervisedNMFSeparator
 
 
-def starting_components(nmf, sequences, targets, settings):
+def starting_components(nmf, sequences, targets, settings, level_frames):
     """Dictionaries of target and interference below each other, equally many components each.
 
     Parameters
@@ -25,6 +25,8 @@ def starting_components(nmf, sequences, targets, settings):
         Checked training data.
     settings : dict
         ``n_components``, ``sparsity``, ``random_state`` and ``verbose`` for what is fitted here.
+    level_frames : int
+        Of the separators that are made here.
 
     Returns
     -------
@@ -44,23 +46,23 @@ def starting_components(nmf, sequences, targets, settings):
             f"FrozenEstimator, or None; got {shown(nmf)}."
         )
     if isinstance(nmf, SparseNMF):
-        components = _beside_target(nmf, sequences, targets, settings)
+        components = _beside_target(nmf, sequences, targets, settings, level_frames)
     elif nmf is not None and _is_fitted(nmf):
         components = nmf.components_
     else:
-        nmf = SupervisedNMFSeparator() if nmf is None else clone(nmf)
+        nmf = SupervisedNMFSeparator(level_frames=level_frames) if nmf is None else clone(nmf)
         nmf = nmf.set_params(**settings)
         components = nmf._fit_quietly(sequences.as_input(), targets.as_input()).components_
     _check_bins(components, sequences.n_freqs)
     return components
 
 
-def _beside_target(nmf, sequences, targets, settings):
+def _beside_target(nmf, sequences, targets, settings, level_frames):
     if not _is_fitted(nmf):
         nmf = clone(nmf).set_params(**settings).fit(targets.as_input())
     _check_bins(nmf.components_, sequences.n_freqs)
     settings = settings | {"n_components": len(nmf.components_)}
-    separator = SupervisedNMFSeparator(**settings)
+    separator = SupervisedNMFSeparator(level_frames=level_frames, **settings)
     return separator.fit_interference(sequences.as_input(), nmf.components_).components_
 
 

@@ -47,7 +47,8 @@ class DeepNMFSeparator(TrainedSeparator):
     beta_loss : {"kullback-leibler", "frobenius"} or float, default="kullback-leibler"
         The beta divergence that the updates lower; beta is from 1 to 2.
     sparsity : float, default=1.0
-        Weight lambda of the sum of the activations, in the units of the magnitudes.
+        Weight lambda of the sum of the activations, in the units of magnitudes at the reference
+        level, see `DRNMFSeparator`.
     recipe : {"default", "paper"}, default="default"
         How to train: the defaults of the following parameters, see Notes.
     learning_rate : float or None, default=None
@@ -70,6 +71,12 @@ class DeepNMFSeparator(TrainedSeparator):
     speeds : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
+    gain_db : list of float, a distribution or None, default=None
+        With `remix`, by how much to raise each mixture and its target, in dB; see
+        `datasets.MixtureDataset`.
+    level_frames : int or None, default=None
+        Frames over which a running level is measured, to which each frame is brought before
+        anything else, see `DRNMFSeparator`; 0 for none.
     learn_mask_exponent : bool or None, default=None
         Whether the exponent of the mask is trained too; it stays 1 otherwise.
     validation_fraction : float, default=0.1
@@ -108,6 +115,11 @@ class DeepNMFSeparator(TrainedSeparator):
         The epoch whose weights were kept.
     n_parameters_ : int
         Number of trained parameters.
+    input_scale_ : float
+        What magnitudes are multiplied by to bring the training set to the reference level; 1 for
+        ``recipe="paper"``.
+    level_frames_ : int
+        Frames of the running level; 0 for none.
     stft_settings_ : dict or None
         STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
     n_features_in_ : int
@@ -152,6 +164,8 @@ class DeepNMFSeparator(TrainedSeparator):
         loss=None,
         remix=None,
         speeds=None,
+        gain_db=None,
+        level_frames=None,
         learn_mask_exponent=None,
         validation_fraction=0.1,
         warm_start=False,
@@ -176,6 +190,8 @@ class DeepNMFSeparator(TrainedSeparator):
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
+        self.gain_db = gain_db
+        self.level_frames = level_frames
         self.learn_mask_exponent = learn_mask_exponent
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
@@ -189,7 +205,7 @@ class DeepNMFSeparator(TrainedSeparator):
         names = ("n_components", "beta_loss", "sparsity", "verbose")
         settings = {name: getattr(self, name) for name in names}
         settings["random_state"] = rng.randint(2**31 - 1)
-        components = starting_components(self.nmf, sequences, targets, settings)
+        components = starting_components(self.nmf, sequences, targets, settings, self.level_frames_)
         components = to_tensor(components.astype(sequences.dtype), "cpu")
         return {
             "components": components,

@@ -21,11 +21,13 @@ from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.coordinate import solve_activations
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
+from sknmf_unfold.signal.level import TrainingLevel
 from sknmf_unfold.signal.masks import trusted_ratio_masks
 
 from ._base import BaseSeparator
 from ._blocks import framewise
 from ._frame_masks import FrameMasks
+from ._recipes import LEVEL_FRAMES, check_level_frames
 
 INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")
 
@@ -43,7 +45,8 @@ class SupervisedNMFSeparator(BaseSeparator):
     n_components : int, default=100
         Number of components for each of the two sources.
     sparsity : float, default=1.0
-        Weight lambda of the sum of the activations, in the units of the magnitudes.
+        Weight lambda of the sum of the activations, in the units of magnitudes at the reference
+        level, which is about that of speech at -26 dBFS in as much noise.
     inference : {"auto", "cd", "mu", "ista", "warm_ista"}, default="auto"
         How activations are inferred: coordinate descent, multiplicative updates, iterative
         soft-thresholding, or iterative soft-thresholding that starts each frame from the result of
@@ -65,6 +68,12 @@ class SupervisedNMFSeparator(BaseSeparator):
         Tolerance of learning, see `SparseNMF`.
     max_frames : int or None, default=20000
         Learn each dictionary from at most this many frames, drawn at random; None takes all.
+    level_frames : int, default=250
+        Frames over which a running level is measured, to which each frame is brought before
+        activations are inferred, so that a recording may be louder or quieter than those of
+        training; 250 are two seconds at the default hop. Dictionaries are learned from recordings
+        that are each brought to that level. With 0 all frames are multiplied by the same factor,
+        which brings the training set to the reference level.
     random_state : int, RandomState instance or None, default=None
         Draws starting points and frames.
     verbose : int, default=0
@@ -78,6 +87,10 @@ class SupervisedNMFSeparator(BaseSeparator):
         Iterations that learning took, the larger number of the two dictionaries.
     step_size_ : float
         The step of the soft-thresholding.
+    input_scale_ : float
+        What magnitudes are multiplied by to bring the training set to the reference level.
+    level_frames_ : int
+        Frames of the running level; 0 for none.
     stft_settings_ : dict or None
         STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
     n_features_in_ : int
@@ -114,6 +127,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         max_iter=200,
         tol=1e-4,
         max_frames=20_000,
+        level_frames=LEVEL_FRAMES,
         random_state=None,
         verbose=0,
     ):
@@ -126,6 +140,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.max_iter = max_iter
         self.tol = tol
         self.max_frames = max_frames
+        self.level_frames = level_frames
         self.random_state = random_state
         self.verbose = verbose
 
@@ -166,8 +181,10 @@ class SupervisedNMFSeparator(BaseSeparator):
         targets = check_targets(Y, sequences)
         if warn:
             warn_of_useless_targets(sequences, targets)
-        nmf = self._dictionary(rng).fit(targets.frames(self.max_frames, rng))
-        n_iter = self._fit_interference(sequences, nmf.components_, rng)
+        training = TrainingLevel(sequences)
+        frames = targets.frames(self.max_frames, rng, self._at_level(training))
+        nmf = self._dictionary(rng).fit(frames)
+        n_iter = self._fit_interference(sequences, nmf.components_, rng, training)
         self.n_iter_ = max(nmf.n_iter_, n_iter)
         task.end(dict)
         return self
@@ -197,16 +214,32 @@ class SupervisedNMFSeparator(BaseSeparator):
             "target_components", target_components, sequences.n_freqs
         )
         rng = check_random_state(self.random_state)
-        self.n_iter_ = self._fit_interference(sequences, target_components, rng)
+        training = TrainingLevel(sequences)
+        self.n_iter_ = self._fit_interference(sequences, target_components, rng, training)
         return self
 
-    def _fit_interference(self, sequences, target, rng):
-        frames = sequences.frames(self.max_frames, rng)
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "step_size_")
+
+    def _at_level(self, training):
+        """Make what brings recordings to the reference level, for `Sequences.frames`."""
+        scales = training.scales
+        if not self.level_frames:
+            scales = np.full_like(scales, training.scale)
+
+        def scaled(magnitude, indices):
+            return magnitude * scales[indices, np.newaxis, np.newaxis].astype(magnitude.dtype)
+
+        return scaled
+
+    def _fit_interference(self, sequences, target, rng, training):
+        frames = sequences.frames(self.max_frames, rng, self._at_level(training))
         nmf = self._dictionary(rng, fixed_components=target).fit(frames)
         components = nmf.components_
         self.target_components_ = components[: len(target)]
         self.interference_components_ = components[len(target) :]
         self.stft_settings_ = sequences.settings
+        self.input_scale_, self.level_frames_ = training.scale, int(self.level_frames)
         self.step_size_ = (
             1 / largest_eigenvalue(components) if self.step_size == "auto" else self.step_size
         )
@@ -235,6 +268,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         check_number("n_iter", self.n_iter, low=1, integer=True)
         if self.max_frames is not None:
             check_number("max_frames", self.max_frames, low=1, integer=True)
+        check_level_frames(self.level_frames)
         check_verbose(self.verbose)
         check_choice("inference", self.inference, INFERENCES)
         check_number("sparsity", self.sparsity, low=0)
@@ -288,9 +322,9 @@ class SupervisedNMFSeparator(BaseSeparator):
 
         return step
 
-    def _frame_masks(self, dtype, n_streams, max_frames):
+    def _masks_at_level(self, dtype, n_streams, max_frames):
         if self.inference != "warm_ista":
-            return super()._frame_masks(dtype, n_streams, max_frames)
+            return super()._masks_at_level(dtype, n_streams, max_frames)
         self._check_parameters()
         components = self.components_.astype(dtype)
         infer = FrameByFrame(

@@ -81,7 +81,7 @@ class MixtureDataset:
         self.interference = interference
         self._lengths = np.array([len(waveform) for waveform in interference])
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
-        self.gain_db = _check_levels("gain_db", gain_db, GAIN_LIMITS)
+        self.gain_db = check_gains(gain_db)
         self.speeds = check_speeds(speeds)
         check_number("random_state", random_state, low=0, high=2**32 - 1, integer=True)
         self.random_state = random_state
@@ -204,6 +204,26 @@ def check_speeds(speeds):
         If they are not as described.
     """
     return _check_levels("speeds", speeds, SPEED_LIMITS)
+
+
+def check_gains(gain_db):
+    """Return a distribution as it is, and anything else as a list of checked gains.
+
+    Parameters
+    ----------
+    gain_db : list of float, or a distribution
+        See `MixtureDataset`.
+
+    Returns
+    -------
+    gain_db : list of float, or a distribution
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not as described.
+    """
+    return _check_levels("gain_db", gain_db, GAIN_LIMITS)
 
 
 def observed_snrs(targets, interference):
