@@ -37,7 +37,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     def _frame_masks(self, dtype, n_streams, max_frames):
         """Make what estimates the masks of streams, at most so many frames of each at a time."""
-        return StepMasks(self._mask_step(dtype))
+        return StepMasks(self, dtype)
 
     @property
     def _recurrent(self):

@@ -14,7 +14,7 @@ from sknmf_unfold.networks.levels import AtLevel
 from sknmf_unfold.networks.masks import QUIET
 
 from ._blocks import BLOCK
-from ._frame_masks import FrameMasks, Votes, power_share
+from ._frame_masks import FrameMasks, PowerShare, Votes
 
 
 def mask_step(network, infer):
@@ -133,7 +133,7 @@ def frame_masks(network, n_streams, max_frames):
         level, decay = (to_numpy(values[name]) for name in ("level", "level_decay"))
         infer = AtLevel(infer, level, decay, n_streams, dtype)
     target, rest = np.split(to_numpy(values["output_components"]), 2)
-    share = power_share(to_numpy(values["mask_exponent"]))
+    share = PowerShare(to_numpy(values["mask_exponent"]))
     return FrameMasks(infer, target, rest, share, _votes(values, n_streams, dtype))
 
 

@@ -290,4 +290,9 @@ class SupervisedNMFSeparator(BaseSeparator):
             max_frames,
         )
         target, rest = np.split(components, [len(self.target_components_)])
-        return FrameMasks(infer, target, rest, lambda *both: ratio_masks(np.stack(both))[0])
+        return FrameMasks(infer, target, rest, _ratio_share)
+
+
+def _ratio_share(target, rest):
+    """Compute the ratio mask of the target."""
+    return ratio_masks(np.stack([target, rest]))[0]
