@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checks import check_number
 from ._data_checks import WAVEFORM, as_array, check_finite, check_level, native_float
+from ._global_settings import default_settings
 from ._messages import shown
 from .separators._base import BaseSeparator
 from .signal import STFT
@@ -110,6 +111,7 @@ class StreamingSeparator:
         # Samples that lie before the beginning of the recording.
         self._n_out = self.hop_length_ - self.latency_
 
+    @default_settings()
     def process(self, samples):
         """Take samples, and return those that are finished.
 
@@ -135,6 +137,7 @@ class StreamingSeparator:
         self._n_in += samples.shape[1]
         return self._finished(self._run(samples.astype(self._dtype, copy=False)))
 
+    @default_settings()
     def flush(self):
         """End the recording: return its last samples and begin again.
 
@@ -152,6 +155,7 @@ class StreamingSeparator:
         self.reset()
         return rest
 
+    @default_settings()
     def _build(self, dtype):
         """Make everything that samples of a dtype go through."""
         n_streams = self._n_streams or 1

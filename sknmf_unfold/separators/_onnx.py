@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import tree_to_numpy
 from sknmf_unfold._checks import check_path
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold.networks.ista import transition_matrix
 
 # The oldest operators that have all of what is needed, so that old runtimes read the file.
@@ -102,6 +103,7 @@ class OnnxExport:
     stft_settings_: dict | None
     _network: Callable
 
+    @default_settings()
     def export_onnx(self, path):
         """Write the step of one frame as an ONNX model, for use without Python.
 

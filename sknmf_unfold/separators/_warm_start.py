@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
@@ -10,14 +10,15 @@ from sknmf_unfold._checks import check_number
 from sknmf_unfold._messages import shown
 from sknmf_unfold.nmf import SparseNMF
 
+from ._trained import TrainedSeparator
 from .supervised_nmf import SupervisedNMFSeparator
 
 # For each source, where neither the separator nor an NMF estimator says it.
 N_COMPONENTS = 100
 
 
-class StartsFromNMF(BaseEstimator):
-    """A separator with the parameters `nmf`, `n_components`, `sparsity` and `verbose`."""
+class StartsFromNMF(TrainedSeparator):
+    """A trained separator with the parameters `nmf`, `n_components`, `sparsity` and `verbose`."""
 
     def set_params(self, **params):
         """Set parameters, also those of `nmf` by ``nmf__<parameter>``.

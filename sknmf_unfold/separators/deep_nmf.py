@@ -12,7 +12,6 @@ from ._recipes import (
     check_training_parameters,
     resolve_recipe,
 )
-from ._trained import TrainedSeparator
 from ._warm_start import StartsFromNMF
 
 # What the network is made of, and the fitted attribute that holds it.
@@ -24,7 +23,7 @@ STATE = {
 }
 
 
-class DeepNMFSeparator(StartsFromNMF, TrainedSeparator):
+class DeepNMFSeparator(StartsFromNMF):
     r"""Separation with deep NMF, which unfolds multiplicative updates.
 
     The activations of every frame are inferred by `n_layers` multiplicative updates,

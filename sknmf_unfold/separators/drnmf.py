@@ -10,7 +10,6 @@ from ._explanation import MaskExplanation
 from ._going_on import level_decay, suited_values
 from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
-from ._trained import TrainedSeparator
 from ._warm_start import StartsFromNMF
 
 # What the network is made of, and the fitted attribute that holds it.
@@ -33,7 +32,7 @@ STATE = {
 }
 
 
-class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF, TrainedSeparator):
+class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the

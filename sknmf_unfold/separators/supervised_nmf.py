@@ -12,6 +12,7 @@ from sknmf_unfold._checks import (
     check_step_size,
     check_verbose,
 )
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
@@ -129,6 +130,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.verbose = verbose
 
     @with_callbacks
+    @default_settings()
     def fit(self, X, Y):
         """Learn both dictionaries.
 
@@ -159,6 +161,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         task.end(dict)
         return self
 
+    @default_settings()
     def fit_interference(self, X, target_components):
         """Learn the interference's dictionary beside a given one of the target.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from sknmf_unfold._global_settings import default_settings
+
 # Below this summed estimate (in units of an unnormalised STFT of audio in [-1, 1]) no source has
 # said anything, and the mask moves to an equal share instead of dividing rounding errors.
 SILENCE = 1e-12
 
 
+@default_settings()
 def ratio_masks(estimates, axis=0):
     """Wiener-like masks: each source's share of the summed estimates.
 

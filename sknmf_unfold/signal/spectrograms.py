@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._global_settings import default_settings
+
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft
 
@@ -89,6 +91,7 @@ class Spectrogram:
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.magnitude(), dtype=dtype)
 
+    @default_settings()
     def stft(self, start=0, stop=None):
         """Compute the complex frames, or a part of them, the mask applied.
 
@@ -106,6 +109,7 @@ class Spectrogram:
         frames = stft(self.waveform, self.n_fft, self.hop_length, self.window, start, stop)
         return frames if self.mask is None else frames * self.mask[start:stop]
 
+    @default_settings()
     def magnitude(self):
         """Compute the magnitudes.
 
@@ -154,6 +158,7 @@ class Spectrogram:
         """
         return Spectrogram(waveform, self.n_fft, self.hop_length, self.window, self.sample_rate)
 
+    @default_settings()
     def inverse(self):
         """Synthesise the waveform of the (masked) frames.
 
