@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sknmf_unfold._checks import check_number, check_random_state, check_sample_rate
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 from sknmf_unfold._synthesis import draw_speaker, interference, voice
 from sknmf_unfold.signal.mixing import SNR_LIMITS, mix_at_snr
@@ -14,6 +15,7 @@ from sknmf_unfold.signal.mixture_dataset import GAIN_LIMITS
 SHORTEST_SPEECH = 0.5
 
 
+@default_settings()
 def make_noisy_speech(
     n_samples=20,
     *,

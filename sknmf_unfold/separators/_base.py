@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
@@ -48,7 +49,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     def _masks_at_level(self, dtype, n_streams, max_frames):
         """Make what estimates masks of streams of frames at the reference level."""
-        return StepMasks(self._mask_step(dtype))
+        return StepMasks(self, dtype)
 
     def _frame_masks(self, dtype, n_streams, max_frames):
         """Make what estimates the masks of streams, at most so many frames of each at a time."""
@@ -65,6 +66,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         """Whether what is inferred for a frame depends on the frames before it."""
         return True
 
+    @default_settings()
     def predict(self, X):
         """Separate the target from the mixtures.
 
@@ -96,6 +98,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             inverses[i].append(frames * mask)
         return [inverse.waveform for inverse in inverses]
 
+    @default_settings()
     def predict_mask(self, X):
         """Estimate the masks of the target.
 
@@ -112,6 +115,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         sequences = self._check_input(X)
         return self._run(sequences, self._mask_step(sequences.dtype))
 
+    @default_settings()
     def transform(self, X):
         """Infer the activations of the components of both sources.
 
@@ -140,6 +144,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             rows[i].append(combine(frames, result))
         return [each.array for each in rows]
 
+    @default_settings()
     def score(self, X, y, sample_weight=None):
         """Measure the mean SDR of the separated target in dB; higher is better.
 

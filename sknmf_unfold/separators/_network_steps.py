@@ -13,7 +13,7 @@ from sknmf_unfold.networks.gates import GATES, RunningGates
 from sknmf_unfold.networks.masks import QUIET
 
 from ._blocks import BLOCK
-from ._frame_masks import FrameMasks, Votes, power_share
+from ._frame_masks import FrameMasks, PowerShare, Votes
 
 
 def mask_step(network, infer):
@@ -129,7 +129,7 @@ def frame_masks(network, n_streams, max_frames):
     infer = _frame_by_frame(network, n_streams, max_frames)
     dtype = to_numpy(values["components"]).dtype
     target, rest = np.split(to_numpy(values["output_components"]), 2)
-    share = power_share(to_numpy(values["mask_exponent"]))
+    share = PowerShare(to_numpy(values["mask_exponent"]))
     return FrameMasks(infer, target, rest, share, _votes(values, n_streams, dtype))
 
 

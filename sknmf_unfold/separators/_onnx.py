@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import tree_to_numpy
 from sknmf_unfold._checks import check_path
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold.networks.ista import transition_matrix
 from sknmf_unfold.signal.level import FAINTEST, REFERENCE_LEVEL
 
@@ -105,6 +106,7 @@ class OnnxExport:
     _network: Callable
     _input_level: Any
 
+    @default_settings()
     def export_onnx(self, path):
         """Write the step of one frame as an ONNX model, for use without Python.
 

@@ -18,6 +18,7 @@ from sknmf_unfold._arrays import (
 )
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_folder, check_random_state
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._target_checks import warn_of_useless_targets
@@ -50,6 +51,7 @@ class TrainedSeparator(BaseSeparator):
     """
 
     @with_callbacks
+    @default_settings()
     def fit(self, X, Y, validation_data=None):
         """Train, from the start or, with `warm_start`, from where the last fit ended.
 
@@ -105,6 +107,7 @@ class TrainedSeparator(BaseSeparator):
             checkpoint.remove()
         return self
 
+    @default_settings()
     def partial_fit(self, X, Y):
         """Train on data once more; the first call also fits the NMF to start from.
 
@@ -270,7 +273,7 @@ class TrainedSeparator(BaseSeparator):
                 f"Training was interrupted after {trainer.n_epochs} epochs; the weights of epoch "
                 f"{trainer.best.epoch} are kept.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
             return False
         except torch.cuda.OutOfMemoryError as error:
@@ -302,7 +305,7 @@ class TrainedSeparator(BaseSeparator):
                 f"weights of epoch {trainer.best.epoch} are kept. Lower learning_rate, or scale "
                 f"the recordings to [-1, 1].",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _store(self, trainer, network):

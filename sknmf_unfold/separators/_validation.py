@@ -83,7 +83,7 @@ def split_recordings(n_recordings, fraction, rng):
         "X has one recording, which is trained on and watched too: early stopping cannot see "
         "overfitting. Pass more recordings or validation_data.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
     return np.zeros(1, dtype=int), np.zeros(1, dtype=int)
 

@@ -12,8 +12,7 @@ from ._recipes import (
     check_training_parameters,
     resolve_recipe,
 )
-from ._trained import TrainedSeparator
-from ._warm_start import starting_components
+from ._warm_start import StartsFromNMF
 
 # What the network is made of, and the fitted attribute that holds it.
 STATE = {
@@ -24,7 +23,7 @@ STATE = {
 }
 
 
-class DeepNMFSeparator(TrainedSeparator):
+class DeepNMFSeparator(StartsFromNMF):
     r"""Separation with deep NMF, which unfolds multiplicative updates.
 
     The activations of every frame are inferred by `n_layers` multiplicative updates,
@@ -37,13 +36,15 @@ class DeepNMFSeparator(TrainedSeparator):
     ----------
     n_layers : int, default=25
         Multiplicative updates a frame (the paper's K).
-    n_components : int, default=100
-        Number of components for each of the two sources. A fitted `nmf` brings its own number.
+    n_components : int or None, default=None
+        Number of components for each of the two sources. None takes that of `nmf`, 100 without
+        one; another number than that of `nmf` is refused.
     n_trained_layers : int, default=3
         How many dictionaries are trained (the paper's C): that of the mask and those of the last
         ``n_trained_layers - 1`` updates.
     nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
-        Where to start from, as for `DRNMFSeparator`; unfitted, it also gets `beta_loss`.
+        Where to start from, as for `DRNMFSeparator`. Where that learns a dictionary with `sparsity`
+        of this estimator, it does so with `beta_loss` too; an unfitted `nmf` has its own.
     beta_loss : {"kullback-leibler", "frobenius"} or float, default="kullback-leibler"
         The beta divergence that the updates lower; beta is from 1 to 2.
     sparsity : float, default=1.0
@@ -149,7 +150,7 @@ class DeepNMFSeparator(TrainedSeparator):
     def __init__(
         self,
         n_layers=25,
-        n_components=100,
+        n_components=None,
         *,
         n_trained_layers=3,
         nmf=None,
@@ -202,10 +203,8 @@ class DeepNMFSeparator(TrainedSeparator):
         self.verbose = verbose
 
     def _starting_values(self, sequences, targets, rng):
-        names = ("n_components", "beta_loss", "sparsity", "verbose")
-        settings = {name: getattr(self, name) for name in names}
-        settings["random_state"] = rng.randint(2**31 - 1)
-        components = starting_components(self.nmf, sequences, targets, settings, self.level_frames_)
+        seed, beta_loss = rng.randint(2**31 - 1), self.beta_loss
+        components = self._starting_components(sequences, targets, seed, beta_loss=beta_loss)
         components = to_tensor(components.astype(sequences.dtype), "cpu")
         return {
             "components": components,
@@ -270,7 +269,7 @@ class DeepNMFSeparator(TrainedSeparator):
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
         check_number("n_layers", self.n_layers, low=1, integer=True)
-        check_number("n_components", self.n_components, low=1, integer=True)
+        self._check_n_components()
         bounds = {"low": 1, "high": self.n_layers + 1}
         check_number("n_trained_layers", self.n_trained_layers, integer=True, **bounds)
         check_number("sparsity", self.sparsity, low=0)

@@ -10,8 +10,7 @@ from ._explanation import MaskExplanation
 from ._going_on import suited_values
 from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
-from ._trained import TrainedSeparator
-from ._warm_start import starting_components
+from ._warm_start import StartsFromNMF
 
 # What the network is made of, and the fitted attribute that holds it.
 STATE = {
@@ -31,7 +30,7 @@ STATE = {
 }
 
 
-class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
+class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
@@ -47,17 +46,21 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     ----------
     n_layers : int, default=2
         Iterations a frame (the paper's K), each a layer with a dictionary of its own.
-    n_components : int, default=100
-        Number of components for each of the two sources (the paper's N counts both). A fitted
-        `nmf` brings its own number.
+    n_components : int or None, default=None
+        Number of components for each of the two sources (the paper's N counts both). None takes
+        that of `nmf`, 100 without one; another number than that of `nmf` is refused.
     nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
         Where to start from. Fitted, or in scikit-learn's ``FrozenEstimator`` (which survives
-        ``clone`` in a grid search), it is used as it is. Unfitted, it is cloned, gets
-        `n_components`, `sparsity`, `random_state` and `verbose` of this estimator and is fitted
-        inside ``fit``. A `SparseNMF` serves as the target's dictionary.
+        ``clone`` in a grid search), it is used as it is. Unfitted, a clone of it is fitted inside
+        ``fit``: with all its own parameters, which a grid search reaches as ``nmf__sparsity`` and
+        so on; only its ``random_state=None`` is drawn from that of this estimator. None is a
+        `SupervisedNMFSeparator` with `n_components`, `sparsity` and `verbose` of this estimator. A
+        `SparseNMF` serves as the target's dictionary; the interference's is learned beside it with
+        `sparsity` and `verbose` of this estimator.
     sparsity : float, default=1.0
-        Weight lambda of the sum of the activations, in the units of magnitudes at the reference
-        level, which is about that of speech at -26 dBFS in as much noise.
+        Weight lambda of the sum of the activations that the network starts with, in the units of
+        magnitudes at the reference level, which is about that of speech at -26 dBFS in as much
+        noise.
     step_size : "auto" or float, default="auto"
         Initial step, the inverse of the paper's alpha. ``"auto"`` takes the inverse of the largest
         eigenvalue of the Gram matrix of the starting components.
@@ -246,7 +249,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     def __init__(
         self,
         n_layers=2,
-        n_components=100,
+        n_components=None,
         *,
         nmf=None,
         sparsity=1.0,
@@ -319,9 +322,8 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     def _starting_values(self, sequences, targets, rng):
         from sknmf_unfold.networks.unfolding import unfold
 
-        settings = {name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")}
-        settings["random_state"] = rng.randint(2**31 - 1)
-        components = starting_components(self.nmf, sequences, targets, settings, self.level_frames_)
+        seed = rng.randint(2**31 - 1)
+        components = self._starting_components(sequences, targets, seed)
         components = components.astype(sequences.dtype)
         step_size = self.step_size
         if step_size == "auto":
@@ -377,7 +379,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
         check_number("n_layers", self.n_layers, low=1, integer=True)
-        check_number("n_components", self.n_components, low=1, integer=True)
+        self._check_n_components()
         check_number("sparsity", self.sparsity, low=0)
         if self.step_size != "auto":
             check_number("step_size", self.step_size, low=0, open_low=True)

@@ -12,6 +12,7 @@ from sknmf_unfold._checks import (
     check_step_size,
     check_verbose,
 )
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
 from sknmf_unfold._target_checks import warn_of_useless_targets
@@ -145,6 +146,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.verbose = verbose
 
     @with_callbacks
+    @default_settings()
     def fit(self, X, Y):
         """Learn both dictionaries.
 
@@ -189,6 +191,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         task.end(dict)
         return self
 
+    @default_settings()
     def fit_interference(self, X, target_components):
         """Learn the interference's dictionary beside a given one of the target.
 
@@ -337,4 +340,9 @@ class SupervisedNMFSeparator(BaseSeparator):
             max_frames,
         )
         target, rest = np.split(components, [len(self.target_components_)])
-        return FrameMasks(infer, target, rest, lambda *both: trusted_ratio_masks(np.stack(both))[0])
+        return FrameMasks(infer, target, rest, _ratio_share)
+
+
+def _ratio_share(target, rest):
+    """Compute the ratio mask of the target."""
+    return trusted_ratio_masks(np.stack([target, rest]))[0]

@@ -8,12 +8,14 @@ import numpy as np
 
 from sknmf_unfold._checks import check_number
 from sknmf_unfold._data_checks import as_array
+from sknmf_unfold._global_settings import default_settings
 
 # Below this summed estimate (in units of an unnormalised STFT of audio in [-1, 1]) no source has
 # said anything, and the mask moves to an equal share instead of dividing rounding errors.
 SILENCE = 1e-12
 
 
+@default_settings()
 def ratio_masks(estimates: Any, axis: int = 0) -> Any:
     """Wiener-like masks: each source's share of the summed estimates.
 

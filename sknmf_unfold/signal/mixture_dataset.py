@@ -9,6 +9,7 @@ import numpy as np
 
 from sknmf_unfold._checks import check_number
 from sknmf_unfold._data_checks import check_same_length, check_waveforms, is_number, rows_of
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 
 from .mixing import SNR_LIMITS, mix_at_snr
@@ -91,6 +92,7 @@ class MixtureDataset:
         return len(self.targets)
 
     @classmethod
+    @default_settings()
     def from_mixtures(cls, X, Y, *, gain_db=(0,), speeds=(1,), random_state=0):
         """Take mixtures and their targets apart, to put them together otherwise.
 
@@ -159,11 +161,8 @@ class MixtureDataset:
         gains = 10 ** (_draw(self.gain_db, len(self), rng) / 20)
         speeds = self._draw_speeds(rng)
         for j in range(len(self)) if order is None else order:
-            target, i = _at_speed(self.targets[j], speeds[j, 0]), which[j]
-            stretch = _stretch_at_speed(self.interference[i], len(target), speeds[j, 1], rng)
-            gain = target.dtype.type(gains[j])
-            mixture = mix_at_snr(target, stretch.astype(target.dtype), float(snrs[j]))
-            yield gain * mixture, gain * target
+            pair = self.targets[j], self.interference[which[j]]
+            yield _mixture(*pair, speeds[j], float(snrs[j]), gains[j], rng)
 
     def _draw_speeds(self, rng):
         """Speeds of each target and of its interference."""
@@ -270,6 +269,16 @@ def _draw(levels, size, rng):
     if isinstance(levels, list):
         return rng.choice(levels, size)
     return np.asarray(levels.rvs(size=size, random_state=rng), dtype=np.float64)
+
+
+@default_settings()
+def _mixture(target, interference, speeds, snr_db, gain, rng):
+    """Mix a target and a stretch of interference; return the mixture and the target."""
+    target = _at_speed(target, speeds[0])
+    stretch = _stretch_at_speed(interference, len(target), speeds[1], rng)
+    mixture = mix_at_snr(target, stretch.astype(target.dtype), snr_db)
+    gain = target.dtype.type(gain)
+    return gain * mixture, gain * target
 
 
 def _stretch(waveform, n_times, rng):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sknmf_unfold._data_checks import check_mask
+from sknmf_unfold._global_settings import default_settings
 
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft
@@ -91,6 +92,7 @@ class Spectrogram:
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.magnitude(), dtype=dtype)
 
+    @default_settings()
     def stft(self, start=0, stop=None):
         """Compute the complex frames, or a part of them, the mask applied.
 
@@ -108,6 +110,7 @@ class Spectrogram:
         frames = stft(self.waveform, self.n_fft, self.hop_length, self.window, start, stop)
         return frames if self.mask is None else frames * self.mask[start:stop]
 
+    @default_settings()
     def magnitude(self):
         """Compute the magnitudes.
 
@@ -155,6 +158,7 @@ class Spectrogram:
         """
         return Spectrogram(waveform, self.n_fft, self.hop_length, self.window, self.sample_rate)
 
+    @default_settings()
     def inverse(self):
         """Synthesise the waveform of the (masked) frames.
 

@@ -8,6 +8,7 @@ from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callback
 from sknmf_unfold._checks import check_n_fft, check_number, check_sample_rate
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._data_checks import as_list, check_list, check_waveforms
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._table_checks import check_waveform_table
 
@@ -68,6 +69,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         self.sample_rate = sample_rate
 
     @with_callbacks
+    @default_settings()
     def fit(self, X, Y=None):
         """Check the parameters and the waveforms; nothing is learned.
 
@@ -88,6 +90,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         task.end(dict)
         return self
 
+    @default_settings()
     def transform(self, X):
         """Describe the waveforms as spectrograms.
 
@@ -114,6 +117,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         settings = (int(self.n_fft), int(self.hop_length), window, int(self.sample_rate))
         return Spectrograms(Spectrogram(x, *settings) for x in waveforms)
 
+    @default_settings()
     def inverse_transform(self, X):
         """Synthesise waveforms of exactly the lengths that went in.
 

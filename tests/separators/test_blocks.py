@@ -16,7 +16,7 @@ SEPARATORS = {
     "ista": SupervisedNMFSeparator(n_iter=20, inference="ista", **NMF),
     "warm_ista": SupervisedNMFSeparator(n_iter=2, inference="warm_ista", **NMF),
     "drnmf": DRNMFSeparator(
-        n_components=4, nmf=SupervisedNMFSeparator(max_iter=20), max_epochs=2, random_state=0
+        nmf=SupervisedNMFSeparator(4, max_iter=20), max_epochs=2, random_state=0
     ),
 }
 STFTS = {"default": STFT(), "odd": STFT(33, 7, "hann")}

@@ -254,7 +254,7 @@ def test_number_of_parameters(magnitudes):
 
 def test_starts_from_a_fitted_separator(magnitudes):
     X, Y = magnitudes
-    nmf = SupervisedNMFSeparator(5, sparsity=0.1, random_state=3).fit(X, Y)
+    nmf = SupervisedNMFSeparator(4, sparsity=0.1, random_state=3).fit(X, Y)
     for start in (nmf, FrozenEstimator(nmf)):
         separator = small(nmf=start, max_epochs=0).fit(X, Y)
         np.testing.assert_allclose(separator.initial_components_, nmf.components_, rtol=1e-12)
@@ -264,17 +264,17 @@ def test_starts_from_a_fitted_separator(magnitudes):
 def test_starts_from_a_fitted_sparse_nmf(magnitudes):
     X, Y = magnitudes
     nmf = SparseNMF(3, sparsity=0.1, random_state=0).fit(Y)
-    separator = small(nmf=nmf, max_epochs=0).fit(X, Y)
+    separator = small(n_components=None, nmf=nmf, max_epochs=0).fit(X, Y)
     assert separator.components_.shape == (2, 6, 12)
     np.testing.assert_allclose(separator.initial_components_[:3], nmf.components_, rtol=1e-10)
 
 
 def test_an_unfitted_start_is_cloned(magnitudes):
     X, Y = magnitudes
-    nmf = SupervisedNMFSeparator(17, max_iter=3)
+    nmf = SupervisedNMFSeparator(4, max_iter=3)
     separator = small(nmf=nmf, max_epochs=0).fit(X, Y)
     assert separator.components_.shape == (2, 8, 12)
-    assert not hasattr(nmf, "components_") and nmf.n_components == 17
+    assert not hasattr(nmf, "components_") and nmf.random_state is None
 
 
 def test_other_starts_are_refused(magnitudes):
@@ -297,7 +297,7 @@ def test_validation_data_is_watched_and_not_trained_on(magnitudes):
 
 def test_validation_data_of_a_pipeline_may_be_waveforms(speech, spectrograms):
     X, Y = speech
-    settings = {"n_components": 3, "max_epochs": 1, "nmf": SupervisedNMFSeparator(max_iter=3)}
+    settings = {"n_components": 3, "max_epochs": 1, "nmf": SupervisedNMFSeparator(3, max_iter=3)}
     raw = small(**settings).fit(spectrograms, Y, validation_data=(X[:2], Y[:2]))
     made = small(**settings).fit(spectrograms, Y, validation_data=(spectrograms[:2], Y[:2]))
     assert raw.history_["validation_loss"] == made.history_["validation_loss"]
@@ -305,7 +305,7 @@ def test_validation_data_of_a_pipeline_may_be_waveforms(speech, spectrograms):
 
 def test_validation_data_is_checked(speech, spectrograms):
     X, Y = speech
-    separator = small(max_epochs=1, nmf=SupervisedNMFSeparator(max_iter=3))
+    separator = small(max_epochs=1, nmf=SupervisedNMFSeparator(4, sparsity=0.1, max_iter=3))
     for data, message in [
         (([np.zeros((9, 2))], Y[:1]), r"validation_data\[0\]\[0\] has shape \(9, 2\): stereo"),
         ((X[:1], [Y[0][:-1]]), r"data\[0\]\[0\] has .* samples but val.*\[1\]\[0\] has"),
@@ -368,7 +368,7 @@ def test_silence_in_training_and_prediction(speech):
     X, Y = speech
     quiet = np.zeros(4000, dtype="float32")
     stft = STFT()
-    separator = small(max_epochs=2, nmf=SupervisedNMFSeparator(max_iter=3))
+    separator = small(max_epochs=2, nmf=SupervisedNMFSeparator(4, sparsity=0.1, max_iter=3))
     separator.fit(stft.transform([*X[:3], quiet]), [*Y[:3], quiet])
     assert np.isfinite(separator.history_["train_loss"][1:]).all()
     assert not separator.predict(stft.transform([quiet]))[0].any()

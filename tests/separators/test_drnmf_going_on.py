@@ -71,7 +71,7 @@ def test_warm_start_refuses_what_the_model_is_not_made_for(magnitudes, spectrogr
     separator.set_params(evidence=None)
     with pytest.raises(ValueError, match="X has 9 features"):
         separator.fit([x[:, :9] for x in X], [y[:, :9] for y in Y])
-    quick = SupervisedNMFSeparator(max_iter=3)
+    quick = SupervisedNMFSeparator(4, max_iter=3)
     separator = small(max_epochs=1, warm_start=True, nmf=quick).fit(spectrograms, speech[1])
     with pytest.raises(ValueError, match=r"X was made with .*'hop_length': 64.* was fitted on"):
         separator.fit(STFT(hop_length=64).transform(speech[0]), speech[1])
