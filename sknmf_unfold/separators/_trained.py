@@ -10,7 +10,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknmf_unfold._arrays import (
     gradients,
-    matmul_precision,
     resolve_device,
     to_tensor,
     tree_to_numpy,
@@ -37,7 +36,7 @@ NOT_OF_THE_FIT = ("verbose", "checkpoint_dir")
 class TrainedSeparator(BaseSeparator):
     """A separator whose network is trained by `training.loop.Trainer`.
 
-    A subclass has the parameters `device`, `matmul_precision`, `random_state`, `verbose`,
+    A subclass has the parameters `device`, `random_state`, `verbose`,
     `validation_fraction`, `warm_start`, `checkpoint_dir` and those that its recipes set,
     and
 
@@ -87,7 +86,7 @@ class TrainedSeparator(BaseSeparator):
         suit_data(settings, self, data[0])
         self._set_level(settings, data[0], self.warm_start and self.__sklearn_is_fitted__())
         checkpoint = self._checkpoint(data)
-        with gradients(), matmul_precision(self.matmul_precision):
+        with gradients():
             plan, trainer = self._prepare(data, settings, checkpoint.load())
 
             def after_epoch():
@@ -136,7 +135,7 @@ class TrainedSeparator(BaseSeparator):
         rng = check_random_state(self.random_state)
         self.stft_settings_ = sequences.settings
         self._set_level(settings, sequences, not first)
-        with gradients(), matmul_precision(self.matmul_precision):
+        with gradients():
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):

@@ -55,8 +55,6 @@ class LSTMSeparator(StackedSeparator):
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
-    matmul_precision : {"highest", "high", "medium"}, default="highest"
-        How precisely training multiplies matrices, see `DRNMFSeparator`.
     random_state : int, RandomState instance or None, default=None
         Draws the weights, the validation part and the batches.
     verbose : int, default=0
@@ -146,7 +144,6 @@ class LSTMSeparator(StackedSeparator):
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
-        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -167,7 +164,6 @@ class LSTMSeparator(StackedSeparator):
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
-        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -224,8 +220,6 @@ class RNNSeparator(StackedSeparator):
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
-    matmul_precision : {"highest", "high", "medium"}, default="highest"
-        How precisely training multiplies matrices, see `DRNMFSeparator`.
     random_state : int, RandomState instance or None, default=None
         Draws the weights, the validation part and the batches.
     verbose : int, default=0
@@ -315,7 +309,6 @@ class RNNSeparator(StackedSeparator):
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
-        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -336,6 +329,5 @@ class RNNSeparator(StackedSeparator):
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
-        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose

@@ -91,8 +91,6 @@ class DeepNMFSeparator(TrainedSeparator):
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
-    matmul_precision : {"highest", "high", "medium"}, default="highest"
-        How precisely training multiplies matrices, see `DRNMFSeparator`.
     random_state : int, RandomState instance or None, default=None
         Draws the NMF's starting point, the validation part and the batches.
     verbose : int, default=0
@@ -171,7 +169,6 @@ class DeepNMFSeparator(TrainedSeparator):
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
-        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -197,7 +194,6 @@ class DeepNMFSeparator(TrainedSeparator):
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
-        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose
 

@@ -122,10 +122,6 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
-    matmul_precision : {"highest", "high", "medium"}, default="highest"
-        How precisely training multiplies matrices of float32: ``"high"`` and ``"medium"`` allow
-        TF32 on a GPU, ``"medium"`` also bfloat16 on a CPU that multiplies it faster. For the time
-        of the fit it is torch's setting for the whole process.
     random_state : int, RandomState instance or None, default=None
         Draws the NMF's starting point, the validation part and the batches.
     verbose : int, default=0
@@ -272,7 +268,6 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
-        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -302,7 +297,6 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
-        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose
 
