@@ -185,12 +185,12 @@ def _killed_after(n_epochs, separator, X, Y):
 
     original, count = Trainer.epoch, 0
 
-    def epoch(self):
+    def epoch(self, batches):
         nonlocal count
         if count == n_epochs:
             raise _Killed
         count += 1
-        return original(self)
+        return original(self, batches)
 
     Trainer.epoch = epoch
     try:
