@@ -87,7 +87,8 @@ class DeepNMFSeparator(TrainedSeparator):
         from `nmf`.
     checkpoint_dir : str, PathLike or None, default=None
         Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
-        kill the same ``fit`` goes on from there, to the same bits. One fit at a time.
+        kill the same ``fit`` resumes from there, to the same bits. Different fits, as of a search,
+        can share a folder.
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.

@@ -12,6 +12,7 @@ from sknmf_unfold._checks import (
     check_step_size,
     check_verbose,
 )
+from sknmf_unfold._fitted import fits_all_or_nothing
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
 from sknmf_unfold._target_checks import warn_of_useless_targets
@@ -145,6 +146,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.verbose = verbose
 
     @with_callbacks
+    @fits_all_or_nothing
     def fit(self, X, Y):
         """Learn both dictionaries.
 
@@ -189,6 +191,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         task.end(dict)
         return self
 
+    @fits_all_or_nothing
     def fit_interference(self, X, target_components):
         """Learn the interference's dictionary beside a given one of the target.
 
