@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sknmf_unfold._all_or_nothing import fits_all_or_nothing
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_random_state
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._data_checks import as_list, check_list
-from sknmf_unfold._fitted import fits_all_or_nothing
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import end_early, progress_bar
 from sknmf_unfold._sequences import check_sequences, is_nested_table

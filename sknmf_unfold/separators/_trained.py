@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 
+from sknmf_unfold._all_or_nothing import all_or_nothing
 from sknmf_unfold._arrays import (
     gradients,
     resolve_device,
@@ -15,7 +16,6 @@ from sknmf_unfold._arrays import (
 )
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_random_state
-from sknmf_unfold._fitted import all_or_nothing
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._target_checks import warn_of_useless_targets
 from sknmf_unfold.signal.level import TrainingLevel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._all_or_nothing import fits_all_or_nothing
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import (
     check_choice,
@@ -12,7 +13,6 @@ from sknmf_unfold._checks import (
     check_step_size,
     check_verbose,
 )
-from sknmf_unfold._fitted import fits_all_or_nothing
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
 from sknmf_unfold._target_checks import warn_of_useless_targets
