@@ -11,6 +11,7 @@ LSTMs have as many layers as in the paper, of 54 and 250 units.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import time
@@ -29,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks._environment import environment, print_environment
 from benchmarks.network_peers import LSTM, AutogradRecurrence, lstm_step, operations
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
-from sknmf_unfold._arrays import batches_by_length, matmul_precision, pad
+from sknmf_unfold._arrays import batches_by_length, pad
 from sknmf_unfold._sequences import check_sequences
 from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.networks import _graphs
@@ -110,6 +111,17 @@ def step(network, batch):
     network.zero_grad(set_to_none=True)
     total, count = batch_loss(network, batch)
     (total / count).backward()
+
+
+@contextlib.contextmanager
+def matmul_precision(precision):
+    """Multiply matrices of float32 less precisely inside, in the whole process."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def measure_training(n_layers, n_total, pipe, args):

@@ -146,25 +146,6 @@ def gradients():
         yield
 
 
-@contextlib.contextmanager
-def matmul_precision(precision):
-    """Let torch multiply matrices of float32 less precisely inside.
-
-    Parameters
-    ----------
-    precision : {"highest", "high", "medium"}
-        As for ``torch.set_float32_matmul_precision``, whose setting is that of the whole process.
-    """
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def tree_to_numpy(tree):
     """Return nested dicts and lists with numpy arrays in place of the tensors."""
     return _map_leaves(tree, lambda leaf: to_numpy(leaf) if hasattr(leaf, "detach") else leaf)

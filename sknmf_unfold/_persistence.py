@@ -13,6 +13,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 from ._version import __version__
 
 VERSION_KEY = "_sknmf_unfold_version"
+# Parameters that stored models may have and no class has any more.
+FORMER_PARAMETERS = frozenset({"matmul_precision"})
 
 
 class VersionedEstimator(BaseEstimator, ABC):
@@ -47,4 +49,6 @@ class VersionedEstimator(BaseEstimator, ABC):
             )
         # Parameters that the version which stored it did not have.
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        for name in FORMER_PARAMETERS - defaults.keys():
+            state.pop(name, None)
         super().__setstate__(defaults | state)

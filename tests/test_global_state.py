@@ -62,6 +62,7 @@ def global_state():
         "torch's random state": joblib.hash(torch.get_rng_state().numpy()),
         "default dtype": torch.get_default_dtype(),
         "threads": torch.get_num_threads(),
+        "precision": torch.get_float32_matmul_precision(),
         "gradients": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
@@ -205,3 +206,12 @@ def test_between_two_mixtures_the_caller_has_his_settings(speech):
         before = np.geterr()
         for _ in dataset.mixtures():
             assert np.geterr() == before
+
+
+@each_estimator
+def test_no_fit_switches_the_process(estimator, magnitudes, speech, monkeypatch):
+    """Two fits at once would each put back what the other one had set."""
+    switches = ("set_float32_matmul_precision", "set_default_dtype", "set_num_threads")
+    for name in switches:
+        monkeypatch.setattr(torch, name, lambda value, name=name: pytest.fail(f"torch.{name}"))
+    clone(estimator).fit(*(speech if isinstance(estimator, STFT) else magnitudes))

@@ -41,8 +41,10 @@ def test_stored_model(path):
     with np.load(FOLDER / f"{version}.npz") as arrays:
         waveform, expected = arrays["input"], arrays[name]
     stft, model = load(path)
-    # Also of parameters that came later.
+    # Also of parameters that came later, and none of those that went.
     clone(model)
+    parameters = {name for name in vars(model) if not name.startswith("_") and name[-1] != "_"}
+    assert parameters == set(model.get_params(deep=False))
     result = answer(stft, model, waveform)
     assert result.dtype == expected.dtype
     assert np.abs(expected).max() > 0.01, "silence would prove nothing"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sknmf_unfold._all_or_nothing import fits_all_or_nothing
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._checks import check_random_state
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._data_checks import as_list, check_list
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._persistence import VersionedEstimator
-from sknmf_unfold._progress import progress_bar
+from sknmf_unfold._progress import end_early, progress_bar
 from sknmf_unfold._sequences import check_sequences, is_nested_table
 from sknmf_unfold._table_checks import check_activations, check_array_like, check_components
 
@@ -155,6 +156,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
 
     @with_callbacks
     @default_settings()
+    @fits_all_or_nothing
     def fit(self, X, Y=None):
         """Learn the components.
 
@@ -185,16 +187,21 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             def report(value, components):
                 bar.set_postfix_str(f"objective {value:.4g}", refresh=False)
                 bar.update()
-                return task.part("iteration").end(lambda: {"components_": components})
+                stop = task.part("iteration").end(lambda: {"components_": components})
+                if stop:
+                    end_early(bar, "stopped by a callback")
+                return stop
 
             settings |= {"max_iter": self.max_iter, "tol": self.tol, "callback": report}
             method = {"solver": solver_of(self, beta, device), "batch_size": self.batch_size}
             learned = learn(frames, W, beta=beta, rng=rng, device=device, **method, **settings)
+            end_early(bar, "converged")
         self._keep(frames, beta, learned)
         task.end(dict)
         return self
 
     @default_settings()
+    @fits_all_or_nothing
     def partial_fit(self, X, Y=None):
         """Learn from some more frames, and keep of them no more than statistics.
 

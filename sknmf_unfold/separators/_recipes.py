@@ -104,8 +104,6 @@ DEEP_NMF_RECIPES = {
 LOSSES = ("signal_approximation", "phase_sensitive", "snr", "si_sdr")
 # What becomes of activations between frames.
 DYNAMICS = ("identity", "diagonal", "full")
-# What torch.set_float32_matmul_precision knows.
-PRECISIONS = ("highest", "high", "medium")
 WHOLE_NUMBERS = {
     "batch_size": 1,
     "sequence_length": 1,
@@ -200,7 +198,6 @@ def check_training_parameters(separator):
     fraction = {"low": 0, "high": 0.9, "open_low": True}
     check_number("validation_fraction", separator.validation_fraction, **fraction)
     check_flag("warm_start", separator.warm_start)
-    check_choice("matmul_precision", separator.matmul_precision, PRECISIONS)
     check_verbose(separator.verbose)
     if separator.checkpoint_dir is not None:
         check_folder("checkpoint_dir", separator.checkpoint_dir)

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import math
-import warnings
+import copy
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
+from sknmf_unfold._all_or_nothing import all_or_nothing
 from sknmf_unfold._arrays import (
     gradients,
-    matmul_precision,
     resolve_device,
     to_tensor,
     tree_to_numpy,
     tree_to_tensors,
 )
 from sknmf_unfold._callbacks import FitTask, with_callbacks
-from sknmf_unfold._checks import check_folder, check_random_state
+from sknmf_unfold._checks import check_random_state
 from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._target_checks import warn_of_useless_targets
-from sknmf_unfold._version import __version__
 from sknmf_unfold.signal.level import TrainingLevel
 
 from ._base import BaseSeparator
+from ._checkpoints import goes_on, naming, note_interrupt, open_checkpoint
+from ._epochs import say_what_is_kept, train, warn_if_diverged
 from ._going_on import check_same_level
 from ._recipes import LEARNED
 from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
 from ._validation import check_validation_data, split_recordings
 
-# Neither changes what comes out of a fit.
-NOT_OF_THE_FIT = ("verbose", "checkpoint_dir")
-
 
 class TrainedSeparator(BaseSeparator):
     """A separator whose network is trained by `training.loop.Trainer`.
 
-    A subclass has the parameters `device`, `matmul_precision`, `random_state`, `verbose`,
+    A subclass has the parameters `device`, `random_state`, `verbose`,
     `validation_fraction`, `warm_start`, `checkpoint_dir` and those that its recipes set,
     and
 
@@ -55,8 +50,9 @@ class TrainedSeparator(BaseSeparator):
     def fit(self, X, Y, validation_data=None):
         """Train, from the start or, with `warm_start`, from where the last fit ended.
 
-        Ctrl-C while the network is trained ends training early, with a warning: the estimator then
-        has the best weights so far.
+        An interrupt (Ctrl-C) is raised on. After the first epoch the estimator then has the best
+        weights so far, and with `checkpoint_dir` the same fit resumes; before, and after an error,
+        it is as it was.
 
         Parameters
         ----------
@@ -77,34 +73,31 @@ class TrainedSeparator(BaseSeparator):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are not as described, or if `checkpoint_dir` has the
-            checkpoint of another fit.
+            If a parameter or the data are not as described, if the checkpoint of this fit is
+            damaged, or if the same fit is running with it.
+        OSError
+            If nothing can be written to `checkpoint_dir`.
         MemoryError
             If a batch does not fit into the memory of the GPU.
+        KeyboardInterrupt
+            If training is interrupted.
         """
         settings = self._check_parameters()
         context = self._init_callback_context(max_subtasks=settings["max_epochs"])
         task = FitTask(context, self, X, Y)
-        data = self._check_data(X, Y, validation_data)
-        suit_data(settings, self, data[0])
-        self._set_level(settings, data[0], self.warm_start and self.__sklearn_is_fitted__())
-        checkpoint = self._checkpoint(data)
-        with gradients(), matmul_precision(self.matmul_precision):
-            plan, trainer = self._prepare(data, settings, checkpoint.load())
-
-            def after_epoch():
-                checkpoint.save(plan | {"trainer": trainer.state_dict()})
-
-            mixing = {name: settings[name] for name in ("speeds", "gain_db")}
-            pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
-            finished = self._train(trainer, pairs, task, after_epoch)
-            trainer.restore_best()
-        if hasattr(self, "_training_state"):
-            del self._training_state
-        self._store(trainer, trainer.network)
-        task.end(dict)
-        if finished:
-            checkpoint.remove()
+        with gradients(), all_or_nothing(self) as keep:
+            data = self._check_data(X, Y, validation_data)
+            suit_data(settings, self, data[0])
+            self._set_level(settings, data[0], goes_on(self))
+            with open_checkpoint(self, data) as checkpoint:
+                plan, trainer = self._prepare(data, settings, checkpoint)
+                mixing = {name: settings[name] for name in ("speeds", "gain_db")}
+                pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
+                self._train(trainer, pairs, task, checkpoint, plan, keep)
+                warn_if_diverged(trainer, "validation_loss")
+                self._store_best(trainer)
+                task.end(dict)
+                checkpoint.remove()
         return self
 
     @default_settings()
@@ -132,27 +125,28 @@ class TrainedSeparator(BaseSeparator):
         """
         settings = self._check_parameters()
         first = not self.__sklearn_is_fitted__()
-        sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
-        targets = check_targets(Y, sequences)
-        warn_of_useless_targets(sequences, targets)
-        suit_data(settings, self, sequences)
-        rng = check_random_state(self.random_state)
-        self.stft_settings_ = sequences.settings
-        self._set_level(settings, sequences, not first)
-        with gradients(), matmul_precision(self.matmul_precision):
+        with gradients(), all_or_nothing(self):
+            sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
+            targets = check_targets(Y, sequences)
+            warn_of_useless_targets(sequences, targets)
+            suit_data(settings, self, sequences)
+            rng = check_random_state(self.random_state)
+            self.stft_settings_ = sequences.settings
+            self._set_level(settings, sequences, not first)
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
                 self._go_on(trainer, settings)
             pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
             trainer.begin(pairs, None)
-            if first:
-                self._store(trainer, trainer.average)
             trainer.epoch()
-        self._warn_if_diverged(trainer, "train_loss")
-        if trainer.best.epoch == trainer.n_epochs:
-            self._training_state = tree_to_numpy(trainer.state_dict() | {"best": None})
-            self._store(trainer, trainer.average)
+            warn_if_diverged(trainer, "train_loss")
+            if trainer.best.epoch == trainer.n_epochs:
+                state = tree_to_numpy(trainer.state_dict() | {"best": None})
+                self._store_best(trainer)
+                self._training_state = state
+            elif first:
+                self._store_best(trainer)
         return self
 
     def __sklearn_is_fitted__(self):
@@ -160,8 +154,7 @@ class TrainedSeparator(BaseSeparator):
 
     def _check_data(self, X, Y, validation_data):
         """Check all data; return mixtures, targets and None or the pair to watch."""
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
+        sequences = self._check_input(X) if goes_on(self) else check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
         warn_of_useless_targets(sequences, targets)
         self.stft_settings_ = sequences.settings
@@ -181,55 +174,51 @@ class TrainedSeparator(BaseSeparator):
         self.input_scale_ = 1.0 if is_paper else TrainingLevel(sequences).scale
         self.level_frames_ = int(n_frames)
 
-    def _checkpoint(self, data):
-        """Open the checkpoint of this fit; without `checkpoint_dir` one that does nothing."""
-        from sknmf_unfold.training.checkpoint import Checkpoint, NoCheckpoint, describe
-
-        if self.checkpoint_dir is None:
-            return NoCheckpoint()
-        parameters = self.get_params(deep=False)
-        facts = {"sknmf_unfold": __version__}
-        facts |= {k: describe(v) for k, v in parameters.items() if k not in NOT_OF_THE_FIT}
-        names = ("X", "Y", "validation_data")
-        facts |= {name: describe(_content(part)) for name, part in zip(names, data, strict=True)}
-        if self.warm_start and self.__sklearn_is_fitted__():
-            facts["fitted model"] = describe(tree_to_numpy(self._fitted_values()))
-        folder = check_folder("checkpoint_dir", self.checkpoint_dir)
-        return Checkpoint(folder / f"{type(self).__name__}.checkpoint", facts)
-
-    def _prepare(self, data, settings, plan):
+    def _prepare(self, data, settings, checkpoint):
         """Make what a fit draws and computes before training, or take it from a checkpoint.
 
         Returns
         -------
         plan : dict
-            ``parts`` (recordings to train on and to watch), ``start`` (the network's values) and
-            ``seed`` (of mixing anew, None without).
+            ``parts`` (recordings to train on and to watch), ``start`` (the network's values),
+            ``is_first`` (whether they are not those of an earlier fit) and ``seed`` (of mixing
+            anew, None without).
         trainer : Trainer
         """
+        plan = checkpoint.load()
         if plan is not None:
-            # The saved state replaces this generator's; numpy's global one must stay as it is.
-            trainer = self._make_trainer(
-                plan["start"], settings, data[0].dtype, np.random.RandomState()
-            )
-            trainer.load_state_dict(plan.pop("trainer"))
-            self._remember_start(plan["start"])
-            return plan, trainer
+            with naming(checkpoint):
+                return plan, self._resume(data, settings, plan)
         rng = check_random_state(self.random_state)
         parts = None
         if data[2] is None:
             parts = split_recordings(len(data[0]), self.validation_fraction, rng)
             parts = [part.tolist() for part in parts]
-        if self.warm_start and self.__sklearn_is_fitted__():
-            start = self._fitted_values()
-        else:
+        is_first = not goes_on(self)
+        if is_first:
             sequences, targets = data[:2]
             if parts is not None:
                 sequences, targets = sequences.subset(parts[0]), targets.subset(parts[0])
             start = self._begin(sequences, targets, rng)
+        else:
+            start = self._fitted_values()
         trainer = self._make_trainer(start, settings, data[0].dtype, rng)
         seed = rng.randint(2**31 - 1) if settings["remix"] else None
-        return {"parts": parts, "start": start, "seed": seed}, trainer
+        return {"parts": parts, "start": start, "is_first": is_first, "seed": seed}, trainer
+
+    def _resume(self, data, settings, plan):
+        """Make the trainer that a plan of `_prepare` was saved with."""
+        from sknmf_unfold.training.resuming import check_resumed
+
+        # The saved state replaces this generator's; numpy's global one must stay as it is.
+        rng, dtype = np.random.RandomState(), data[0].dtype
+        trainer = self._make_trainer(plan["start"], settings, dtype, rng)
+        trainer.load_state_dict(plan.pop("trainer"))
+        n_divided = len(data[0]) if data[2] is None else None
+        check_resumed(trainer, plan, n_divided, data[0].n_freqs)
+        if plan["is_first"]:
+            self._remember_start(plan["start"])
+        return trainer
 
     def _begin(self, sequences, targets, rng):
         start = self._starting_values(sequences, targets, rng)
@@ -238,7 +227,8 @@ class TrainedSeparator(BaseSeparator):
 
     def _make_trainer(self, start, settings, dtype, rng):
         from sknmf_unfold.networks.levels import LevelledNetwork
-        from sknmf_unfold.training.loop import Recipe, Trainer
+        from sknmf_unfold.training.loop import Trainer
+        from sknmf_unfold.training.recipe import Recipe
 
         device, settings = resolve_device(self.device), dict(settings)
         loss = make_loss(settings.pop("loss"), self.stft_settings_)
@@ -253,63 +243,37 @@ class TrainedSeparator(BaseSeparator):
 
     def _go_on(self, trainer, settings):
         """Give a trainer the state that an earlier call of ``partial_fit`` left."""
-        state = tree_to_tensors(self._training_state)
+        # A copy: tensors share memory with arrays, and training changes them.
+        state = tree_to_tensors(copy.deepcopy(self._training_state))
         # The fitted attributes, which the trainer began with, are the best weights.
         best = vars(trainer.best) | {"epoch": self.best_epoch_}
         trainer.rng = np.random.RandomState()
         trainer.load_state_dict(state | {"best": best})
         trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
 
-    def _train(self, trainer, pairs, task, after_epoch):
-        """Train; return whether it ended by itself."""
-        import torch
+    def _train(self, trainer, pairs, task, checkpoint, plan, keep):
+        """Train; where that is interrupted after an epoch, keep what there is."""
 
-        name, total = type(self).__name__, trainer.recipe.max_epochs
+        def after_epoch():
+            checkpoint.save(plan | {"trainer": trainer.state_dict()})
+
         try:
-            with progress_bar(total, self.verbose, name, trainer.n_epochs) as bar:
-                self._train_epochs(trainer, pairs, task, after_epoch, bar)
-        except KeyboardInterrupt:
-            warnings.warn(
-                f"Training was interrupted after {trainer.n_epochs} epochs; the weights of epoch "
-                f"{trainer.best.epoch} are kept.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-            return False
-        except torch.cuda.OutOfMemoryError as error:
-            raise MemoryError(
-                f"A batch of {trainer.recipe.batch_size} sequences of "
-                f"{trainer.recipe.sequence_length} frames does not fit into the memory of "
-                f"{trainer.device}; lower `batch_size` or `sequence_length`."
-            ) from error
-        self._warn_if_diverged(trainer, "validation_loss")
-        return True
+            train(self, trainer, pairs, task, after_epoch)
+        except KeyboardInterrupt as interrupt:
+            if trainer.n_epochs:
+                self._store_best(trainer)
+                note_interrupt(self, checkpoint)
+                say_what_is_kept(interrupt, trainer, checkpoint)
+                keep()
+            raise
 
-    def _train_epochs(self, trainer, pairs, task, after_epoch, bar):
-        trainer.begin(*pairs)
-        stop = False
-        while trainer.unfinished and not stop:
-            part = task.part("epoch")
-            loss = trainer.epoch()
-            after_epoch()
-            text = f"validation {loss:.4g} (best {trainer.best.loss:.4g})"
-            bar.set_postfix_str(text, refresh=False)
-            bar.update()
-            stop = part.end(lambda: self._trained_attributes(trainer, trainer.average))
-
-    def _warn_if_diverged(self, trainer, name):
-        history = trainer.history
-        if not math.isfinite(history[name][-1]):
-            warnings.warn(
-                f"The loss became {history[name][-1]} in epoch {history['epoch'][-1]}; the "
-                f"weights of epoch {trainer.best.epoch} are kept. Lower learning_rate, or scale "
-                f"the recordings to [-1, 1].",
-                ConvergenceWarning,
-                stacklevel=6,
-            )
-
-    def _store(self, trainer, network):
-        for name, value in self._trained_attributes(trainer, network).items():
+    def _store_best(self, trainer):
+        """Set the fitted attributes, and forget what an earlier fit left to go on from."""
+        trainer.restore_best()
+        for name in ("_training_state", "_interrupted_start"):
+            if hasattr(self, name):
+                delattr(self, name)
+        for name, value in self._trained_attributes(trainer, trainer.network).items():
             setattr(self, name, value)
 
     def _trained_attributes(self, trainer, network):
@@ -318,10 +282,3 @@ class TrainedSeparator(BaseSeparator):
             "best_epoch_": trainer.best.epoch,
             "n_parameters_": sum(p.numel() for p in trainer.parameters),
         }
-
-
-def _content(part):
-    """Return what determines recordings, or pairs of them, for a hash."""
-    if isinstance(part, tuple):
-        return [_content(each) for each in part]
-    return None if part is None else part.content

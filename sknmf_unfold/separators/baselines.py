@@ -51,12 +51,11 @@ class LSTMSeparator(StackedSeparator):
         Whether ``fit`` goes on from the weights of the last one, with a new optimiser.
     checkpoint_dir : str, PathLike or None, default=None
         Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
-        kill the same ``fit`` goes on from there, to the same bits. One fit at a time.
+        kill the same ``fit`` resumes from there, to the same bits. Different fits, as of a search,
+        can share a folder.
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
-    matmul_precision : {"highest", "high", "medium"}, default="highest"
-        How precisely training multiplies matrices, see `DRNMFSeparator`.
     random_state : int, RandomState instance or None, default=None
         Draws the weights, the validation part and the batches.
     verbose : int, default=0
@@ -146,7 +145,6 @@ class LSTMSeparator(StackedSeparator):
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
-        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -167,7 +165,6 @@ class LSTMSeparator(StackedSeparator):
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
-        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -220,12 +217,11 @@ class RNNSeparator(StackedSeparator):
         Whether ``fit`` goes on from the weights of the last one, with a new optimiser.
     checkpoint_dir : str, PathLike or None, default=None
         Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
-        kill the same ``fit`` goes on from there, to the same bits. One fit at a time.
+        kill the same ``fit`` resumes from there, to the same bits. Different fits, as of a search,
+        can share a folder.
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
-    matmul_precision : {"highest", "high", "medium"}, default="highest"
-        How precisely training multiplies matrices, see `DRNMFSeparator`.
     random_state : int, RandomState instance or None, default=None
         Draws the weights, the validation part and the batches.
     verbose : int, default=0
@@ -315,7 +311,6 @@ class RNNSeparator(StackedSeparator):
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
-        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -336,6 +331,5 @@ class RNNSeparator(StackedSeparator):
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
-        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose

@@ -88,12 +88,11 @@ class DeepNMFSeparator(StartsFromNMF):
         from `nmf`.
     checkpoint_dir : str, PathLike or None, default=None
         Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
-        kill the same ``fit`` goes on from there, to the same bits. One fit at a time.
+        kill the same ``fit`` resumes from there, to the same bits. Different fits, as of a search,
+        can share a folder.
     device : str, default="auto"
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
         model that was fitted on a GPU predicts on the CPU where there is none.
-    matmul_precision : {"highest", "high", "medium"}, default="highest"
-        How precisely training multiplies matrices, see `DRNMFSeparator`.
     random_state : int, RandomState instance or None, default=None
         Draws the NMF's starting point, the validation part and the batches.
     verbose : int, default=0
@@ -172,7 +171,6 @@ class DeepNMFSeparator(StartsFromNMF):
         warm_start=False,
         checkpoint_dir=None,
         device="auto",
-        matmul_precision="highest",
         random_state=None,
         verbose=0,
     ):
@@ -198,7 +196,6 @@ class DeepNMFSeparator(StartsFromNMF):
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
         self.device = device
-        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.verbose = verbose
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._all_or_nothing import fits_all_or_nothing
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import (
     check_choice,
@@ -147,6 +148,7 @@ class SupervisedNMFSeparator(BaseSeparator):
 
     @with_callbacks
     @default_settings()
+    @fits_all_or_nothing
     def fit(self, X, Y):
         """Learn both dictionaries.
 
@@ -192,6 +194,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         return self
 
     @default_settings()
+    @fits_all_or_nothing
     def fit_interference(self, X, target_components):
         """Learn the interference's dictionary beside a given one of the target.
 

@@ -1,23 +1,29 @@
-"""Checkpoints: what training goes on from after it was killed."""
+"""Checkpoints: the file that training resumes from after it was killed."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
+import shutil
+import warnings
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 
+from sknmf_unfold._atomic import replacing
+
+from .descriptions import HASHED
+from .locks import FileLock
+
 HEADER = b"sknmf_unfold checkpoint 1\n"
 DIGEST_SIZE = hashlib.sha256().digest_size
-HASHED = "#"
 
 
 class Checkpoint:
     """The file that one fit leaves behind while it runs.
+
+    A ``with`` statement keeps every other fit out of it, in whatever thread or process.
 
     Parameters
     ----------
@@ -30,18 +36,56 @@ class Checkpoint:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     checkpoint = Checkpoint(Path(folder) / "fit.checkpoint", {"seed": "0"})
-    ...     checkpoint.save({"epoch": 3})
-    ...     checkpoint.load()
+    ...     with Checkpoint(Path(folder) / "fit.checkpoint", {"seed": "0"}) as checkpoint:
+    ...         checkpoint.save({"epoch": 3})
+    ...         checkpoint.load()
     {'epoch': 3}
     """
 
-    def __init__(self, path, facts):
+    def __init__(self, path: Path, facts: dict[str, str]):
         self.path = Path(path)
         self.facts = facts
+        self._lock = FileLock(self.path.with_suffix(".lock"))
+        self._has_warned = False
 
-    def save(self, state):
+    def __enter__(self):
+        """Lock the checkpoint, and see that something can be written beside it.
+
+        Raises
+        ------
+        OSError
+            If nothing can be written into the folder.
+        ValueError
+            If the same fit is running elsewhere.
+        """
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            locked = self._lock.acquire(HEADER)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"`checkpoint_dir` is {folder}, where nothing can be written ({error.strerror}); "
+                f"free some space or choose another folder",
+            ) from error
+        if not locked:
+            raise ValueError(
+                f"The same fit is running and has its checkpoint in {self.path}; wait for it to "
+                f"end, or choose another `checkpoint_dir`."
+            )
+        # What a kill left of a file that was being written.
+        for unfinished in folder.glob(f".*.unfinished/{self.path.name}"):
+            shutil.rmtree(unfinished.parent, ignore_errors=True)
+        return self
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+    def save(self, state: dict) -> None:
         """Replace the file; a kill at any moment leaves the old one or the new one, whole.
+
+        Where it cannot be written, for example because the disk is full, the old file stays, and
+        the first such failure is reported by a warning.
 
         Parameters
         ----------
@@ -51,16 +95,15 @@ class Checkpoint:
         buffer = io.BytesIO()
         torch.save({"facts": self.facts, "state": state}, buffer)
         payload = buffer.getbuffer()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            file.write(HEADER + hashlib.sha256(payload).digest())
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self.path) as unfinished, unfinished.open("wb") as file:
+                file.write(HEADER + hashlib.sha256(payload).digest())
+                file.write(payload)
+        except OSError as error:
+            self._warn(error)
 
-    def load(self):
+    def load(self) -> dict | None:
         """Read the file.
 
         Returns
@@ -79,13 +122,46 @@ class Checkpoint:
             return None
         self._check_whole(content)
         payload = io.BytesIO(content[len(HEADER) + DIGEST_SIZE :])
-        saved = torch.load(payload, map_location="cpu", weights_only=True)
-        self._check_facts(saved["facts"])
-        return saved["state"]
+        try:
+            saved = torch.load(payload, map_location="cpu", weights_only=True)
+            facts, state = dict(saved["facts"]), dict(saved["state"])
+        # torch has many ways to fail at content that it did not write.
+        except Exception as error:
+            raise self.unsuitable(error) from error
+        self._check_facts(facts)
+        return state
 
-    def remove(self):
+    def unsuitable(self, reason: Exception) -> ValueError:
+        """Make the error for a file that is whole and does not hold what the fit needs.
+
+        Parameters
+        ----------
+        reason : Exception
+            Of which the first sentence is told.
+
+        Returns
+        -------
+        error : ValueError
+        """
+        line = str(reason).partition("\n")[0].partition(". ")[0]
+        return ValueError(
+            f"{self.path} does not hold what this fit resumes from ({type(reason).__name__}: "
+            f"{line}); delete it to train from the start."
+        )
+
+    def remove(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+    def _warn(self, error):
+        if not self._has_warned:
+            warnings.warn(
+                f"No checkpoint could be written to {self.path} ({error.strerror or error}); "
+                f"training continues, and after a kill it would resume from an earlier epoch.",
+                UserWarning,
+                stacklevel=9,
+            )
+        self._has_warned = True
 
     def _check_whole(self, content):
         if not content.startswith(HEADER):
@@ -112,10 +188,18 @@ class Checkpoint:
 class NoCheckpoint:
     """Where no checkpoint is wanted."""
 
-    def load(self):
+    path = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """There is nothing to unlock."""
+
+    def load(self) -> None:
         """Find nothing."""
 
-    def save(self, state):
+    def save(self, state: dict) -> None:
         """Keep nothing.
 
         Parameters
@@ -124,7 +208,7 @@ class NoCheckpoint:
             Ignored.
         """
 
-    def remove(self):
+    def remove(self) -> None:
         """There is nothing to remove."""
 
 
@@ -132,29 +216,6 @@ def _difference(name, before, now):
     if before is None or now.startswith(HASHED):
         return f"{name} differs"
     return f"{name} was {before} and is {now}"
-
-
-def describe(value):
-    """Describe what a fit depends on in a short string, the same in every process.
-
-    Parameters
-    ----------
-    value : object
-        A plain value, or anything that joblib can hash: arrays, estimators, random generators.
-
-    Returns
-    -------
-    description : str
-
-    Examples
-    --------
-    >>> describe("auto"), describe(0.5)
-    ("'auto'", '0.5')
-    """
-    if value is None or isinstance(value, (str, int, float)):
-        return repr(value)
-    # Read-only memory maps, which joblib hands to its workers, count as the arrays they hold.
-    return HASHED + joblib.hash(value, coerce_mmap=True)
 
 
 def rng_state(rng):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
 import time
 
@@ -14,62 +13,9 @@ from sknmf_unfold._arrays import batches_by_length
 
 from .checkpoint import rng_state, set_rng_state
 from .parts import batch_loss
+from .recipe import Best
 
 HISTORY = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Adam's.
-    batch_size : int
-        Sequences a batch.
-    sequence_length : int
-        Frames a sequence at most; longer recordings are cut into equal parts.
-    max_epochs : int
-        Passes over the training data.
-    patience : int
-        Epochs without a better validation loss before training stops.
-    max_gradient_norm : float or None
-        Longer gradients are shortened to this l2-norm.
-    learning_rate_patience : int or None
-        Epochs without a better validation loss before the learning rate is halved.
-    averaging : float
-        Weights are validated and kept as their exponential moving average over the steps, which
-        forgets this little at a step; 0 takes the weights of the last step.
-    """
-
-    learning_rate: float
-    batch_size: int
-    sequence_length: int
-    max_epochs: int
-    patience: int
-    max_gradient_norm: float | None = None
-    learning_rate_patience: int | None = None
-    averaging: float = 0.0
-
-
-@dataclasses.dataclass
-class Best:
-    """The weights with the lowest validation loss so far.
-
-    Parameters
-    ----------
-    loss : float
-        Their validation loss.
-    epoch : int
-        When that was.
-    weights : dict of Tensor
-        The averaged network's ``state_dict``.
-    """
-
-    loss: float
-    epoch: int
-    weights: dict
 
 
 class Trainer:
@@ -144,8 +90,14 @@ class Trainer:
         finite = math.isfinite(self.history["validation_loss"][-1])
         return finite and self.n_epochs < self.recipe.max_epochs and waited < self.recipe.patience
 
-    def epoch(self):
+    def epoch(self, batches=None):
         """Train on all data once in a new order, validate, bring `history` and `best` up to date.
+
+        Parameters
+        ----------
+        batches : object, optional
+            Whom to tell of each batch: ``expect(n)`` before some, and ``add(total, count)`` with
+            what `train_step` returned after each.
 
         Returns
         -------
@@ -153,7 +105,7 @@ class Trainer:
             Validation loss.
         """
         start = time.perf_counter()
-        train_loss = _mean(self._train_parts())
+        train_loss = _mean(self._train_parts(batches))
         loss = self._validate()
         seconds = self.history["seconds"][-1] + time.perf_counter() - start
         self._record(self.n_epochs + 1, train_loss, loss, seconds)
@@ -246,13 +198,19 @@ class Trainer:
         pairs = self._validation
         return _mean(self.validation_step(pairs.batch(i, self.device)) for i in batches)
 
-    def _train_parts(self):
+    def _train_parts(self, watch):
         """Take the steps of an epoch, and yield what they return."""
         parts = self._train(self.n_epochs + 1) if callable(self._train) else [self._train]
         for pairs in parts:
             segments = pairs.segments(self.recipe.sequence_length)
-            for indices in segments.batches(self.recipe.batch_size, self.rng):
-                yield self.train_step(segments.batch(indices, self.device))
+            batches = segments.batches(self.recipe.batch_size, self.rng)
+            if watch is not None:
+                watch.expect(len(batches))
+            for indices in batches:
+                result = self.train_step(segments.batch(indices, self.device))
+                if watch is not None:
+                    watch.add(*result)
+                yield result
             # Its memory is free before the next part's is taken.
             del pairs, segments
 

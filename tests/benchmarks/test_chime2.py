@@ -105,11 +105,11 @@ def test_a_training_that_was_killed_goes_on_from_its_last_epoch(corpus, tmp_path
     arguments += ["--set", "max_epochs=3"]
     epoch, calls = Trainer.epoch, []
 
-    def killed_in_the_second(trainer):
+    def killed_in_the_second(trainer, batches):
         calls.append(trainer.n_epochs)
         if len(calls) == 2:
             raise MemoryError
-        return epoch(trainer)
+        return epoch(trainer, batches)
 
     monkeypatch.setattr(Trainer, "epoch", killed_in_the_second)
     checkpoints = ["--checkpoints", str(tmp_path / "checkpoints")]

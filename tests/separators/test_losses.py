@@ -185,12 +185,12 @@ def _killed_after(n_epochs, separator, X, Y):
 
     original, count = Trainer.epoch, 0
 
-    def epoch(self):
+    def epoch(self, batches):
         nonlocal count
         if count == n_epochs:
             raise _Killed
         count += 1
-        return original(self)
+        return original(self, batches)
 
     Trainer.epoch = epoch
     try:
@@ -207,30 +207,6 @@ def test_partial_fit_trains_for_the_loss(speech, spectrograms):
         for loss in ("signal_approximation", "snr")
     ]
     assert fits[1].history_["train_loss"][-1] < 0 < fits[0].history_["train_loss"][-1]
-
-
-def test_precision_is_that_of_the_fit_only(speech, spectrograms, monkeypatch):
-    import torch
-
-    from sknmf_unfold.training.loop import Trainer
-
-    seen, original = [], Trainer.train_step
-
-    def train_step(self, batch):
-        seen.append(torch.get_float32_matmul_precision())
-        return original(self, batch)
-
-    monkeypatch.setattr(Trainer, "train_step", train_step)
-    before = torch.get_float32_matmul_precision()
-    fits = {
-        precision: DRNMFSeparator(**QUICK, matmul_precision=precision).fit(spectrograms, speech[1])
-        for precision in ("highest", "medium")
-    }
-    assert set(seen) == {"highest", "medium"} and torch.get_float32_matmul_precision() == before
-    losses = [fit.history_["validation_loss"][-1] for fit in fits.values()]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
-    with pytest.raises(ValueError, match="`matmul_precision` must be one of 'highest'"):
-        DRNMFSeparator(**QUICK, matmul_precision="low").fit(spectrograms, speech[1])
 
 
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr", "si_sdr"])

@@ -1,12 +1,21 @@
+import errno
+import hashlib
+import io
 import os
 import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from sknmf_unfold import SparseNMF
-from sknmf_unfold.training.checkpoint import HEADER, Checkpoint, NoCheckpoint, describe
+from sknmf_unfold.training import locks
+from sknmf_unfold.training.checkpoint import HEADER, Checkpoint, NoCheckpoint
+from sknmf_unfold.training.locks import FileLock
+from tests._refusals import refuses
+from tests._small_disk import small_disk
 
 STATE = {"weights": torch.arange(5.0), "epoch": 3, "history": {"loss": [float("nan"), 1.0]}}
 
@@ -97,19 +106,154 @@ def test_another_fit_is_refused_with_what_differs(tmp_path):
         Checkpoint(path, other).load()
 
 
-def test_descriptions_tell_values_apart_and_are_the_same_for_the_same():
-    def values():
-        fitted = SparseNMF(3, random_state=0).fit(np.eye(4))
-        return [3, "auto", None, 0.5, np.arange(3.0), np.random.RandomState(0), fitted]
-
-    descriptions = [describe(value) for value in values()]
-    assert descriptions == [describe(value) for value in values()]
-    others = [4, "3", np.arange(4.0), np.arange(3), np.random.RandomState(1), SparseNMF(3)]
-    descriptions += [describe(value) for value in others]
-    assert len(set(descriptions)) == len(descriptions) == 13
+# One fit at a time
 
 
-def test_a_memory_map_counts_as_its_array(tmp_path):
-    array = np.arange(30.0).reshape(5, 6)
-    np.save(tmp_path / "a.npy", array)
-    assert describe(np.load(tmp_path / "a.npy", mmap_mode="r")) == describe(array)
+HOLDER = """
+import sys
+from sknmf_unfold.training.checkpoint import Checkpoint
+with Checkpoint(sys.argv[1], {}) as checkpoint:
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(path):
+    """Start a process that has a checkpoint."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout.readline() == b"locked\n"
+    return child
+
+
+def test_a_checkpoint_has_one_fit_at_a_time_and_none_after_a_kill(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    child = hold(path)
+    refuses(
+        r"The same fit is running .*fit\.checkpoint; wait for it", Checkpoint(path, {}).__enter__
+    )
+    with Checkpoint(tmp_path / "other.checkpoint", {}):
+        pass
+    child.kill()
+    child.communicate()
+    with Checkpoint(path, {}) as checkpoint:
+        refuses("The same fit is running", Checkpoint(path, {}).__enter__)
+        checkpoint.save(STATE)
+    assert [file.name for file in tmp_path.iterdir()] == ["fit.checkpoint"]
+
+
+def test_threads_that_come_and_go_have_the_lock_one_after_the_other(tmp_path):
+    inside, most, taken = [], [], []
+
+    def work():
+        for _ in range(100):
+            lock = FileLock(tmp_path / "fit.lock")
+            if lock.acquire(b"fit"):
+                inside.append(lock)
+                most.append(len(inside))
+                inside.remove(lock)
+                lock.release()
+                taken.append(lock)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1} and len(taken) >= 100
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_is_given_back_while_it_is_opened_is_nobody_elses(tmp_path, monkeypatch):
+    first, second, third = (FileLock(tmp_path / "fit.lock") for _ in range(3))
+    assert first.acquire(b"fit")
+    lock = locks._lock
+
+    def late(file):
+        first.release()
+        return lock(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "_lock", late)
+        assert second.acquire(b"fit")
+    assert not third.acquire(b"fit"), "two would have it"
+    second.release()
+    assert third.acquire(b"fit")
+    third.release()
+
+
+def test_without_locks_on_the_disk_a_fit_runs_all_the_same(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with Checkpoint(tmp_path / "fit.checkpoint", {}) as checkpoint:
+        checkpoint.save(STATE)
+        assert checkpoint.load()["epoch"] == 3
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_fit(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    for name in ("fit.checkpoint", "other.checkpoint"):
+        folder = tmp_path / f".{name[0]}.unfinished"
+        folder.mkdir()
+        (folder / name).write_bytes(b"half")
+    with Checkpoint(path, {}):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == [".o.unfinished"], "others may still write"
+
+
+# No space
+
+
+def test_a_full_disk_is_reported_once_and_the_old_file_stays(tmp_path):
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", 256) as disk, Checkpoint(disk / "a.b", {}) as checkpoint:
+        checkpoint.save(STATE)
+        big = STATE | {"weights": torch.zeros(10**6)}
+        with pytest.warns(UserWarning, match=r"No checkpoint could be .*a\.b \(No space left") as w:
+            checkpoint.save(big)
+            checkpoint.save(big)
+        assert len(w) == 1
+        assert checkpoint.load()["epoch"] == 3
+        assert {file.name for file in disk.iterdir()} == {"a.b", "a.lock"}
+        checkpoint.save({"epoch": 4})
+        assert checkpoint.load()["epoch"] == 4
+
+
+def test_a_folder_where_nothing_can_be_written_is_refused_at_once(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    below = Checkpoint(tmp_path / "file" / "folder" / "fit.checkpoint", {})
+    refuses(r"`checkpoint_dir` is .*folder, where nothing can be writ", below.__enter__, OSError)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    checkpoint = Checkpoint(tmp_path / "fit.checkpoint", {})
+    refuses(r"nothing can be written \(No space left on device\)", checkpoint.__enter__, OSError)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+# Whole, and something else
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"state": {}}, {"facts": {}}, {"facts": {}, "state": 3}, [1, 2], b"no archive"]
+)
+def test_whole_content_of_another_structure_is_refused(tmp_path, content):
+    buffer = io.BytesIO()
+    if isinstance(content, bytes):
+        buffer.write(content)
+    else:
+        torch.save(content, buffer)
+    payload = buffer.getvalue()
+    path = tmp_path / "fit.checkpoint"
+    path.write_bytes(HEADER + hashlib.sha256(payload).digest() + payload)
+    refuses(r"fit\.checkpoint does not hold what .*; delete it to", Checkpoint(path, {}).load)

@@ -1,0 +1,90 @@
+"""The epochs of a fit: what shows and watches them, and how they can end."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+
+from sknmf_unfold._progress import batch_bar, end_early, progress_bar
+
+
+def train(separator, trainer, pairs, task, after_epoch):
+    """Train until nothing is left to do, or a callback of the estimator stops it.
+
+    Parameters
+    ----------
+    separator : TrainedSeparator
+    trainer : Trainer
+    pairs : tuple
+        What `Trainer.begin` takes.
+    task : FitTask
+        Gets a part for every epoch.
+    after_epoch : callable
+        Called after every epoch, before the callbacks.
+
+    Raises
+    ------
+    MemoryError
+        If a batch does not fit into the memory of the GPU.
+    """
+    import torch
+
+    name, total = type(separator).__name__, trainer.recipe.max_epochs
+    try:
+        with progress_bar(total, separator.verbose, name, trainer.n_epochs) as bar:
+            trainer.begin(*pairs)
+            stopped = False
+            while trainer.unfinished and not stopped:
+                stopped = _epoch(separator, trainer, task, after_epoch, bar)
+            end_early(bar, "stopped by a callback" if stopped else "stopped early")
+    except torch.cuda.OutOfMemoryError as error:
+        raise MemoryError(
+            f"A batch of {trainer.recipe.batch_size} sequences of "
+            f"{trainer.recipe.sequence_length} frames does not fit into the memory of "
+            f"{trainer.device}; lower `batch_size` or `sequence_length`."
+        ) from error
+
+
+def _epoch(separator, trainer, task, after_epoch, bar):
+    """Train for an epoch; return whether a callback wants no more of them."""
+    part = task.part("epoch")
+    with batch_bar(separator.verbose, trainer.n_epochs + 1) as batches:
+        loss = trainer.epoch(batches)
+    after_epoch()
+    text = f"validation {loss:.4g} (best {trainer.best.loss:.4g})"
+    bar.set_postfix_str(text, refresh=False)
+    bar.update()
+    return part.end(lambda: separator._trained_attributes(trainer, trainer.average))
+
+
+def warn_if_diverged(trainer, name):
+    """Warn if the last value of a loss is not finite.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    name : str
+        Column of its history.
+    """
+    history = trainer.history
+    if not math.isfinite(history[name][-1]):
+        warnings.warn(
+            f"The loss became {history[name][-1]} in epoch {history['epoch'][-1]}; the "
+            f"weights of epoch {trainer.best.epoch} are kept. Lower learning_rate, or scale "
+            f"the recordings to [-1, 1].",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def say_what_is_kept(interrupt, trainer, checkpoint):
+    """Put into an interrupt that has no message what it leaves behind."""
+    text = (
+        f"training was interrupted after {trainer.n_epochs} epochs; the estimator has the weights "
+        f"of epoch {trainer.best.epoch}"
+    )
+    if checkpoint.path is not None:
+        text += f", and the same fit resumes from {checkpoint.path}"
+    interrupt.args = interrupt.args or (text,)
