@@ -172,8 +172,8 @@ def parser():
     remix = "train on new mixtures of the recordings in every epoch, unless the recipe does not"
     sub.add_argument("--remix", action=argparse.BooleanOptionalAction, default=None, help=remix)
     gain = "lowest and highest gain in dB of a new mixture (default: -24 12)"
-    names = {"nargs": 2, "metavar": ("LOWEST", "HIGHEST")}
-    sub.add_argument("--gain-db", type=float, **names, default=None, help=gain)
+    bounds = ("LOWEST", "HIGHEST")
+    sub.add_argument("--gain-db", type=float, nargs=2, metavar=bounds, default=None, help=gain)
     level = "frames of the running level that each frame is brought to; 0 for none (default: 250)"
     sub.add_argument("--level-frames", type=int, default=None, help=level)
     sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")

@@ -306,6 +306,12 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
 
     def __setstate__(self, state):
         super().__setstate__(state)
+        # Stored when the network itself had a level.
+        level, _ = (self.__dict__.pop(name, 0) for name in ("level_", "level_decay_"))
+        if level > 0:
+            raise ValueError(
+                "The model was stored with a running level of another kind; train it again."
+            )
         if hasattr(self, "evidence_") and not hasattr(self, "gated_evidence_"):
             # Stored when there were no gated units yet.
             from sknmf_unfold.networks.gates import draw_gates
