@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import joblib
 import numpy as np
 import torch
+
+from sknmf_unfold._atomic import replacing
 
 HEADER = b"sknmf_unfold checkpoint 1\n"
 DIGEST_SIZE = hashlib.sha256().digest_size
@@ -47,18 +48,19 @@ class Checkpoint:
         ----------
         state : dict
             Tensors, numbers, strings, and lists and dicts of them.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, for example because the disk is full; the old file stays.
         """
         buffer = io.BytesIO()
         torch.save({"facts": self.facts, "state": state}, buffer)
         payload = buffer.getbuffer()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
+        with replacing(self.path) as unfinished, unfinished.open("wb") as file:
             file.write(HEADER + hashlib.sha256(payload).digest())
             file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
 
     def load(self):
         """Read the file.

@@ -1,0 +1,153 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file beside its target, which it replaces when it is complete and on the disk.
+
+    An error, an interrupt or a kill at any moment leaves the old file as it was. The unfinished
+    file is in a hidden folder beside the target and goes with it, except after a kill. It has the
+    permissions of the file that it replaces, otherwise those of any new file. A symbolic link
+    stays, and what it points to is replaced. What is no regular file, such as a pipe or
+    ``/dev/null``, gets the content when it is complete.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to make or to replace.
+
+    Yields
+    ------
+    unfinished : Path
+        A name for the file to write, with the name and suffix of `path`.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If the folder to write into does not exist, or `path` is one.
+    OSError
+        If the disk is full, or whatever else keeps the file from being written; it names `path`.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "greeting.txt") as unfinished:
+    ...         _ = unfinished.write_text("hello")
+    ...     print([file.name for file in Path(folder).iterdir()])
+    ['greeting.txt']
+    """
+    path = Path(path)
+    with _naming(path):
+        _check_place(path)
+        with _staging_folder(path) as folder:
+            unfinished = Path(folder) / path.name
+            yield unfinished
+            _put(unfinished, path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise unless a file of that name can be made or replaced, by trying.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which is neither made nor changed.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If its folder does not exist, or it is one.
+    OSError
+        If the folder cannot be written into, or the file that is there cannot be replaced.
+
+    Examples
+    --------
+    >>> check_writable(Path("no_such_folder") / "model.joblib")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: no_such_folder/model.joblib: there is no folder no_such_folder; create it ...
+    """
+    with _naming(path):
+        _check_place(path)
+        with _staging_folder(path) as folder:
+            (Path(folder) / path.name).touch()
+
+
+def check_space(path: Path, n_bytes: int) -> None:
+    """Raise ``OSError`` with the reason if a file cannot be so much longer.
+
+    For libraries that fail without a reason; the bytes stay in the file.
+    """
+    with _naming(path), path.open("ab") as file:
+        file.write(bytes(n_bytes))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Make errors of the system name the file that was to be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _check_place(path):
+    """Raise unless `path` is in a folder and is none itself."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; create it first.")
+
+
+def _is_special(path):
+    """Whether there is something at `path` that cannot be replaced by a file."""
+    return path.exists() and not path.is_file()
+
+
+def _staging_folder(path):
+    """Make a temporary folder on the disk of the target, hidden in its folder."""
+    if _is_special(path):
+        return tempfile.TemporaryDirectory()
+    target = Path(os.path.realpath(path))
+    if target.exists():
+        # A file that may not be written must not be replaced either.
+        target.open("r+b").close()
+    return tempfile.TemporaryDirectory(prefix=".", suffix=".unfinished", dir=target.parent)
+
+
+def _put(unfinished, path):
+    """Put a complete file in its place."""
+    if _is_special(path):
+        _copy(unfinished, path)
+        return
+    target = Path(os.path.realpath(path))
+    if target.exists():
+        shutil.copymode(target, unfinished)
+    with unfinished.open("rb+") as file:
+        os.fsync(file.fileno())
+    try:
+        unfinished.replace(target)
+    except OSError as error:
+        # A file that is mounted on its own, as containers do.
+        if error.errno != errno.EBUSY:
+            raise
+        _copy(unfinished, target)
+
+
+def _copy(source, target):
+    with source.open("rb") as read, target.open("wb") as written:
+        shutil.copyfileobj(read, written)
