@@ -83,17 +83,6 @@ def check_writable(path: Path) -> None:
             (Path(folder) / path.name).touch()
 
 
-def check_space(path: Path, n_bytes: int) -> None:
-    """Raise ``OSError`` with the reason if a file cannot be so much longer.
-
-    For libraries that fail without a reason; the bytes stay in the file.
-    """
-    with _naming(path), path.open("ab") as file:
-        file.write(bytes(n_bytes))
-        file.flush()
-        os.fsync(file.fileno())
-
-
 @contextlib.contextmanager
 def _naming(path):
     """Make errors of the system name the file that was to be written."""

@@ -59,7 +59,10 @@ PATHS = {
         lambda: save_audio("a.wav", 1e300 * WAVE.astype("float64")),
     ),
     "save: empty": ("waveform is empty", lambda: save_audio("a.wav", [])),
-    "save: no suffix": ("abc: No format specified", lambda: save_audio("abc", WAVE)),
+    "save: no suffix": (
+        "abc: the suffix must name an audio format",
+        lambda: save_audio("abc", WAVE),
+    ),
 }
 
 
