@@ -47,7 +47,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['greeting.txt']
     """
     path = Path(path)
-    with _naming(path):
+    with naming(path):
         _check_place(path)
         with _staging_folder(path) as folder:
             unfinished = Path(folder) / path.name
@@ -77,15 +77,34 @@ def check_writable(path: Path) -> None:
     ...
     FileNotFoundError: no_such_folder/model.joblib: there is no folder no_such_folder; create it ...
     """
-    with _naming(path):
+    with naming(path):
         _check_place(path)
         with _staging_folder(path) as folder:
             (Path(folder) / path.name).touch()
 
 
 @contextlib.contextmanager
-def _naming(path):
-    """Make errors of the system name the file that was to be written."""
+def naming(path: Path | str) -> Iterator[None]:
+    """Make errors of the system name what was to be written.
+
+    Parameters
+    ----------
+    path : Path or str
+        The name.
+
+    Raises
+    ------
+    OSError
+        In place of another of the same kind.
+
+    Examples
+    --------
+    >>> with naming("speech.wav"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 28] No space left on device: 'speech.wav'
+    """
     try:
         yield
     except OSError as error:

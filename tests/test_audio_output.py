@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from sknmf_unfold.datasets import save_audio
-from sknmf_unfold.datasets._audio_output import create_audio
+from sknmf_unfold.datasets._audio_output import AudioOutput
 from tests._refusals import refuses
 from tests._small_disk import small_disk
 
@@ -90,8 +90,8 @@ def test_what_the_disk_says_is_raised(method, tmp_path):
 
     parts = {name: getattr(file, name) for name in ("write", "seek", "tell")} | {method: broken}
     with pytest.raises(OSError, match="broken"):
-        with create_audio(SimpleNamespace(**parts), tmp_path / "a.wav", 16000) as audio:
-            audio.write(NOISE)
+        with AudioOutput(SimpleNamespace(**parts), tmp_path / "a.wav", 16000) as output:
+            output.write(NOISE)
     assert len(n_calls) > 3
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 
 def check_format(path):
     """Raise unless the suffix of a path names an audio format.
@@ -34,9 +32,8 @@ def check_format(path):
         )
 
 
-@contextlib.contextmanager
-def create_audio(file, path, sample_rate, subtype=None):
-    """Begin a mono audio file.
+class AudioOutput:
+    """A mono audio file that is being written.
 
     Parameters
     ----------
@@ -49,14 +46,10 @@ def create_audio(file, path, sample_rate, subtype=None):
     subtype : str or None, default=None
         Of the samples, as libsndfile calls it; None takes the one that is usual for the format.
 
-    Yields
-    ------
-    audio : soundfile.SoundFile
-
     Raises
     ------
     OSError
-        If the disk is full, or whatever else the system has against it.
+        If the disk is full, or whatever else the system has against it, also by the methods.
     ValueError
         If the suffix names no format, or libsndfile does not write this sampling rate in it.
 
@@ -65,25 +58,54 @@ def create_audio(file, path, sample_rate, subtype=None):
     >>> import io
     >>> from pathlib import Path
     >>> file = io.BytesIO()
-    >>> with create_audio(file, Path("silence.wav"), 8000) as audio:
-    ...     audio.write([0.0] * 1000)
+    >>> with AudioOutput(file, Path("silence.wav"), 8000) as output:
+    ...     output.write([0.0] * 1000)
     >>> len(file.getvalue())
     2044
     """
-    import soundfile
 
-    check_format(path)
-    disk = _Disk(file)
-    try:
+    def __init__(self, file, path, sample_rate, subtype=None):
+        from soundfile import SoundFile
+
+        check_format(path)
+        self._disk, self._path = _Disk(file), path
         settings = {"subtype": subtype, "format": path.suffix[1:]}
-        with soundfile.SoundFile(disk, "w", sample_rate, 1, **settings) as audio:
-            yield audio
-    except (soundfile.SoundFileError, TypeError, ValueError, AssertionError) as error:
-        # soundfile asserts that all was written.
-        if disk.error is None:
-            raise ValueError(f"{path}: {getattr(error, 'error_string', error)}") from error
-    if disk.error is not None:
-        raise disk.error
+        self._audio = self._try(SoundFile, self._disk, "w", sample_rate, 1, **settings)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def write(self, samples):
+        """Append samples.
+
+        Parameters
+        ----------
+        samples : array-like of shape (n_times,)
+        """
+        self._try(self._audio.write, samples)
+
+    def close(self):
+        """Write what the encoder has kept back."""
+        self._try(self._audio.close)
+
+    def _try(self, call, *arguments, **settings):
+        """Call libsndfile; raise what the disk said, or what itself did, by the file's name."""
+        from soundfile import SoundFileError
+
+        result = None
+        try:
+            result = call(*arguments, **settings)
+        except (SoundFileError, TypeError, ValueError, AssertionError) as error:
+            # soundfile asserts that all was written.
+            if self._disk.error is None:
+                reason = getattr(error, "error_string", error)
+                raise ValueError(f"{self._path}: {reason}") from error
+        if self._disk.error is not None:
+            raise self._disk.error
+        return result
 
 
 class _Disk:
@@ -105,6 +127,6 @@ class _Disk:
     def _try(self, call, *arguments):
         try:
             return call(*arguments)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: closed since
             self.error = self.error or error
             return 0

@@ -14,7 +14,7 @@ from sknmf_unfold._data_checks import check_waveform
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 
-from ._audio_output import create_audio
+from ._audio_output import AudioOutput
 
 # Hz; nobody records below, but a header may say so.
 MIN_RECORDING_RATE = 1000
@@ -199,6 +199,6 @@ def save_audio(path, waveform, sample_rate=16000):
 
 def _write(unfinished, path, waveform, sample_rate, subtype):
     """Write a file in blocks; libsndfile's Vorbis encoder runs out of stack on some millions."""
-    with unfinished.open("wb") as file, create_audio(file, path, sample_rate, subtype) as audio:
+    with unfinished.open("wb") as file, AudioOutput(file, path, sample_rate, subtype) as output:
         for start in range(0, len(waveform), BLOCK_LENGTH):
-            audio.write(waveform[start : start + BLOCK_LENGTH])
+            output.write(waveform[start : start + BLOCK_LENGTH])
