@@ -90,6 +90,7 @@ class WavFile:
         # A pipe cannot be corrected.
         self._seekable = file.seekable()
         file.write(self._header(0 if self._seekable else MAX_WAV_BYTES))
+        file.flush()
 
     def write(self, samples):
         """Append samples.
