@@ -51,6 +51,19 @@ def test_a_full_disk_keeps_the_old_recording(tmp_path):
         assert path.read_bytes() == before and list(folder.iterdir()) == [path]
 
 
+def test_a_limit_on_files_keeps_the_old_recording(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.wav"
+    save_audio(path, NOISE[:5000])
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, limits[1]))
+    try:
+        refuses(r"File too large: '.*a\.wav'", lambda: save_audio(path, NOISE), OSError)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
 def test_an_interrupt_keeps_the_old_recording(tmp_path, monkeypatch):
     path = tmp_path / "a.flac"
     save_audio(path, NOISE[:5000])

@@ -7,6 +7,8 @@ import torch
 
 from sknmf_unfold import SparseNMF
 from sknmf_unfold.training.checkpoint import HEADER, Checkpoint, NoCheckpoint, describe
+from tests._refusals import refuses
+from tests._small_disk import small_disk
 
 STATE = {"weights": torch.arange(5.0), "epoch": 3, "history": {"loss": [float("nan"), 1.0]}}
 
@@ -56,6 +58,16 @@ def test_a_write_that_stops_midway_leaves_the_old_file(tmp_path, monkeypatch, st
     monkeypatch.undo()
     checkpoint.save({"epoch": 99})
     assert checkpoint.load() == {"epoch": 99}
+
+
+def test_a_full_disk_keeps_the_old_file_and_no_other(tmp_path):
+    with small_disk(tmp_path, 64) as disk:
+        checkpoint = Checkpoint(disk / "fit.checkpoint", {})
+        checkpoint.save(STATE)
+        large = {"weights": torch.zeros(10**5)}
+        refuses(r"No space .*: '.*fit\.checkpoint'", lambda: checkpoint.save(large), OSError)
+        assert checkpoint.load()["epoch"] == 3
+        assert [path.name for path in disk.iterdir()] == ["fit.checkpoint"]
 
 
 def test_truncated_at_any_length_is_refused(tmp_path):
