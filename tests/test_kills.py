@@ -15,7 +15,7 @@ import soundfile
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT, SupervisedNMFSeparator
-from sknmf_unfold.__main__ import audio_files
+from sknmf_unfold._recordings import find_recordings
 from sknmf_unfold.datasets import load_audio, save_audio
 from tests._counts import count
 
@@ -92,7 +92,7 @@ def test_killed_audio_is_the_old_or_the_new_whole(command, folder):
         whole[digest(path)] = len(waveform)
     for _ in kills(command, folder):
         assert soundfile.info(path).frames == whole[digest(path)]
-        assert audio_files(path.parent) == [path]
+        assert find_recordings(path.parent) == [path]
         save_audio(path, old)
 
 

@@ -95,14 +95,15 @@ class AudioOutput:
         """Call libsndfile; raise what the disk said, or what itself did, by the file's name."""
         from soundfile import SoundFileError
 
+        from ._sound_files import explain
+
         result = None
         try:
             result = call(*arguments, **settings)
         except (SoundFileError, TypeError, ValueError, AssertionError) as error:
             # soundfile asserts that all was written.
             if self._disk.error is None:
-                reason = getattr(error, "error_string", error)
-                raise ValueError(f"{self._path}: {reason}") from error
+                raise ValueError(f"{self._path}: {explain(error)}") from error
         if self._disk.error is not None:
             raise self._disk.error
         return result
