@@ -210,3 +210,23 @@ def test_a_reader_that_stops_ends_it_quietly(model, tmp_path):
         errors = process.stderr.read().decode()
     assert process.returncode == 141
     assert [line for line in errors.splitlines() if "load" not in line] == []
+
+
+def test_an_interrupt_ends_the_wait_for_standard_input(model):
+    pcm = np.round(8000 * model.x[:12_800] / np.abs(model.x).max()).astype("<i2")
+    stream = [sys.executable, "-m", "sknmf_unfold", "stream", str(model.path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*stream, "-", "-o", "-"], **pipes) as process:
+        process.stdin.write(pcm.tobytes())
+        process.stdin.flush()
+        # Frames of 512 samples end at every 128th; after the last one there is nothing to read.
+        received = process.stdout.read(2 * (12_800 - 384))
+        process.send_signal(signal.SIGINT)
+        received += process.stdout.read()
+        errors = process.stderr.read().decode()
+    assert process.returncode == 130
+    assert errors.startswith("Interrupted after 0.8 s of sound") and errors.count("\n") == 1
+    actual = np.frombuffer(received, "<i2")
+    assert len(actual) == 12_800
+    expected = model.pipe.predict([pcm])[0]
+    np.testing.assert_allclose(actual / 32768, expected, rtol=0, atol=2.0**-14)
