@@ -36,7 +36,9 @@ def folder(tmp_path_factory):
         save_audio(root / "noisy" / f"{i}.wav", wave)
         save_audio(root / "clean" / f"{i}.wav", wave / 2)
     separator = SupervisedNMFSeparator(2, max_iter=3, random_state=0)
-    pipe = Pipeline([("stft", STFT(64, 16)), ("sep", separator)]).fit(waves, waves)
+    pipe = Pipeline([("stft", STFT(64, 16)), ("sep", separator)]).fit(
+        waves, [wave / 2 for wave in waves]
+    )
     joblib.dump(pipe, root / "small.joblib")
     save_audio(root / "long" / "a.wav", np.resize(waves[0], HALF_AN_HOUR))
     np.save(root / "long" / "a.npy", np.resize(waves[0], HALF_AN_HOUR))
