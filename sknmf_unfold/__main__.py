@@ -14,25 +14,14 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from . import STFT, DRNMFSeparator, SupervisedNMFSeparator, __version__, _recordings
+from ._atomic import check_writable
 from ._checks import check_sample_rate
+from ._model_files import check_model_output, save_model, save_unfinished
+from ._outputs import check_not_read, check_output_folder, drop_output, flush_output
 from ._recordings import printable, say
 from .datasets import save_audio
+from .datasets._audio_output import check_format
 from .metrics import mean_over_active, sdr, si_sdr
-
-
-def check_writable(path):
-    """Raise unless a file of that name can be made, before an hour of training is lost on it."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file for -o.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; create it first.")
-
-
-def check_output_folder(path):
-    """Raise if what stands where a folder is wanted is a file."""
-    standing = next(part for part in (path, *path.parents) if part.exists())
-    if not standing.is_dir():
-        raise NotADirectoryError(f"{standing} is a file; choose a folder for -o.")
 
 
 def demo(args):
@@ -56,7 +45,7 @@ def decibels_between(lowest, highest):
 
 def fit(args):
     """Fit a pipeline on two folders and save it."""
-    check_writable(args.output)
+    check_model_output(args.output)
     check_sample_rate(args.sample_rate)
     pairs = _recordings.pair_recordings(args.noisy_dir, args.clean_dir)
     X, Y, failures = _recordings.read_pairs(pairs, args.sample_rate)
@@ -71,8 +60,12 @@ def fit(args):
         if args.gain_db is not None:
             training["gain_db"] = decibels_between(*args.gain_db)
         separator = DRNMFSeparator(args.layers, **settings, **training)
-    pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)]).fit(X, Y)
-    joblib.dump(pipe, args.output)
+    pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)])
+    try:
+        pipe.fit(X, Y)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(save_unfinished(pipe, args.output)) from error
+    save_model(pipe, args.output)
     say(f"Fitted on {len(X)} recordings; the model is in {args.output}")
 
 
@@ -100,10 +93,9 @@ def separate(args):
     targets = [args.output / f"{path.stem}.wav" for path in args.inputs]
     if len(set(targets)) < len(targets):
         raise ValueError("Two inputs have the same name; separate them into different folders.")
-    for source, target in zip(args.inputs, targets, strict=True):
-        if target.exists() and source.exists() and target.samefile(source):
-            raise ValueError(f"{target} would overwrite an input; choose another folder for -o.")
     check_output_folder(args.output)
+    for target in targets:
+        check_not_read(target, [args.model, *args.inputs])
     args.output.mkdir(parents=True, exist_ok=True)
     rate = pipe[0].sample_rate
     failures: list[str] = []
@@ -137,10 +129,8 @@ def stream(args):
     pipe = load_model(args.model)
     if str(args.output) != "-":
         check_writable(args.output)
-        if args.output.exists() and args.input.exists() and args.output.samefile(args.input):
-            raise ValueError(
-                f"{args.output} would overwrite the input; choose another file for -o."
-            )
+        check_format(args.output)
+        check_not_read(args.output, [args.model, args.input])
     # Not into the sound that goes out.
     report = functools.partial(print, file=sys.stderr)
     # One core keeps up, and a second one would only wait for it.
@@ -205,13 +195,21 @@ def parser():
 
 
 def main(arguments=None):
-    """Run one command; user errors print one line and exit with status 2."""
+    """Run one command; user errors print one line and exit with status 2, interrupts with 130."""
     main_parser = parser()
     args = main_parser.parse_args(arguments)
     try:
         args.run(args)
+        flush_output()
+    except BrokenPipeError:
+        # The reader has had enough; shells report 128 + SIGPIPE for programs that it ends.
+        sys.exit(141)
+    except KeyboardInterrupt as error:
+        main_parser.exit(130, f"{str(error) or 'Interrupted'}\n")
     except (ValueError, TypeError, OSError, ImportError) as error:
         main_parser.exit(2, printable(f"error: {error}\n", sys.stderr))
+    finally:
+        drop_output()
     return 0
 
 

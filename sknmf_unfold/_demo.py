@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from . import STFT, DRNMFSeparator, SupervisedNMFSeparator
+from ._atomic import replacing
 from .datasets import make_noisy_speech, save_audio
 from .metrics import sdr
 from .plotting import plot_separation, require_matplotlib
@@ -92,5 +93,6 @@ def _write_files(folder, X, Y, pipes, n_files=3):
     pipe = pipes["DR-NMF"]
     mask = pipe["sep"].predict_mask(pipe["stft"].transform([X[0]]))[0]
     figure = plot_separation(X[0], mask, pipe.predict([X[0]])[0], Y[0])
-    figure.savefig(folder / "separation.png", dpi=120)
+    with replacing(folder / "separation.png") as unfinished:
+        figure.savefig(unfinished, dpi=120)
     print(f"\nAudio and separation.png are in {folder.resolve()}")

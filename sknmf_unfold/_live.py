@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 
 import numpy as np
 
 from ._checks import check_number
-from .datasets._sound_files import explain, native_name, open_audio, read_blocks
+from ._live_output import open_output
+from .datasets._sound_files import open_audio, read_blocks
 from .streaming import StreamingSeparator
 
 HEAD_BYTES = 64
@@ -53,6 +55,8 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
     ValueError, OSError
         If a file cannot be read or written, or has another sampling rate; if it breaks off where
         it cannot be decoded, after what comes before is written.
+    KeyboardInterrupt
+        If there was one; what had been read before it is written.
     """
     separator = StreamingSeparator(pipeline)
     if chunk is not None:
@@ -62,13 +66,15 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
     with contextlib.ExitStack() as stack:
         broken: list[Exception] = []
         chunks = _until_broken(_read(stack, source, rate, chunk), broken)
-        write = _write(stack, target, rate)
+        write = stack.enter_context(open_output(target, rate))
+        interrupt = stack.enter_context(Interrupt())
         begin = time.perf_counter()
-        for samples in chunks:
+        while (samples := interrupt.ends(next, chunks, None)) is not None:
             load.n_times += len(samples)
             if wait:
                 # The last sample of a chunk has to be there.
-                time.sleep(max(begin + load.n_times / rate - time.perf_counter(), 0))
+                seconds = begin + load.n_times / rate - time.perf_counter()
+                interrupt.ends(time.sleep, max(seconds, 0))
             with load:
                 finished = separator.process(samples)
             write(finished)
@@ -77,6 +83,8 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
         with load:
             finished = separator.flush()
         write(finished)
+    if interrupt.happened:
+        raise KeyboardInterrupt(f"Interrupted after {load}")
     report(str(load))
     if broken:
         raise broken[0]
@@ -88,6 +96,52 @@ def _until_broken(chunks, broken):
         yield from chunks
     except ValueError as error:
         broken.append(error)
+
+
+class Interrupt:
+    """Lets the first Ctrl-C end a wait, but nothing that is at work; the second one ends all."""
+
+    def __init__(self):
+        self.happened = False
+        self._waits = False
+
+    def __enter__(self):
+        # Signals are for the main thread only.
+        with contextlib.suppress(ValueError):
+            self._before = signal.signal(signal.SIGINT, self._notice)
+        return self
+
+    def __exit__(self, *error):
+        if hasattr(self, "_before"):
+            signal.signal(signal.SIGINT, self._before)
+
+    def ends(self, wait, *arguments):
+        """Call a function that waits for something; an interrupt ends it.
+
+        Parameters
+        ----------
+        wait : callable
+        *arguments : object
+            What it takes.
+
+        Returns
+        -------
+        result : object
+            What it returns, None after an interrupt.
+        """
+        self._waits = True
+        try:
+            return None if self.happened else wait(*arguments)
+        except KeyboardInterrupt:
+            self.happened = True
+            return None
+        finally:
+            self._waits = False
+
+    def _notice(self, *_):
+        again, self.happened = self.happened, True
+        if again or self._waits:
+            raise KeyboardInterrupt
 
 
 class Load:
@@ -179,24 +233,3 @@ def _check_raw(head, rate):
             f"standard input is {kind}, not raw 16-bit PCM; pass the name of the file in place of "
             f"-, or make PCM of it: ffmpeg -i FILE -f s16le -ac 1 -ar {rate} -"
         )
-
-
-def _write(stack, target, rate):
-    """Make the function that writes samples, at once."""
-    if str(target) == "-":
-        return _write_pcm
-    import soundfile
-
-    try:
-        file = stack.enter_context(
-            soundfile.SoundFile(native_name(target), "w", rate, 1, subtype="PCM_16")
-        )
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise ValueError(f"{target} cannot be written: {explain(error)}") from error
-    return lambda samples: file.write(np.clip(samples, -1, 1))
-
-
-def _write_pcm(samples):
-    pcm = np.clip(np.round(32768 * samples), -32768, 32767).astype("<i2")
-    sys.stdout.buffer.write(pcm.tobytes())
-    sys.stdout.buffer.flush()

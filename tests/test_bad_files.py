@@ -59,7 +59,10 @@ PATHS = {
         lambda: save_audio("a.wav", 1e300 * WAVE.astype("float64")),
     ),
     "save: empty": ("waveform is empty", lambda: save_audio("a.wav", [])),
-    "save: no suffix": ("abc: No format specified", lambda: save_audio("abc", WAVE)),
+    "save: no suffix": (
+        "abc: the suffix must name an audio format",
+        lambda: save_audio("abc", WAVE),
+    ),
 }
 
 
@@ -188,7 +191,7 @@ NO_PIPELINE = "holds a Pipeline, not a pipeline that begins with STFT and ends w
 NMF = "--model nmf --components 2"
 COMMANDS = {
     f"fit {{0}}/noisy {{0}}/clean -o {{0}}/no/m {NMF}": "there is no folder .*no; create it first",
-    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/noisy {NMF}": "noisy is a folder; name a file for -o",
+    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/noisy {NMF}": "noisy is a folder; name a file",
     f"fit {{0}}/twins {{0}}/clean -o {{0}}/m {NMF}": r"two recordings .* name, a\.flac and a\.wav",
     f"fit {{0}}/noisy {{0}}/nan -o {{0}}/m {NMF}": r"a\.wav contains NaN at sample 0",
     f"fit {{0}}/noisy {{0}}/file -o {{0}}/m {NMF}": "file is not a folder",

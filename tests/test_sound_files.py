@@ -81,6 +81,14 @@ def test_flac_of_unknown_length(tmp_path):
     np.testing.assert_array_equal(load_audio(tmp_path / "a.flac")[0], FLOATS)
 
 
+def test_reading_leaves_the_errors_of_numpy_as_they_are(tmp_path):
+    path, before = tmp_path / "a.wav", np.geterr()
+    soundfile.write(path, LONG, 16000)
+    with open_audio(path) as file:
+        states = [np.geterr() for _ in read_blocks(file, path, 1000)]
+    assert len(states) > 1 and all(state == before for state in states)
+
+
 @pytest.mark.parametrize("n_times", [7, 1000, None])
 @pytest.mark.parametrize("suffix", ["mp3", "ogg", "flac", "wav"])
 def test_blocks_of_any_size_are_the_whole(suffix, n_times, tmp_path):

@@ -85,7 +85,8 @@ def read_blocks(file, path, n_times=None):
     while len(block := _read_block(file, path, n_times)):
         # Infinities are reported by their place.
         with np.errstate(over="ignore", invalid="ignore"):
-            yield block.mean(axis=1)
+            mono = block.mean(axis=1)
+        yield mono
 
 
 def native_name(path):

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from sknmf_unfold._atomic import replacing
 from sknmf_unfold._checks import MAX_SAMPLE_RATE, check_path, check_sample_rate
 from sknmf_unfold._data_checks import check_waveform
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 
+from ._audio_output import AudioOutput
+
 # Hz; nobody records below, but a header may say so.
 MIN_RECORDING_RATE = 1000
 # Filter coefficients between zero crossings, 160 MiB of them in all.
 MAX_RESAMPLING_FACTOR = 2**20
+# Samples that are written at a time.
+BLOCK_LENGTH = 2**16
 
 
 @default_settings()
@@ -154,30 +160,29 @@ def save_audio(path, waveform, sample_rate=16000):
     ------
     FileNotFoundError, IsADirectoryError
         If the folder to write into does not exist, or `path` is one.
+    OSError
+        If the file cannot be written, for example because the disk is full.
     TypeError
         If `path` is no path.
     ValueError
         If the waveform is not finite or not 1-D, if it is louder than 1 and the format has no
-        floats, or if the file cannot be written, for example because the format is unknown.
+        floats, or if the suffix names no format, or one without this sampling rate.
+
+    Notes
+    -----
+    A file that is there already is replaced when the new one is complete: after an error, an
+    interrupt or a kill it is what it was.
 
     Examples
     --------
     >>> save_audio("tone.mp9", [0.0, 0.1])
     Traceback (most recent call last):
     ...
-    ValueError: tone.mp9: No format specified and unable to get format from file extension: ...
+    ValueError: tone.mp9: the suffix must name an audio format, as .wav, .flac or .ogg; got '.mp9'.
     """
-    import soundfile
-
-    from ._sound_files import explain, native_name
-
     path = check_path("path", path)
     waveform = check_waveform(waveform, "waveform")
     check_sample_rate(sample_rate)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; create it first.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
     peak = float(np.abs(waveform).max())
     is_wav = path.suffix.lower() == ".wav"
     if peak > 1 and not is_wav:
@@ -187,7 +192,13 @@ def save_audio(path, waveform, sample_rate=16000):
     if peak > float(np.finfo(np.float32).max):
         raise ValueError(f"`waveform` peaks at {peak:.4g}, more than a file can hold; scale it.")
     subtype = {True: "FLOAT", False: "PCM_16"}[peak > 1] if is_wav else None
-    try:
-        soundfile.write(native_name(path), waveform, sample_rate, subtype=subtype)
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {explain(error)}") from error
+    with replacing(path) as unfinished, ThreadPoolExecutor(1) as pool:
+        # In a thread no interrupt reaches libsndfile's callbacks, which would lose it.
+        pool.submit(_write, unfinished, path, waveform, sample_rate, subtype).result()
+
+
+def _write(unfinished, path, waveform, sample_rate, subtype):
+    """Write a file in blocks; libsndfile's Vorbis encoder runs out of stack on some millions."""
+    with unfinished.open("wb") as file, AudioOutput(file, path, sample_rate, subtype) as output:
+        for start in range(0, len(waveform), BLOCK_LENGTH):
+            output.write(waveform[start : start + BLOCK_LENGTH])

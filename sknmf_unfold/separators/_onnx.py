@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import tree_to_numpy
+from sknmf_unfold._atomic import replacing
 from sknmf_unfold._checks import check_path
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold.networks.ista import transition_matrix
@@ -118,7 +119,7 @@ class OnnxExport:
         Parameters
         ----------
         path : str or PathLike
-            The file, which is replaced if it exists.
+            The file, which is replaced if it exists, when the new one is complete.
 
         Raises
         ------
@@ -131,10 +132,10 @@ class OnnxExport:
         """
         check_is_fitted(self)
         path = check_path("path", path)
-        values = tree_to_numpy(self._network(np.float32).values())
-        path.write_bytes(
-            onnx_step(values, self._input_level, self.stft_settings_).SerializeToString()
-        )
+        with replacing(path) as unfinished:
+            values = tree_to_numpy(self._network(np.float32).values())
+            model = onnx_step(values, self._input_level, self.stft_settings_)
+            unfinished.write_bytes(model.SerializeToString())
 
 
 class _Graph:

@@ -74,7 +74,7 @@ def make_training_pairs(loss, data, plan, scale, mixing):
     if plan["parts"] is not None:
         parts = [[each.subset(i) for each in (mixtures, targets)] for i in plan["parts"]]
         (mixtures, targets), watched = parts
-    validation = make_pairs(loss, *watched, scale=scale)
+    validation = make_pairs(loss, watched[0], watched[1], scale)
     if plan["seed"] is None:
         return make_pairs(loss, mixtures, targets, scale), validation
     return Remix(loss, mixtures, targets, plan["seed"], scale, **mixing), validation

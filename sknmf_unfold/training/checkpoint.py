@@ -91,6 +91,11 @@ class Checkpoint:
         ----------
         state : dict
             Tensors, numbers, strings, and lists and dicts of them.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, for example because the disk is full; the old file stays.
         """
         buffer = io.BytesIO()
         torch.save({"facts": self.facts, "state": state}, buffer)

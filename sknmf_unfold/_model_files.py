@@ -1,0 +1,111 @@
+"""The files that the command `fit` makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import joblib
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ._atomic import check_writable, replacing
+
+# How pickles begin, plain or compressed by zlib, gzip, bz2, lzma, xz or lz4, as joblib does.
+MODEL_STARTS = (
+    b"\x80",
+    *(b"\x78" + level for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
+    b"\x1f\x8b",
+    b"BZ",
+    b"\x5d\x00",
+    b"\xfd7zXZ",
+    b"\x04\x22\x4d\x18",
+)
+
+
+def check_model_output(path: Path) -> None:
+    """Raise unless a model can be written to a path without loss of anything but a model.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    OSError
+        If there can be no file of that name.
+    ValueError
+        If it is a file with something else in it, such as a recording.
+
+    Examples
+    --------
+    >>> check_model_output(Path(__file__))
+    Traceback (most recent call last):
+    ...
+    ValueError: ..._model_files.py is there already and is not a model; choose another ...
+    """
+    check_writable(path)
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start and not start.startswith(MODEL_STARTS):
+        raise ValueError(
+            f"{path} is there already and is not a model; choose another name for -o, or move it "
+            f"away."
+        )
+
+
+def save_model(pipe: Pipeline, path: Path) -> None:
+    """Save a fitted pipeline; a model that is there is replaced at the end, or not at all.
+
+    Parameters
+    ----------
+    pipe : Pipeline
+    path : Path
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, for example because the disk is full.
+    """
+    with replacing(path) as unfinished:
+        joblib.dump(pipe, unfinished)
+
+
+def save_unfinished(pipe: Pipeline, path: Path) -> str:
+    """Save what an interrupted fit has learned, if anything.
+
+    Parameters
+    ----------
+    pipe : Pipeline
+        Its separator has fitted attributes if an epoch is over.
+    path : Path
+        Where the model goes. What is there stays where nothing was learned.
+
+    Returns
+    -------
+    message : str
+        A line that says what has become of the model.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    separator = pipe[-1]
+    if not _is_fitted(separator) or getattr(separator, "best_epoch_", 0) == 0:
+        return f"Interrupted before there was a trained model; nothing was written to {path}"
+    save_model(pipe, path)
+    return (
+        f"Interrupted after {separator.history_['epoch'][-1]} epochs; the unfinished model, of "
+        f"epoch {separator.best_epoch_}, is in {path}"
+    )
+
+
+def _is_fitted(estimator):
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
