@@ -1,13 +1,36 @@
-"""What a `SparseNMF` is asked for by its parameters."""
+"""Validate the parameters of `SparseNMF`."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sknmf_unfold._arrays import resolve_device
-from sknmf_unfold._checks import check_choice, check_number, check_verbose
+from sknmf_unfold._checks import (
+    MAX_COMPONENTS,
+    MAX_WEIGHT,
+    check_choice,
+    check_number,
+    check_size,
+    check_sparsity,
+    check_verbose,
+)
 
 from .divergence import check_beta
 
 SOLVERS = ("auto", "mu", "cd")
+
+
+class Settings(NamedTuple):
+    """The parameters of a `SparseNMF` that do not depend on data, as plain numbers."""
+
+    n_components: int
+    beta: float
+    sparsity: float
+    max_iter: int
+    tol: float
+    transform_tol: float
+    max_frames: int | None
+    batch_size: int | str | None
 
 
 def check_settings(nmf):
@@ -19,32 +42,46 @@ def check_settings(nmf):
 
     Returns
     -------
-    beta : float
-        Its divergence.
+    settings : Settings
 
     Raises
     ------
     ValueError, TypeError
         If a parameter is not as `SparseNMF` describes it.
     """
-    check_number("n_components", nmf.n_components, low=1, integer=True)
-    check_number("sparsity", nmf.sparsity, low=0)
-    check_number("max_iter", nmf.max_iter, low=1, integer=True)
-    check_number("tol", nmf.tol, low=0)
-    check_number("transform_tol", nmf.transform_tol, low=0)
+    n_components = check_size("n_components", nmf.n_components, high=MAX_COMPONENTS)
+    sparsity = check_sparsity(nmf.sparsity)
+    max_iter = check_number("max_iter", nmf.max_iter, low=1, integer=True)
+    tols = [check_tol(name, getattr(nmf, name)) for name in ("tol", "transform_tol")]
     check_verbose(nmf.verbose)
-    if nmf.max_frames is not None:
-        check_number("max_frames", nmf.max_frames, low=1, integer=True)
     check_choice("solver", nmf.solver, SOLVERS)
-    if nmf.batch_size is not None and nmf.batch_size != "auto":
-        check_number("batch_size", nmf.batch_size, low=1, integer=True)
     beta = check_beta(nmf.beta_loss)
     if nmf.solver == "cd" and beta != 2:
         raise ValueError(
             f"`solver`='cd' minimises beta_loss='frobenius' only; got "
             f"beta_loss={nmf.beta_loss!r}. Use solver='mu'."
         )
-    return beta
+    max_frames, batch_size = check_max_frames(nmf.max_frames), _check_batch_size(nmf.batch_size)
+    return Settings(n_components, beta, sparsity, max_iter, *tols, max_frames, batch_size)
+
+
+def check_tol(name, tol):
+    """Return a tolerance as a float if it is a number >= 0."""
+    check_number(name, tol, low=0)
+    return check_number(name, tol, high=MAX_WEIGHT)
+
+
+def check_max_frames(max_frames):
+    """Return `max_frames` as an int if it is a whole number >= 1, None as it is."""
+    if max_frames is None:
+        return None
+    return check_number("max_frames", max_frames, low=1, integer=True)
+
+
+def _check_batch_size(batch_size):
+    if batch_size is None or (isinstance(batch_size, str) and batch_size == "auto"):
+        return batch_size
+    return check_number("batch_size", batch_size, low=1, integer=True)
 
 
 def torch_device(nmf, fall_back=False):
@@ -71,7 +108,8 @@ def torch_device(nmf, fall_back=False):
     device = None if is_default else resolve_device(nmf.device, fall_back)
     if device is None or device.type == "cpu":
         return None
-    if nmf.solver == "cd" or nmf.batch_size not in ("auto", None):
+    in_batches = _check_batch_size(nmf.batch_size) not in ("auto", None)
+    if nmf.solver == "cd" or in_batches:
         raise ValueError(
             f"`device`={nmf.device!r} has multiplicative updates of all frames at once only; "
             f"got solver={nmf.solver!r}, batch_size={nmf.batch_size!r}."

@@ -171,24 +171,25 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        beta, device = check_settings(self), torch_device(self)
-        context = self._init_callback_context(max_subtasks=self.max_iter)
+        checked, device = check_settings(self), torch_device(self)
+        context = self._init_callback_context(max_subtasks=checked.max_iter)
         task = FitTask(context, self, X, Y)
         rng = check_random_state(self.random_state)
-        frames = check_sequences(self, X, reset=True).frames(self.max_frames, rng)
-        W, n_fixed = self._initialize(frames, rng)
-        settings = {"sparsity": self.sparsity, "n_fixed": n_fixed}
-        with progress_bar(self.max_iter, self.verbose, "SparseNMF") as bar:
+        frames = check_sequences(self, X, reset=True).frames(checked.max_frames, rng)
+        W, n_fixed = self._initialize(frames, checked.n_components, rng)
+        settings = {"sparsity": checked.sparsity, "n_fixed": n_fixed}
+        with progress_bar(checked.max_iter, self.verbose, "SparseNMF") as bar:
 
             def report(value, components):
                 bar.set_postfix_str(f"objective {value:.4g}", refresh=False)
                 bar.update()
                 return task.part("iteration").end(lambda: {"components_": components})
 
-            settings |= {"max_iter": self.max_iter, "tol": self.tol, "callback": report}
-            method = {"solver": solver_of(self, beta, device), "batch_size": self.batch_size}
-            learned = learn(frames, W, beta=beta, rng=rng, device=device, **method, **settings)
-        self._keep(frames, beta, learned)
+            settings |= {"max_iter": checked.max_iter, "tol": checked.tol, "callback": report}
+            settings |= {"beta": checked.beta, "batch_size": checked.batch_size}
+            solver = solver_of(self, checked.beta, device)
+            learned = learn(frames, W, solver=solver, rng=rng, device=device, **settings)
+        self._keep(frames, checked.beta, learned)
         task.end(dict)
         return self
 
@@ -213,18 +214,18 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        beta = check_settings(self)
+        checked = check_settings(self)
         goes_on = hasattr(self, "components_")
         rng = check_random_state(self.random_state)
-        frames = check_sequences(self, X, reset=not goes_on).frames(self.max_frames, rng)
-        settings = {"batch_size": self.batch_size, "sparsity": self.sparsity, "beta": beta}
+        frames = check_sequences(self, X, reset=not goes_on).frames(checked.max_frames, rng)
+        settings = {name: getattr(checked, name) for name in ("batch_size", "sparsity", "beta")}
         if goes_on:
             W, n_fixed = self._components(frames.dtype), n_fixed_of(self)
             settings |= {"statistics": self._statistics, "curve": self.objective_curve_}
         else:
-            W, n_fixed = self._initialize(frames, rng)
+            W, n_fixed = self._initialize(frames, checked.n_components, rng)
         learned = learn_more(frames, W, n_fixed=n_fixed, rng=rng, **settings)
-        self._keep(frames, beta, learned)
+        self._keep(frames, checked.beta, learned)
         return self
 
     def transform(self, X):
@@ -241,19 +242,19 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             One array for an array, a list for a list; DataFrames if ``set_output`` says so.
         """
         check_is_fitted(self)
-        beta, device = check_settings(self), torch_device(self, fall_back=True)
+        checked, device = check_settings(self), torch_device(self, fall_back=True)
         sequences = check_sequences(self, X, reset=False)
         W = self._components(sequences.dtype)
+        settings = {"sparsity": checked.sparsity}
 
         def infer(x):
+            if solver_of(self, checked.beta, device) == "cd":
+                stop = {"tol": checked.transform_tol, "max_iter": checked.max_iter}
+                return solve_activations(x, W, **stop, **settings)
+            updates = {"beta": checked.beta, "n_iter": checked.max_iter}
             if device is not None:
-                settings = {"beta": beta, "n_iter": self.max_iter, "device": device}
-                return on_device.infer_activations(x, W, sparsity=self.sparsity, **settings)
-            if solver_of(self, beta, device) == "cd":
-                settings = {"tol": self.transform_tol, "max_iter": self.max_iter}
-                return solve_activations(x, W, sparsity=self.sparsity, **settings)
-            settings = {"beta": beta, "n_iter": self.max_iter}
-            return infer_activations(x, W, sparsity=self.sparsity, **settings)
+                return on_device.infer_activations(x, W, device=device, **updates, **settings)
+            return infer_activations(x, W, **updates, **settings)
 
         table = sequences.kind == "table"
         activations = infer(sequences.frames()) if table else [infer(x) for x in sequences]
@@ -283,8 +284,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         activations = check_activations(activations, label, len(self.components_))
         return activations @ self._components(activations.dtype)
 
-    def _initialize(self, frames, rng):
-        W = initial_components(self.init, frames, self.n_components, rng)
+    def _initialize(self, frames, n_components, rng):
+        W = initial_components(self.init, frames, n_components, rng)
         if self.fixed_components is None:
             return W, 0
         fixed = check_components("fixed_components", self.fixed_components, frames.shape[1])
