@@ -73,7 +73,7 @@ def check_number(name, value, *, low=None, high=None, integer=False, open_low=Fa
     if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
         wants = _wanted(low, high, integer, open_low)
         raise TypeError(f"`{name}` must be {wants}; got {shown(value)} ({type(value).__name__}).")
-    number = int(value) if integer else _as_float(value)
+    number = int(value) if integer else _as_float(value)  # type: ignore[call-overload]
     too_low = low is not None and (number <= low if open_low else number < low)
     if integer and number > MAX_WHOLE and high is None and not too_low:
         high = MAX_WHOLE

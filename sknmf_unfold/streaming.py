@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._checks import check_number
+from ._checks import check_size
 from ._data_checks import WAVEFORM, as_array, check_finite, check_level, native_float
 from ._messages import shown
 from .separators._base import BaseSeparator
@@ -19,6 +19,8 @@ from .signal.stft import n_frames_of
 
 # Frames that go through Fourier transforms and matrix products together where a call brings many.
 MAX_FRAMES = 32
+# Streams that memory has room for.
+MAX_STREAMS = 100_000
 
 
 class StreamingSeparator:
@@ -82,7 +84,7 @@ class StreamingSeparator:
 
     def __init__(self, pipeline, n_streams=None):
         if n_streams is not None:
-            check_number("n_streams", n_streams, low=1, integer=True)
+            n_streams = check_size("n_streams", n_streams, high=MAX_STREAMS)
         self._separator = _separator_of(pipeline)
         self._n_streams = n_streams
         settings = dict(self._separator.stft_settings_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple
 
 from sknmf_unfold._arrays import resolve_device
@@ -14,10 +15,29 @@ from sknmf_unfold._checks import (
     check_sparsity,
     check_verbose,
 )
+from sknmf_unfold._fitted import Invariant, refuse
 
 from .divergence import check_beta
 
 SOLVERS = ("auto", "mu", "cd")
+# What a fit leaves, see `_fitted`.
+FITTED = (
+    Invariant("n_features_in_", whole=True, low=1, axis="freqs"),
+    Invariant("components_", "components freqs", low=0.0),
+    Invariant("reconstruction_err_", low=0.0),
+    Invariant("n_iter_", whole=True, low=0),
+    Invariant("n_frames_seen_", whole=True, low=0),
+)
+# The same of statistics of batches, for beta = 2 and for other divergences.
+SQUARED = (
+    Invariant("_statistics['products']", "components freqs", low=0.0),
+    Invariant("_statistics['gram']", "components components", low=0.0),
+)
+OTHERS = (
+    Invariant("_statistics['negative']", "components freqs", low=0.0),
+    Invariant("_statistics['positive']", "components freqs", low=0.0),
+)
+COUNT = Invariant("_statistics['n_frames']", whole=True, low=0)
 
 
 class Settings(NamedTuple):
@@ -52,7 +72,7 @@ def check_settings(nmf):
     n_components = check_size("n_components", nmf.n_components, high=MAX_COMPONENTS)
     sparsity = check_sparsity(nmf.sparsity)
     max_iter = check_number("max_iter", nmf.max_iter, low=1, integer=True)
-    tols = [check_tol(name, getattr(nmf, name)) for name in ("tol", "transform_tol")]
+    tol, transform_tol = check_tol("tol", nmf.tol), check_tol("transform_tol", nmf.transform_tol)
     check_verbose(nmf.verbose)
     check_choice("solver", nmf.solver, SOLVERS)
     beta = check_beta(nmf.beta_loss)
@@ -62,7 +82,9 @@ def check_settings(nmf):
             f"beta_loss={nmf.beta_loss!r}. Use solver='mu'."
         )
     max_frames, batch_size = check_max_frames(nmf.max_frames), _check_batch_size(nmf.batch_size)
-    return Settings(n_components, beta, sparsity, max_iter, *tols, max_frames, batch_size)
+    return Settings(
+        n_components, beta, sparsity, max_iter, tol, transform_tol, max_frames, batch_size
+    )
 
 
 def check_tol(name, tol):
@@ -82,6 +104,30 @@ def _check_batch_size(batch_size):
     if batch_size is None or (isinstance(batch_size, str) and batch_size == "auto"):
         return batch_size
     return check_number("batch_size", batch_size, low=1, integer=True)
+
+
+def invariants(nmf):
+    """Make the table of the fitted attributes of a `SparseNMF`.
+
+    Parameters
+    ----------
+    nmf : SparseNMF
+        Fitted, but possibly damaged.
+
+    Returns
+    -------
+    invariants : tuple of Invariant
+    """
+    statistics = vars(nmf).get("_statistics")
+    n_iter = vars(nmf).get("n_iter_")
+    n_values = (n_iter if isinstance(n_iter, Integral) else 0) + (statistics is None)
+    fitted = (*FITTED, Invariant("objective_curve_", str(n_values)))
+    if statistics is None:
+        return fitted
+    if not isinstance(statistics, dict):
+        refuse(type(nmf).__name__, "_statistics", "be a dict or None", type(statistics).__name__)
+    is_squared = "products" in statistics or "gram" in statistics
+    return (*fitted, COUNT, *(SQUARED if is_squared else OTHERS))
 
 
 def torch_device(nmf, fall_back=False):
@@ -151,7 +197,7 @@ def n_fixed_of(nmf):
         If its parameters ask for another number of components than it has learned.
     """
     n_fixed = 0 if nmf.fixed_components is None else len(nmf.fixed_components)
-    if n_fixed + nmf.n_components != len(nmf.components_):
+    if n_fixed + int(nmf.n_components) != len(nmf.components_):
         raise ValueError(
             f"n_components={nmf.n_components} and {n_fixed} fixed ones are wanted, but "
             f"{len(nmf.components_)} have been learned; clone the estimator to begin anew."

@@ -20,7 +20,7 @@ from .inference import check_range, infer_activations
 from .initial import initial_components
 from .learning import learn, learn_more
 from .multiplicative import unit_rows
-from .settings import check_settings, n_fixed_of, solver_of, torch_device
+from .settings import check_settings, invariants, n_fixed_of, solver_of, torch_device
 
 
 class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -118,6 +118,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
     >>> np.linalg.norm(nmf.components_, axis=1)
     array([1., 1., 1.])
     """
+
+    _fitted_mark = "components_"
 
     def __init__(
         self,
@@ -300,6 +302,16 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         self.n_frames_seen_ = (
             self.n_iter_ * len(frames) if is_whole else learned.statistics["n_frames"]
         )
+
+    def _invariants(self):
+        return invariants(self)
+
+    def _fitted_items(self):
+        statistics = vars(self).get("_statistics") or {}
+        return vars(self) | {f"_statistics[{name!r}]": x for name, x in statistics.items()}
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "components_")
 
     def _components(self, dtype):
         return self.components_.astype(dtype, copy=False)

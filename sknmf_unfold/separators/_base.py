@@ -9,13 +9,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._fitted import Invariant, refuse
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
 from sknmf_unfold.metrics import mean_over_active, sdr
+from sknmf_unfold.signal.windows import check_stft_settings
 
 from ._blocks import Rows, run_in_blocks, run_on_table
 from ._frame_masks import StepMasks
+
+# What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
+N_FREQS = Invariant("n_features_in_", whole=True, low=1, axis="freqs")
 
 
 class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -147,6 +152,14 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         values = [_magnitude_sdr(*pair) for pair in zip(targets, prediction, strict=True)]
         return mean_over_active(values, weights)
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, self._fitted_mark)
+
+    def _check_fitted_attributes(self):
+        super()._check_fitted_attributes()
+        if self._fitted_mark in vars(self):
+            _check_settings(type(self).__name__, vars(self))
+
     def _check_input(self, X):
         check_is_fitted(self)
         sequences = check_sequences(self, X, reset=False)
@@ -170,6 +183,23 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         tags.target_tags.positive_only = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def _check_settings(owner, attributes):
+    """Raise ``ValueError`` unless a model's STFT settings are those of an STFT of its bins."""
+    name, wants = "stft_settings_", "be None or the settings of an STFT"
+    settings = attributes.get(name, "nothing of that name")
+    if settings is None:
+        return
+    if not isinstance(settings, dict):
+        refuse(owner, name, wants, f"{settings!r:.80}")
+    try:
+        n_fft = check_stft_settings(**settings)["n_fft"]
+    except (ValueError, TypeError) as error:
+        refuse(owner, name, wants, f"{settings!r:.120} ({error})")
+    if n_fft // 2 + 1 != attributes["n_features_in_"]:
+        wants = f"have an n_fft of {attributes['n_features_in_']} bins (n_features_in_)"
+        refuse(owner, name, wants, f"{n_fft}, which has {n_fft // 2 + 1}")
 
 
 def _magnitude_sdr(target, estimate):

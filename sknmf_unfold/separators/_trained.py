@@ -23,6 +23,7 @@ from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._version import __version__
 
 from ._base import BaseSeparator
+from ._fitted_course import check_course
 from ._recipes import LEARNED
 from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
 from ._validation import check_validation_data, split_recordings
@@ -45,6 +46,8 @@ class TrainedSeparator(BaseSeparator):
     - ``_make_network(values, **learned)``,
     - ``_attributes(network)``, a dict of the fitted attributes that hold the network.
     """
+
+    _fitted_mark = "n_parameters_"
 
     @with_callbacks
     def fit(self, X, Y, validation_data=None):
@@ -142,8 +145,10 @@ class TrainedSeparator(BaseSeparator):
             self._store(trainer, trainer.average)
         return self
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "n_parameters_")
+    def _check_fitted_attributes(self):
+        super()._check_fitted_attributes()
+        if self._fitted_mark in vars(self):
+            check_course(type(self).__name__, vars(self))
 
     def _check_data(self, X, Y, validation_data):
         """Check all data; return mixtures, targets and None or the pair to watch."""
@@ -228,7 +233,14 @@ class TrainedSeparator(BaseSeparator):
         # The fitted attributes, which the trainer began with, are the best weights.
         best = vars(trainer.best) | {"epoch": self.best_epoch_}
         trainer.rng = np.random.RandomState()
-        trainer.load_state_dict(state | {"best": best})
+        try:
+            trainer.load_state_dict(state | {"best": best})
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"`_training_state` of this {type(self).__name__}, from which partial_fit goes on, "
+                f"is not that of its network ({error}). Other parameters train another part of it: "
+                f"set them back, or call fit with warm_start=True."
+            ) from error
         trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
 
     def _train(self, trainer, pairs, task, after_epoch):

@@ -6,12 +6,16 @@ import numpy as np
 
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import (
+    MAX_COMPONENTS,
     check_choice,
     check_number,
     check_random_state,
+    check_size,
+    check_sparsity,
     check_step_size,
     check_verbose,
 )
+from sknmf_unfold._fitted import Invariant
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
@@ -20,9 +24,10 @@ from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.coordinate import solve_activations
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
+from sknmf_unfold.nmf.settings import check_max_frames, check_tol
 from sknmf_unfold.signal.masks import ratio_masks
 
-from ._base import BaseSeparator
+from ._base import N_FREQS, BaseSeparator
 from ._blocks import framewise
 from ._frame_masks import FrameMasks
 
@@ -101,6 +106,15 @@ class SupervisedNMFSeparator(BaseSeparator):
     [16000, 16000, 16000, 16000]
     """
 
+    _fitted_mark = "target_components_"
+    _fitted_attributes = (
+        N_FREQS,
+        Invariant("target_components_", "targets freqs", low=0.0),
+        Invariant("interference_components_", "others freqs", low=0.0),
+        Invariant("n_iter_", whole=True, low=0),
+        Invariant("step_size_", positive=True),
+    )
+
     def __init__(
         self,
         n_components=100,
@@ -148,13 +162,13 @@ class SupervisedNMFSeparator(BaseSeparator):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        self._check_parameters()
+        checked = self._check_parameters()
         task = FitTask(self._init_callback_context(), self, X, Y)
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
-        nmf = self._dictionary(rng).fit(targets.frames(self.max_frames, rng))
-        n_iter = self._fit_interference(sequences, nmf.components_, rng)
+        nmf = self._dictionary(rng).fit(targets.frames(checked["max_frames"], rng))
+        n_iter = self._fit_interference(sequences, nmf.components_, checked, rng)
         self.n_iter_ = max(nmf.n_iter_, n_iter)
         task.end(dict)
         return self
@@ -178,25 +192,24 @@ class SupervisedNMFSeparator(BaseSeparator):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        self._check_parameters()
+        checked = self._check_parameters()
         sequences = check_sequences(self, X, reset=True)
         target_components = check_components(
             "target_components", target_components, sequences.n_freqs
         )
         rng = check_random_state(self.random_state)
-        self.n_iter_ = self._fit_interference(sequences, target_components, rng)
+        self.n_iter_ = self._fit_interference(sequences, target_components, checked, rng)
         return self
 
-    def _fit_interference(self, sequences, target, rng):
-        frames = sequences.frames(self.max_frames, rng)
+    def _fit_interference(self, sequences, target, checked, rng):
+        frames = sequences.frames(checked["max_frames"], rng)
         nmf = self._dictionary(rng, fixed_components=target).fit(frames)
         components = nmf.components_
         self.target_components_ = components[: len(target)]
         self.interference_components_ = components[len(target) :]
         self.stft_settings_ = sequences.settings
-        self.step_size_ = (
-            1 / largest_eigenvalue(components) if self.step_size == "auto" else self.step_size
-        )
+        step_size = checked["step_size"]
+        self.step_size_ = 1 / largest_eigenvalue(components) if step_size == "auto" else step_size
         return nmf.n_iter_
 
     def _dictionary(self, rng, **settings):
@@ -218,19 +231,25 @@ class SupervisedNMFSeparator(BaseSeparator):
         return np.vstack([self.target_components_, self.interference_components_])
 
     def _check_parameters(self):
-        check_number("n_components", self.n_components, low=1, integer=True)
-        check_number("n_iter", self.n_iter, low=1, integer=True)
-        if self.max_frames is not None:
-            check_number("max_frames", self.max_frames, low=1, integer=True)
+        """Check all parameters; return as plain numbers those that are used here."""
+        check_size("n_components", self.n_components, high=MAX_COMPONENTS)
+        check_number("max_iter", self.max_iter, low=1, integer=True)
+        check_tol("tol", self.tol)
         check_verbose(self.verbose)
         check_choice("inference", self.inference, INFERENCES)
-        check_number("sparsity", self.sparsity, low=0)
-        check_step_size(self.step_size)
-        if self.inference not in ("auto", "mu") and check_beta(self.beta_loss) != 2:
+        checked = {
+            "n_iter": check_number("n_iter", self.n_iter, low=1, integer=True),
+            "max_frames": check_max_frames(self.max_frames),
+            "sparsity": check_sparsity(self.sparsity),
+            "step_size": check_step_size(self.step_size),
+            "beta": check_beta(self.beta_loss),
+        }
+        if self.inference not in ("auto", "mu") and checked["beta"] != 2:
             raise ValueError(
                 f"`inference`={self.inference!r} minimises beta_loss='frobenius' only; got "
                 f"beta_loss={self.beta_loss!r}. Use inference='auto'."
             )
+        return checked
 
     @property
     def _recurrent(self):
@@ -238,19 +257,20 @@ class SupervisedNMFSeparator(BaseSeparator):
 
     def _activation_step(self, dtype):
         # They may have been set since the fit.
-        self._check_parameters()
+        checked = self._check_parameters()
         components = self.components_.astype(dtype, copy=False)
-        beta, inference = check_beta(self.beta_loss), self.inference
+        n_iter, beta, inference = checked["n_iter"], checked["beta"], self.inference
+        settings = {"sparsity": checked["sparsity"]}
         if inference == "auto":
             inference = "cd" if beta == 2 else "mu"
         if inference == "cd":
-            settings = {"sparsity": self.sparsity, "max_iter": self.n_iter}
+            settings["max_iter"] = n_iter
             return framewise(lambda x: solve_activations(x, components, **settings))
+        settings["n_iter"] = n_iter
         if inference == "mu":
-            settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.n_iter}
+            settings["beta"] = beta
             return framewise(lambda x: infer_activations(x, components, **settings))
-        step_size = dtype.type(self.step_size_)
-        settings = {"sparsity": self.sparsity, "step_size": step_size, "n_iter": self.n_iter}
+        settings["step_size"] = dtype.type(self.step_size_)
         if inference == "ista":
             return framewise(lambda x: ista(x, components, **settings))
 
@@ -278,14 +298,14 @@ class SupervisedNMFSeparator(BaseSeparator):
     def _frame_masks(self, dtype, n_streams, max_frames):
         if self.inference != "warm_ista":
             return super()._frame_masks(dtype, n_streams, max_frames)
-        self._check_parameters()
+        checked = self._check_parameters()
         components = self.components_.astype(dtype)
         infer = FrameByFrame(
             components[np.newaxis],
             np.full(1, self.step_size_, dtype),
-            np.full((1, len(components)), self.sparsity, dtype),
+            np.full((1, len(components)), checked["sparsity"], dtype),
             np.zeros(len(components), dtype),
-            self.n_iter,
+            checked["n_iter"],
             n_streams,
             max_frames,
         )
