@@ -10,6 +10,7 @@ from sknmf_unfold._checks import (
     check_number,
     check_size,
     check_sparsity,
+    shown,
 )
 from sknmf_unfold._fitted import Invariant
 from sknmf_unfold.nmf.divergence import check_beta
@@ -278,7 +279,8 @@ class DeepNMFSeparator(TrainedSeparator):
         if not 1 <= check_beta(self.beta_loss) <= 2:
             raise ValueError(
                 f"`beta_loss` must be 'kullback-leibler', 'frobenius' or a number from 1 to 2, for "
-                f"which multiplicative updates need no exponent; got {self.beta_loss!r}."
+                f"which multiplicative updates need no exponent; got "
+                f"{shown(self.beta_loss)}."
             )
         check_training_parameters(self)
         overrides = {name: getattr(self, name) for name in MASK_OVERRIDES}
