@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._checks import check_size
 from ._data_checks import WAVEFORM, as_array, check_finite, check_level, native_float
 from ._messages import shown
-from .separators._base import BaseSeparator
+from .separators._base import BaseSeparator, check_masks
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
 from .signal.running_stft import RunningSTFT
@@ -160,7 +160,9 @@ class StreamingSeparator:
             n_frames = self._stft.append(part)
             if n_frames:
                 frames = self._stft.frames(n_frames)
-                frames *= self._masks(np.abs(frames))
+                masks = self._masks(np.abs(frames))
+                check_masks(masks, self._separator._reason)
+                frames *= masks
                 pieces.append(self._overlap_add(frames))
         return pieces
 

@@ -21,6 +21,7 @@ from .initial import initial_components
 from .learning import learn, learn_more
 from .multiplicative import unit_rows
 from .settings import check_settings, invariants, n_fixed_of, solver_of, torch_device
+from .silencing import Silencing, is_blank, silencing_of
 
 
 class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -192,6 +193,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             solver = solver_of(self, checked.beta, device)
             learned = learn(frames, W, solver=solver, rng=rng, device=device, **settings)
         self._keep(frames, checked.beta, learned)
+        if checked.beta == 2:
+            silencing_of(frames, learned.W, checked.sparsity).warn(pause_too=True)
         task.end(dict)
         return self
 
@@ -226,8 +229,11 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             settings |= {"statistics": self._statistics, "curve": self.objective_curve_}
         else:
             W, n_fixed = self._initialize(frames, checked.n_components, rng)
+        first = not goes_on or is_blank(self._statistics)
         learned = learn_more(frames, W, n_fixed=n_fixed, rng=rng, **settings)
         self._keep(frames, checked.beta, learned)
+        if checked.beta == 2 and first:
+            silencing_of(frames, learned.W, checked.sparsity).warn()
         return self
 
     def transform(self, X):
@@ -247,7 +253,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         checked, device = check_settings(self), torch_device(self, fall_back=True)
         sequences = check_sequences(self, X, reset=False)
         W = self._components(sequences.dtype)
-        settings = {"sparsity": checked.sparsity}
+        settings, silencing = {"sparsity": checked.sparsity}, Silencing(checked.sparsity)
 
         def infer(x):
             if solver_of(self, checked.beta, device) == "cd":
@@ -259,8 +265,13 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             return infer_activations(x, W, **updates, **settings)
 
         table = sequences.kind == "table"
-        activations = infer(sequences.frames()) if table else [infer(x) for x in sequences]
-        return self._in_container(activations, X)
+        parts = [sequences.frames()] if table else sequences
+        activations = []
+        for x in parts:
+            activations.append(infer(x))
+            silencing.add(x, activations[-1])
+        silencing.warn()
+        return self._in_container(activations[0] if table else activations, X)
 
     def inverse_transform(self, X):
         """Turn activations into magnitudes: ``X @ components_``.

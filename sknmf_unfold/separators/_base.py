@@ -13,6 +13,7 @@ from sknmf_unfold._fitted import Invariant, refuse
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
+from sknmf_unfold._warn import warn_user
 from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.signal.windows import check_stft_settings
 
@@ -31,6 +32,9 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     target's mask (batch, n_frames, n_freqs), activations (batch, n_frames, n_components of all
     sources).
     """
+
+    # Why its numbers may leave the range of floats, and the way out.
+    _reason = "they left the range of floats. Scale the recordings to [-1, 1]."
 
     @abstractmethod
     def _mask_step(self, dtype):
@@ -69,11 +73,17 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             If X does not look like what the estimator was fitted on.
         """
         sequences = self._check_input(X)
-        step = self._mask_step(sequences.dtype)
+        step = _FiniteMasks(self._mask_step(sequences.dtype), self._reason)
+        target = self._separate(sequences, step)
+        _finish(step)
+        return target
+
+    def _separate(self, sequences, step):
+        """Apply the masks of a step to all frames; return what came in."""
         if sequences.kind == "table":
             return sequences.frames() * run_on_table(sequences.frames(), step)
         if sequences.kind == "magnitudes":
-            return self._run(sequences, step, lambda frames, mask: frames * mask)
+            return self._run_step(sequences, step, lambda frames, mask: frames * mask)
         inverses = [item.overlap_add() for item in sequences.items]
         for i, frames, mask in run_in_blocks(sequences, step, self._recurrent):
             inverses[i].append(frames * mask)
@@ -93,7 +103,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             In [0, 1]; the interference's mask is ``1 - mask``.
         """
         sequences = self._check_input(X)
-        return self._run(sequences, self._mask_step(sequences.dtype))
+        step = _FiniteMasks(self._mask_step(sequences.dtype), self._reason)
+        return self._run(sequences, step)
 
     def transform(self, X):
         """Infer the activations of the components of both sources.
@@ -110,9 +121,17 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         """
         sequences = self._check_input(X)
         activations = self._run(sequences, self._activation_step(sequences.dtype))
+        if not all(np.isfinite(part).all() for part in activations):
+            warn_user(f"`transform` gives infinite activations: {self._reason}", RuntimeWarning)
         return self._in_container(activations, X)
 
-    def _run(self, sequences, step, combine=lambda frames, result: result):
+    def _run(self, sequences, step):
+        """Results of a step for all frames, and what it has to say about them as a whole."""
+        results = self._run_step(sequences, step)
+        _finish(step)
+        return results
+
+    def _run_step(self, sequences, step, combine=lambda frames, result: result):
         """Results of a step for all frames: a list of arrays, or one array for a table."""
         if sequences.kind == "table":
             return run_on_table(sequences.frames(), step)
@@ -183,6 +202,40 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         tags.target_tags.positive_only = True
         tags.target_tags.multi_output = True
         return tags
+
+
+class _FiniteMasks:
+    """A step whose masks are refused where they are no numbers."""
+
+    def __init__(self, step, reason):
+        self._step, self._reason = step, reason
+
+    def __call__(self, magnitude, state):
+        masks, state = self._step(magnitude, state)
+        check_masks(masks, self._reason)
+        return masks, state
+
+    def finish(self):
+        """Let the step that makes them warn."""
+        _finish(self._step)
+
+
+def check_masks(masks: np.ndarray, reason: str) -> None:
+    """Raise ``ValueError`` where masks are no numbers, with the reason that a separator gives.
+
+    Parameters
+    ----------
+    masks : ndarray
+    reason : str
+    """
+    if not np.isfinite(masks).all():
+        raise ValueError(f"The masks of these mixtures are no numbers: {reason}")
+
+
+def _finish(step):
+    """Let a step that watches its results warn of them."""
+    if hasattr(step, "finish"):
+        step.finish()
 
 
 def _check_settings(owner, attributes):

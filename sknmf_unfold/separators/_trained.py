@@ -48,6 +48,10 @@ class TrainedSeparator(BaseSeparator):
     """
 
     _fitted_mark = "n_parameters_"
+    _reason = (
+        "its weights grew too large in training, which diverged. Fit it again with a lower "
+        "`learning_rate`."
+    )
 
     @with_callbacks
     def fit(self, X, Y, validation_data=None):

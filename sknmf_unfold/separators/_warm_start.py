@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._messages import shown
 from sknmf_unfold.nmf import SparseNMF
+from sknmf_unfold.nmf.silencing import silencing_of
 
 from .supervised_nmf import SupervisedNMFSeparator
+
+# Frames that tell whether a dictionary can be active on the data.
+MAX_FRAMES = 5000
 
 
 def starting_components(nmf, sequences, targets, settings):
@@ -47,12 +52,28 @@ def starting_components(nmf, sequences, targets, settings):
         components = _beside_target(nmf, sequences, targets, settings)
     elif nmf is not None and _is_fitted(nmf):
         components = nmf.components_
+        _check_bins(components, sequences.n_freqs)
+        # One that is fitted here warns by itself.
+        if settings.get("beta_loss", 2) in (2, "frobenius"):
+            frames = _some_frames(sequences)
+            silencing_of(frames, components, settings["sparsity"]).warn(pause_too=True)
     else:
         nmf = SupervisedNMFSeparator() if nmf is None else clone(nmf)
         nmf = nmf.set_params(**settings)
         components = nmf.fit(sequences.as_input(), targets.as_input()).components_
     _check_bins(components, sequences.n_freqs)
     return components
+
+
+def _some_frames(sequences):
+    """Frames of the first recordings, enough to know how loud they are."""
+    parts, n_frames = [], 0
+    for frames in sequences:
+        parts.append(frames)
+        n_frames += len(frames)
+        if n_frames >= MAX_FRAMES:
+            break
+    return np.concatenate(parts)[:MAX_FRAMES]
 
 
 def _beside_target(nmf, sequences, targets, settings):

@@ -204,8 +204,9 @@ class DeepNMFSeparator(TrainedSeparator):
         self.verbose = verbose
 
     def _starting_values(self, sequences, targets, rng):
-        names = ("n_components", "beta_loss", "sparsity", "verbose")
+        names = ("n_components", "beta_loss", "verbose")
         settings = {name: getattr(self, name) for name in names}
+        settings["sparsity"] = check_sparsity(self.sparsity)
         settings["random_state"] = rng.randint(2**31 - 1)
         components = starting_components(self.nmf, sequences, targets, settings)
         components = to_tensor(components.astype(sequences.dtype), "cpu")

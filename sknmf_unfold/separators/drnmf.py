@@ -351,7 +351,8 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         from sknmf_unfold.networks.levels import mean_level
         from sknmf_unfold.networks.unfolding import unfold
 
-        settings = {name: getattr(self, name) for name in ("n_components", "sparsity", "verbose")}
+        settings = {name: getattr(self, name) for name in ("n_components", "verbose")}
+        settings["sparsity"] = check_sparsity(self.sparsity)
         settings["random_state"] = rng.randint(2**31 - 1)
         components = starting_components(self.nmf, sequences, targets, settings)
         components = components.astype(sequences.dtype)

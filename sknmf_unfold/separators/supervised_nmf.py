@@ -18,6 +18,7 @@ from sknmf_unfold._checks import (
 from sknmf_unfold._fitted import Invariant
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
+from sknmf_unfold._warn import once_per_call
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
@@ -25,6 +26,7 @@ from sknmf_unfold.nmf.coordinate import solve_activations
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.nmf.settings import check_max_frames, check_tol
+from sknmf_unfold.nmf.silencing import Silencing, Watched
 from sknmf_unfold.signal.masks import ratio_masks
 
 from ._base import N_FREQS, BaseSeparator
@@ -143,6 +145,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.verbose = verbose
 
     @with_callbacks
+    @once_per_call()
     def fit(self, X, Y):
         """Learn both dictionaries.
 
@@ -173,6 +176,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         task.end(dict)
         return self
 
+    @once_per_call()
     def fit_interference(self, X, target_components):
         """Learn the interference's dictionary beside a given one of the target.
 
@@ -256,6 +260,18 @@ class SupervisedNMFSeparator(BaseSeparator):
         return self.inference == "warm_ista"
 
     def _activation_step(self, dtype):
+        """Make the function that infers the activations, and what watches them."""
+        silencing, infer = Silencing(check_sparsity(self.sparsity)), self._inference_step(dtype)
+
+        def step(magnitude, state):
+            activations, state = infer(magnitude, state)
+            pair = (x.reshape(-1, x.shape[-1]) for x in (magnitude, activations))
+            silencing.add(*pair)
+            return activations, state
+
+        return Watched(step, silencing)
+
+    def _inference_step(self, dtype):
         # They may have been set since the fit.
         checked = self._check_parameters()
         components = self.components_.astype(dtype, copy=False)
@@ -293,7 +309,7 @@ class SupervisedNMFSeparator(BaseSeparator):
             masks = ratio_masks(np.stack([part @ dictionary for part, dictionary in parts]))[0]
             return masks.reshape(magnitude.shape), state
 
-        return step
+        return Watched(step, infer.silencing)
 
     def _frame_masks(self, dtype, n_streams, max_frames):
         if self.inference != "warm_ista":
