@@ -28,7 +28,7 @@ MAX_CONTEXT = 10_000
 # What float32 holds with room for squares and for sums over many frames.
 MAX_WEIGHT = 1e15
 MIN_STEP_SIZE, MAX_STEP_SIZE = 1e-30, 1e6
-MAX_LEARNING_RATE = 1e3
+MAX_LEARNING_RATE = 1e6
 
 
 def check_number(name, value, *, low=None, high=None, integer=False, open_low=False):

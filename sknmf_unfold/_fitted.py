@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from ._messages import shown
+
 WAY_OUT = (
     "The stored model is damaged, or was edited or made by something else: load another copy of "
     "it, or fit it again."
@@ -92,7 +94,7 @@ def _check_number(owner, row, value, sizes):
     wants = f"be a {'whole' if row.whole else 'finite'} number{_bounds(row)}"
     is_number = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
     if not is_number or not _is_finite(value) or not _within(row, value, value):
-        refuse(owner, row.name, wants, f"{value!r:.80}")
+        refuse(owner, row.name, wants, shown(value))
     if row.axis:
         sizes[row.axis] = int(value)
 

@@ -113,7 +113,7 @@ def test_separation_of_what_is_too_quiet_warns_once(method, inference):
         (said,) = warnings_of(lambda X=X: use(X))
         assert "`sparsity`=1" in said
     # A few frames that are far below the weight are a pause, and a silent frame needs nothing.
-    for X in (0.3 * UNIT[:20], 0 * UNIT, np.vstack([LOUD[:1], 0.1 * UNIT]), LOUD):
+    for X in (0.3 * UNIT[:20], UNIT[:5], 0 * UNIT, np.vstack([LOUD[:1], 0.1 * UNIT]), LOUD):
         assert not warnings_of(lambda X=X: use(X))
 
 

@@ -41,7 +41,18 @@ COUNT = Invariant("_statistics['n_frames']", whole=True, low=0)
 
 
 class Settings(NamedTuple):
-    """The parameters of a `SparseNMF` that do not depend on data, as plain numbers."""
+    """The parameters of a `SparseNMF` that do not depend on data, as plain numbers.
+
+    Parameters
+    ----------
+    n_components : int
+    beta, sparsity : float
+    max_iter : int
+    tol, transform_tol : float
+    max_frames : int or None
+    batch_size : int, "auto" or None
+        See `SparseNMF`; `beta` is what `beta_loss` stands for.
+    """
 
     n_components: int
     beta: float
@@ -88,13 +99,45 @@ def check_settings(nmf):
 
 
 def check_tol(name, tol):
-    """Return a tolerance as a float if it is a number >= 0."""
+    """Check a tolerance.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the message.
+    tol : object
+        What the user passed.
+
+    Returns
+    -------
+    tol : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number >= 0.
+    """
     check_number(name, tol, low=0)
     return check_number(name, tol, high=MAX_WEIGHT)
 
 
 def check_max_frames(max_frames):
-    """Return `max_frames` as an int if it is a whole number >= 1, None as it is."""
+    """Check the bound of the frames that are learned from.
+
+    Parameters
+    ----------
+    max_frames : object
+        What the user passed.
+
+    Returns
+    -------
+    max_frames : int or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither None nor a whole number >= 1.
+    """
     if max_frames is None:
         return None
     return check_number("max_frames", max_frames, low=1, integer=True)

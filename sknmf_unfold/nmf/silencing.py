@@ -8,9 +8,9 @@ from sknmf_unfold._warn import warn_user
 
 # Activations below this part of the frames' norms are as good as none.
 MIN_SHARE = 1e-3
-# Frames from which on data are more than a pause, and for fewer of them the part of the sparsity
-# weight that some frame has to come near to.
-MIN_FRAMES, NEAR = 100, 0.5
+# So few frames may be a pause, however loud; up to so many where no frame's norm comes near this
+# part of the sparsity weight.
+FEW_FRAMES, MIN_FRAMES, NEAR = 10, 100, 0.5
 # Sparsity weight that leaves most of the frames' components, relative to the frames' norm.
 SUGGESTED = 0.1
 # Frames that are looked at together.
@@ -38,7 +38,6 @@ class Silencing:
         self._n_frames = 0
         self._norms = self._squares = self._peak = self._active = 0.0
 
-    # What is too large to be squared has activations.
     @np.errstate(over="ignore", invalid="ignore")
     def add(self, frames: np.ndarray, activations: np.ndarray) -> None:
         """Take some frames and the activations that were inferred for them.
@@ -60,13 +59,15 @@ class Silencing:
     @property
     def found(self) -> bool:
         """Whether (nearly) all activations are 0 though the frames are not."""
-        is_silenced = self._n_frames > 0 and self._active < MIN_SHARE * self._norms
-        return is_silenced and self.sparsity > 0
+        # Where squares overflow, no sparsity weight within its bounds silences.
+        is_measured = self._n_frames > 0 and self._squares < np.inf
+        return is_measured and self.sparsity > 0 and self._active < MIN_SHARE * self._norms
 
     @property
     def is_pause(self) -> bool:
         """Whether the frames are so few and so quiet that they need no activation."""
-        return self._n_frames < MIN_FRAMES and self._peak < NEAR * self.sparsity
+        is_quiet = self._peak < NEAR * self.sparsity
+        return self._n_frames < (MIN_FRAMES if is_quiet else FEW_FRAMES)
 
     def warn(self, pause_too: bool = False) -> None:
         """Tell the user what to do about it.

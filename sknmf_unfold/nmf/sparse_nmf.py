@@ -39,7 +39,9 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         The beta divergence: 2, 1, 0, or any real number.
     sparsity : float, default=1.0
         The weight lambda of the sum of the activations, in the units of X (for beta = 2: a frame
-        whose correlation with every component is below `sparsity` gets no activation at all).
+        whose correlation with every component is below `sparsity` gets no activation at all). The
+        default suits spectrograms of recordings in [-1, 1]; for rows of unit norm try 0.1. Where it
+        leaves (nearly) no activation, a warning suggests a value.
     solver : {"auto", "mu", "cd"}, default="auto"
         ``"mu"``: multiplicative updates, for every `beta_loss`. ``"cd"``: coordinate descent, for
         beta = 2 only, many times faster; it finds the components on a part of the frames before

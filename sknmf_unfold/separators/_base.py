@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknmf_unfold._callbacks import CallbackSupportMixin
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._fitted import Invariant, refuse
+from sknmf_unfold._messages import shown
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
@@ -245,11 +246,11 @@ def _check_settings(owner, attributes):
     if settings is None:
         return
     if not isinstance(settings, dict):
-        refuse(owner, name, wants, f"{settings!r:.80}")
+        refuse(owner, name, wants, shown(settings))
     try:
         n_fft = check_stft_settings(**settings)["n_fft"]
     except (ValueError, TypeError) as error:
-        refuse(owner, name, wants, f"{settings!r:.120} ({error})")
+        refuse(owner, name, wants, f"{shown(settings)} ({error})")
     if n_fft // 2 + 1 != attributes["n_features_in_"]:
         wants = f"have an n_fft of {attributes['n_features_in_']} bins (n_features_in_)"
         refuse(owner, name, wants, f"{n_fft}, which has {n_fft // 2 + 1}")

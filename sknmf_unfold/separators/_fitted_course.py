@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sknmf_unfold._fitted import Invariant, refuse
+from sknmf_unfold._messages import shown
 
 from ._base import N_FREQS
 
@@ -39,7 +40,7 @@ def check_course(owner: str, attributes: Mapping) -> None:
     lists = all(isinstance(column, list) for column in columns)
     if not lists or len({len(column) for column in columns}) != 1 or not _are_numbers(columns):
         wants = "be a dict of equally long lists of numbers"
-        refuse(owner, "history_", wants, f"{history!r:.80}")
+        refuse(owner, "history_", wants, shown(history))
     for name, array in _arrays(attributes.get("_training_state"), "_training_state"):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             refuse(owner, name, "be finite", "NaN or infinity")

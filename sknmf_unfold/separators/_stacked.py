@@ -7,6 +7,7 @@ from abc import abstractmethod
 from sknmf_unfold._arrays import resolve_device, to_tensor, tree_to_numpy
 from sknmf_unfold._checks import MAX_LAYERS, MAX_UNITS, check_n_weights, check_size
 from sknmf_unfold._fitted import Invariant, refuse
+from sknmf_unfold._messages import shown
 
 from ._fitted_course import COURSE
 from ._recipes import STACKED_RECIPES, TRAINING, check_training_parameters, resolve_recipe
@@ -65,7 +66,7 @@ class StackedSeparator(TrainedSeparator):
     def _fitted_items(self):
         weights = vars(self).get("weights_")
         if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
-            refuse(type(self).__name__, "weights_", "be a dict of arrays", f"{weights!r:.80}")
+            refuse(type(self).__name__, "weights_", "be a dict of arrays", shown(weights))
         return vars(self) | {f"weights_[{name!r}]": value for name, value in weights.items()}
 
     def _fitted_values(self):

@@ -10,9 +10,9 @@ from sknmf_unfold._checks import (
     check_number,
     check_size,
     check_sparsity,
-    shown,
 )
 from sknmf_unfold._fitted import Invariant
+from sknmf_unfold._messages import shown
 from sknmf_unfold.nmf.divergence import check_beta
 
 from ._fitted_course import COURSE
