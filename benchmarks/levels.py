@@ -3,7 +3,7 @@
     python -m benchmarks.levels
 
 Generated speech in noise, other speakers than in training; all targets of training have the same
-level, as they have it in most corpora.
+level, as they have it in most corpora. ``level_frames=0`` takes frames as they are.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ GAINS = (-40, -30, -20, -10, -5, 0, 5, 10, 20, 40)
 
 
 def models(frames, max_epochs, seed):
-    """Name and separator: sparse NMF, DR-NMF as it is, and with running levels."""
-    nmf = SupervisedNMFSeparator(50, random_state=seed)
-    yield "sparse NMF", nmf
-    for level_frames in (None, *frames):
-        settings = {"level_frames": level_frames, "max_epochs": max_epochs, "random_state": seed}
-        yield f"DR-NMF, level_frames={level_frames}", DRNMFSeparator(2, 50, **settings)
+    """Name and separator: sparse NMF and DR-NMF, without and with running levels."""
+    for level_frames in (0, *frames):
+        settings = {"level_frames": level_frames, "random_state": seed}
+        name = f"level_frames={level_frames}"
+        yield f"sparse NMF, {name}", SupervisedNMFSeparator(50, **settings)
+        settings |= {"max_epochs": max_epochs} | ({} if level_frames else {"gain_db": [0]})
+        yield f"DR-NMF, {name}", DRNMFSeparator(2, 50, **settings)
 
 
 def main(arguments=None):
@@ -41,8 +42,9 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
     print_environment(environment(args.seed))
-    X, Y = make_noisy_speech(60, n_speakers=12, random_state=args.seed)
-    X_test, Y_test = make_noisy_speech(12, n_speakers=6, random_state=args.seed + 1)
+    level = {"level_db": -26}
+    X, Y = make_noisy_speech(60, n_speakers=12, random_state=args.seed, **level)
+    X_test, Y_test = make_noisy_speech(12, n_speakers=6, random_state=args.seed + 1, **level)
     print(f"{'SDR in dB; gain of the test recordings in dB':<46}", *(f"{g:6d}" for g in GAINS))
     for name, separator in models(args.frames, args.max_epochs, args.seed):
         pipe = make_pipeline(STFT(), separator).fit(X, Y)

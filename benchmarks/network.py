@@ -75,11 +75,9 @@ def speech(n_recordings, seconds, seed):
 
 def fit(n_layers, n_total, seed, **model):
     """Pipeline with an untrained network on dictionaries that a few iterations have found."""
-    nmf = SupervisedNMFSeparator(max_iter=3, max_frames=4000)
+    nmf = SupervisedNMFSeparator(n_total // 2, max_iter=3, max_frames=4000)
     settings = {"nmf": nmf, "max_epochs": 0, "random_state": seed, "device": "cpu"} | model
-    return make_pipeline(STFT(), DRNMFSeparator(n_layers, n_total // 2, **settings)).fit(
-        *speech(20, 3.0, seed)
-    )
+    return make_pipeline(STFT(), DRNMFSeparator(n_layers, **settings)).fit(*speech(20, 3.0, seed))
 
 
 def network_of(pipe):

@@ -12,7 +12,10 @@ same N. Networks stop on the loss of the development set; test is printed beside
 Every row of every seed is a file of results, and is not trained again where that file exists.
 ``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF from
 dictionaries that were drawn, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
-(``sequence_length`` counts frames). ``--keep FOLDER`` stores the fitted pipelines too, for
+(``sequence_length`` counts frames). All systems take frames at the level that they have, as all
+recordings of the corpus have about one: ``--set level_frames=250 gain_db=None`` trains networks as
+they are by default, and ``--random-gain`` also measures all systems on mixtures that are louder or
+quieter than those of training. ``--keep FOLDER`` stores the fitted pipelines too, for
 `benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed goes on from its
 last epoch when the same command is given again. ``--dictionaries FOLDER`` stores fitted NMFs, for
 all that starts from them; what either of the two folders has is not trained again, only measured.
@@ -48,6 +51,10 @@ STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
 UNFOLDED = {"drnmf": DRNMFSeparator, "drnmf+": DRNMFSeparator, "deepnmf": DeepNMFSeparator}
 # The DR-NMF of the paper, which the default recipe goes beyond.
 PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
+# Levels are as the corpus has them, unless `--set` says otherwise.
+AT_ONE_LEVEL = {"level_frames": 0, "gain_db": [0.0]}
+# By how much mixtures are louder at random gain, in dB.
+GAINS_DB = (-20, 10)
 # What `--set` may have for the STFT.
 TRANSFORM = ("n_fft", "hop_length")
 
@@ -151,7 +158,7 @@ class Systems:
         seconds : float
             Of training, the dictionaries included; also before it was killed.
         """
-        settings = self.settings | {"random_state": self.seed, "verbose": 1}
+        settings = AT_ONE_LEVEL | self.settings | {"random_state": self.seed, "verbose": 1}
         settings["checkpoint_dir"] = checkpoint_dir
         if kind in STACKED:
             return self._train(STACKED[kind](n_layers, n_total, **settings), 0.0)
@@ -190,14 +197,14 @@ class Systems:
 
     def _fit_nmf(self, n_components):
         start = time.perf_counter()
-        settings = {"inference": "mu", "random_state": self.seed, "verbose": 1}
+        settings = {"inference": "mu", "level_frames": 0, "random_state": self.seed, "verbose": 1}
         separator = SupervisedNMFSeparator(n_components, **settings)
         make_pipeline(STFT(**self.stft), separator).fit(*self.train)
         return separator, time.perf_counter() - start
 
     def _random(self, n_components):
         """Dictionaries drawn at random, to see what those of an NMF are good for."""
-        separator = SupervisedNMFSeparator(n_components, max_iter=1, max_frames=100)
+        separator = SupervisedNMFSeparator(n_components, max_iter=1, max_frames=100, level_frames=0)
         first = [part[:2] for part in self.train]
         make_pipeline(STFT(**self.stft), separator).fit(*first)
         drawn = np.random.RandomState(self.seed).uniform(size=separator.components_.shape)
@@ -282,11 +289,21 @@ def load_corpus(args):
         return train, {f"{part} matched": chime2.load(part, args.chime2) for part in PARTS}
     train = open_speech.load(args.size, cache=args.cache)
     settings = {"cache": args.cache, "return_entries": True}
-    return train, {
+    data = {
         f"{part} {condition}": open_speech.load(part, condition, **settings)
         for part in PARTS
-        for condition in ("matched", "unseen")
+        for condition in args.conditions
     }
+    if args.random_gain:
+        data |= {f"{part} random gain": at_random_gain(*data[f"{part} matched"]) for part in PARTS}
+    return train, data
+
+
+def at_random_gain(X, Y, entries):
+    """Raise each mixture, and its target, by as many dB as are drawn from `GAINS_DB`."""
+    gains = 10 ** (np.random.RandomState(0).uniform(*GAINS_DB, len(X)) / 20)
+    X, Y = ([np.float32(g) * x for g, x in zip(gains, part, strict=True)] for part in (X, Y))
+    return X, Y, entries
 
 
 def make_row(model, systems, data, facts, keep=None, checkpoint_dir=None):
@@ -350,6 +367,13 @@ def main(arguments=None):
     parser.add_argument("--set", nargs="+", type=parse_setting, default=[], metavar="NAME=VALUE")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
+    conditions = {
+        "nargs": "+",
+        "choices": open_speech.CONDITIONS,
+        "default": open_speech.CONDITIONS,
+    }
+    parser.add_argument("--conditions", **conditions)
+    parser.add_argument("--random-gain", action="store_true", help="also measure at other levels")
     parser.add_argument("--chime2", type=Path, default=None, help="folder chime2-wsj0")
     parser.add_argument("--keep", type=Path, default=None, help="folder for fitted pipelines")
     parser.add_argument("--dictionaries", type=Path, default=None, help="folder for fitted NMFs")

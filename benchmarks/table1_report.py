@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "table1"
-CONDITIONS = ("matched", "unseen")
+CONDITIONS = ("matched", "unseen", "random gain")
 
 
 def read(folder):
@@ -29,6 +29,11 @@ def group(rows, condition=None):
         key = tuple(row[name] for name in ("size", "model", "recipe", "variant"))
         groups.setdefault(key, []).append(row)
     return groups
+
+
+def measured(rows):
+    """List the conditions in which any of the rows was measured."""
+    return [condition for condition in CONDITIONS if group(rows, condition)]
 
 
 def spread(values):
@@ -59,7 +64,7 @@ def settings_width(rows):
 def print_rows(rows):
     """Print a table for each condition: means over the seeds, +- half their range."""
     width = settings_width(rows)
-    for condition in CONDITIONS:
+    for condition in measured(rows):
         print(f"\n{condition}: SDR and SI-SDR in dB, loss of dev")
         print(
             f"{'size':<6}{'model':<15}{'settings':<{width}}{'seeds':>5}{'parameters':>11}"
@@ -81,7 +86,7 @@ def print_rows(rows):
 def print_by_snr(rows):
     """Print the SDR on test for each ratio of the inputs."""
     width = settings_width(rows)
-    for condition in CONDITIONS:
+    for condition in measured(rows):
         groups = group(rows, condition)
         snrs = sorted(
             {

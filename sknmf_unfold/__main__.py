@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import sys
 from pathlib import Path
 
 import joblib
+import numpy as np
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -41,6 +43,17 @@ def demo(args):
     run_demo(args.output, args.seed)
 
 
+def decibels_between(lowest, highest):
+    """List gains from one to the other, at most a decibel apart.
+
+    Examples
+    --------
+    >>> decibels_between(-1, 1)
+    [-1.0, 0.0, 1.0]
+    """
+    return np.linspace(lowest, highest, math.ceil(abs(highest - lowest)) + 1).tolist()
+
+
 def fit(args):
     """Fit a pipeline on two folders and save it."""
     check_writable(args.output)
@@ -53,8 +66,10 @@ def fit(args):
     if args.model == "nmf":
         separator = SupervisedNMFSeparator(**settings)
     else:
-        names = ("max_epochs", "recipe", "remix", "level_frames", "device")
+        names = ("max_epochs", "recipe", "remix", "gain_db", "level_frames", "device")
         training = {name: getattr(args, name) for name in names}
+        if args.gain_db is not None:
+            training["gain_db"] = decibels_between(*args.gain_db)
         separator = DRNMFSeparator(args.layers, **settings, **training)
     pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)]).fit(X, Y)
     joblib.dump(pipe, args.output)
@@ -156,7 +171,10 @@ def parser():
     sub.add_argument("--recipe", choices=["default", "paper"], default="default")
     remix = "train on new mixtures of the recordings in every epoch, unless the recipe does not"
     sub.add_argument("--remix", action=argparse.BooleanOptionalAction, default=None, help=remix)
-    level = "hear a running level of so many frames: for recordings of other levels than these"
+    gain = "lowest and highest gain in dB of a new mixture (default: -24 12)"
+    names = {"nargs": 2, "metavar": ("LOWEST", "HIGHEST")}
+    sub.add_argument("--gain-db", type=float, **names, default=None, help=gain)
+    level = "frames of the running level that each frame is brought to; 0 for none (default: 250)"
     sub.add_argument("--level-frames", type=int, default=None, help=level)
     sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")
     sub.add_argument("--device", default="auto")

@@ -7,15 +7,30 @@ import os
 import numpy as np
 
 from ._messages import shown
-
-PCM_DTYPES = ("uint8", "int8", "int16", "int32")
-WAVEFORM = f"floats in [-1, 1] or PCM of dtype {', '.join(PCM_DTYPES)}"
+from ._samples import (
+    check_one_axis,
+    check_rows,
+    float_samples,
+    native_float,
+    refuse_bytes,
+    without_objects,
+)
 
 
 def is_number(value):
     """Whether an item of a list stands for one number, and not for a row or a recording."""
     # A ragged list has no number of dimensions.
     return not isinstance(value, (list, tuple)) and np.ndim(value) == 0
+
+
+def is_spectrogram(item):
+    """Whether an item is a spectrogram that knows its waveform."""
+    return hasattr(item, "magnitude") and hasattr(item, "waveform")
+
+
+def waveform_of(item):
+    """Return a spectrogram's waveform: with a mask, what the masked frames sound like."""
+    return item.waveform if item.mask is None else item.inverse()
 
 
 def as_list(X):
@@ -36,7 +51,7 @@ def as_list(X):
 
 
 def as_array(value, label):
-    """Make an array of numbers of what may be none; masked samples are no numbers.
+    """Make an array of numbers of what may be none, as masked samples and raw bytes are.
 
     Examples
     --------
@@ -47,6 +62,7 @@ def as_array(value, label):
     """
     if np.ma.is_masked(value):
         raise ValueError(f"{label} has masked entries; fill them first, for example by filled(0).")
+    refuse_bytes(value, label)
     try:
         return np.asarray(value)
     # Whatever the __array__ of a foreign type raises, a tensor that records gradients for one.
@@ -80,26 +96,6 @@ def check_list(X, name, what):
         raise ValueError(f"{name} is an empty list; at least one of the {what} is needed.")
 
 
-def native_float(array, label, wants):
-    """Real numbers as float32 or float64 in native byte order, PCM scaled to [-1, 1]."""
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {label} has dtype {array.dtype}.")
-    if array.dtype.name in PCM_DTYPES:
-        bits = 8 * array.dtype.itemsize
-        offset = 128.0 if array.dtype.kind == "u" else 0.0
-        # Rounds once, on conversion: the rest is exact.
-        scaled = array.astype(np.float32)
-        scaled -= np.float32(offset)
-        scaled /= np.float32(2.0 ** (bits - 1))
-        return scaled
-    if array.dtype.kind != "f":
-        raise TypeError(f"{label} has dtype {array.dtype}; wanted {wants}.")
-    dtype = np.float32 if array.dtype.itemsize <= 4 else np.float64
-    # A long double that float64 cannot hold becomes an infinity, which is reported by its place.
-    with np.errstate(over="ignore"):
-        return array.astype(dtype, copy=False)
-
-
 def check_finite(array, label, axes):
     """Raise with the position of the first NaN or infinity."""
     # The sum is finite whenever all entries are (unless it overflows), and needs no temporary.
@@ -114,7 +110,7 @@ def check_finite(array, label, axes):
 
 
 def check_waveform(waveform, label):
-    """One 1-D waveform as finite float32 or float64, integer PCM scaled to [-1, 1].
+    """One 1-D waveform as finite float32 or float64, PCM scaled to [-1, 1].
 
     Parameters
     ----------
@@ -137,21 +133,45 @@ def check_waveform(waveform, label):
             f"{label} is a path, {shown(str(waveform))}; read it with "
             f"sknmf_unfold.datasets.load_audio."
         )
-    array = as_array(waveform, label)
+    if is_spectrogram(waveform):
+        raise TypeError(f"{label} is a Spectrogram; the waveform of one is its `inverse()`.")
+    array = without_objects(as_array(waveform, label))
     if array.dtype == object:
         raise TypeError(f"{label} must be a 1-D array of samples; got dtype object.")
-    if array.ndim == 2 and min(array.shape) <= 8:
-        raise ValueError(
-            f"{label} has shape {array.shape}: stereo or transposed? A waveform is 1-D, "
-            f"of shape (n_times,); average the channels first."
-        )
-    if array.ndim != 1:
-        raise ValueError(f"{label} must be 1-D, of shape (n_times,); got shape {array.shape}.")
+    check_one_axis(array.shape, label)
     if array.size == 0:
         raise ValueError(f"{label} is empty; a waveform has at least one sample.")
-    array = native_float(array, label, WAVEFORM)
+    array = float_samples(array, label)
     check_finite(array, label, ("sample",))
     return array
+
+
+def refuse_one_item(X, name):
+    """Raise for a spectrogram in place of a list of them."""
+    if is_spectrogram(X):
+        raise TypeError(f"{name} is one Spectrogram; pass a list of one, [{name}].")
+
+
+def rows_of(X, name):
+    """Make a list of the rows of a 2-D array of waveforms, which may be a DataFrame or a tensor.
+
+    Object arrays and Series of recordings become lists too; anything else returns as it is.
+
+    Examples
+    --------
+    >>> rows_of(np.eye(2), "Y")
+    [array([1., 0.]), array([0., 1.])]
+    """
+    refuse_one_item(X, name)
+    X = as_list(X)
+    if isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())) < 2:
+        return X
+    array = as_array(X, name)
+    # Sparse matrices do not become one.
+    if array.ndim < 2:
+        return X
+    check_rows(array.shape, name)
+    return list(array)
 
 
 def check_level(array, label):
@@ -184,6 +204,7 @@ def check_waveforms(X, name="X"):
     """
     check_list(X, name, "1-D waveforms")
     waveforms = [check_waveform(x, f"{name}[{i}]") for i, x in enumerate(X)]
+    check_rows((len(waveforms), max(map(len, waveforms))), name)
     for i, waveform in enumerate(waveforms):
         check_level(waveform, f"{name}[{i}]")
     return waveforms
@@ -229,6 +250,25 @@ def check_magnitude(magnitude, label, n_freqs=None):
     if n_freqs is not None and array.shape[1] != n_freqs:
         hint = " Is it (bins, frames)? Frames come first." if array.shape[0] == n_freqs else ""
         raise ValueError(f"{label} has {array.shape[1]} bins but {n_freqs} are wanted.{hint}")
+    return array
+
+
+def check_mask(mask, shape, label):
+    """Mask of a spectrogram as an array of finite numbers.
+
+    Examples
+    --------
+    >>> check_mask([[True, False]], (1, 2), "`mask`")
+    array([[ True, False]])
+    """
+    array = as_array(mask, label)
+    if array.shape != shape:
+        raise ValueError(
+            f"{label} must have the shape of the spectrogram, {shape}; got {array.shape}."
+        )
+    if array.dtype.kind not in "fciub":
+        raise TypeError(f"{label} has dtype {array.dtype}; wanted numbers.")
+    check_finite(np.abs(array) if array.dtype.kind == "c" else array, label, ("frame", "bin"))
     return array
 
 

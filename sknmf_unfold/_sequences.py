@@ -11,16 +11,17 @@ from ._data_checks import (
     check_level,
     check_list,
     check_magnitude,
+    check_mask,
     check_same_length,
     check_waveform,
     is_number,
+    is_spectrogram,
+    rows_of,
+    waveform_of,
 )
 from ._messages import shown
 from ._table_checks import check_magnitude_table, check_table_targets
-
-
-def _is_spectrogram(item):
-    return hasattr(item, "magnitude") and hasattr(item, "waveform")
+from ._target_checks import check_one_source
 
 
 def is_nested_table(X):
@@ -103,7 +104,7 @@ class Sequences:
         """Return what another estimator's ``fit`` takes: a list of recordings, or a 2-D table."""
         return self.items[:, 0] if self.kind == "table" else self.items
 
-    def frames(self, max_frames=None, rng=None):
+    def frames(self, max_frames=None, rng=None, change=None):
         """Frames of all recordings below each other, or a random part of them.
 
         Parameters
@@ -112,20 +113,31 @@ class Sequences:
             At most this many, drawn without replacement; order is kept.
         rng : numpy.random.RandomState, optional
             Draws the part.
+        change : callable, optional
+            ``change(magnitude, indices)`` makes what is taken of whole recordings, of shape
+            (batch, n_frames, n_freqs), from their magnitudes and a slice of which they are.
 
         Returns
         -------
         frames : ndarray of shape (n_frames, n_freqs)
         """
-        if self.kind == "table" and (max_frames is None or max_frames >= len(self)):
-            return self.items[:, 0]
+        change = change or (lambda magnitude, _: magnitude)
         lengths = self.n_frames
         keep = np.ones(lengths.sum(), dtype=bool)
         if max_frames is not None and max_frames < len(keep):
             keep[:] = False
             keep[rng.choice(len(keep), max_frames, replace=False)] = True
+        if self.kind == "table":
+            rows = change(self.items, slice(None))[:, 0]
+            return rows if keep.all() else rows[keep]
         parts = np.split(keep, np.cumsum(lengths)[:-1])
-        return np.concatenate([self[i][part] for i, part in enumerate(parts) if part.any()])
+        return np.concatenate(
+            [
+                change(self[i][np.newaxis], slice(i, i + 1))[0][part]
+                for i, part in enumerate(parts)
+                if part.any()
+            ]
+        )
 
     def restore(self, arrays):
         """Arrays per recording in the shape of the input: a list, or one array for a table."""
@@ -156,8 +168,8 @@ def check_sequences(estimator, X, *, reset, name="X"):
         table = check_magnitude_table(estimator, X, reset, name)
         return Sequences(table[:, np.newaxis], "table", name)
     check_list(X, name, "Spectrogram items or magnitude arrays")
-    items = (_check_spectrograms if _is_spectrogram(X[0]) else _check_magnitudes)(X, name)
-    kind = "spectrograms" if _is_spectrogram(X[0]) else "magnitudes"
+    items = (_check_spectrograms if is_spectrogram(X[0]) else _check_magnitudes)(X, name)
+    kind = "spectrograms" if is_spectrogram(X[0]) else "magnitudes"
     n_freqs = items[0].shape[1]
     if reset:
         estimator.n_features_in_ = n_freqs
@@ -177,8 +189,9 @@ def check_targets(Y, sequences, name="Y"):
     Parameters
     ----------
     Y : list of ndarray of shape (n_times,), Spectrograms, list of ndarray, or array-like
-        Waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes; for a table,
-        anything that broadcasts to it.
+        Waveforms (or spectrograms, which stand for what they sound like, their masks applied; or a
+        2-D array with a waveform in each row) for spectrograms, magnitudes for magnitudes; for a
+        table, anything that broadcasts to it.
     sequences : Sequences
         The checked X.
     name : str, default="Y"
@@ -195,26 +208,31 @@ def check_targets(Y, sequences, name="Y"):
     if sequences.kind == "table":
         table = check_table_targets(Y, sequences.items[:, 0], name)
         return Sequences(table[:, np.newaxis], "table", name)
-    Y = as_list(Y)
     if sequences.kind == "spectrograms":
         return _waveform_targets(Y, sequences, name)
+    Y = as_list(Y)
     check_list(Y, name, "magnitude arrays")
+    for i, y in enumerate(Y):
+        check_one_source(y, f"{name}[{i}]", 2)
     Y = _check_magnitudes(Y, name, sequences.n_freqs)
     check_same_length(sequences.items, Y, (sequences.name, name), "frames")
     return Sequences(_with_dtype(Y, sequences.dtype, name), "magnitudes", name)
 
 
 def _waveform_targets(Y, sequences, name):
+    Y = rows_of(Y, name)
     check_list(Y, name, "waveforms")
-    waveforms = [
-        check_waveform(y.waveform if _is_spectrogram(y) else y, f"{name}[{i}]")
-        for i, y in enumerate(Y)
-    ]
+    waveforms = [_waveform_target(y, f"{name}[{i}]") for i, y in enumerate(Y)]
     names = sequences.name, name
     check_same_length([item.waveform for item in sequences.items], waveforms, names)
     waveforms = _with_dtype(waveforms, sequences.dtype, name)
     items = [item.of(y) for item, y in zip(sequences.items, waveforms, strict=True)]
     return Sequences(items, "spectrograms", name)
+
+
+def _waveform_target(y, label):
+    check_one_source(y, label, 1)
+    return check_waveform(waveform_of(y) if is_spectrogram(y) else y, label)
 
 
 def _with_dtype(arrays, dtype, name):
@@ -237,7 +255,7 @@ def _check_magnitudes(X, name, n_freqs=None):
 
 def _check_spectrograms(X, name):
     for i, item in enumerate(X):
-        if not _is_spectrogram(item):
+        if not is_spectrogram(item):
             raise TypeError(
                 f"{name}[{i}] is a {type(item).__name__} but {name}[0] is a Spectrogram; "
                 f"pass one kind."
@@ -254,4 +272,6 @@ def _check_spectrograms(X, name):
             )
         check_waveform(item.waveform, f"{name}[{i}]")
         check_level(item.waveform, f"{name}[{i}]")
+        if item.mask is not None:
+            check_mask(item.mask, item.shape, f"the mask of {name}[{i}]")
     return list(X)

@@ -9,40 +9,66 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
-from ._data_checks import PCM_DTYPES, WAVEFORM, as_array, as_numbers, check_level, native_float
+from ._data_checks import as_array, as_numbers, check_level, refuse_one_item
+from ._samples import (
+    PCM_DTYPES,
+    check_rows,
+    float_samples,
+    native_float,
+    refuse_bytes,
+    without_objects,
+)
+
+# Tables of whole numbers that do not say their scale are taken up to here, as they are: too small
+# to be PCM, they are what scikit-learn's own checks of dtypes pass.
+MAX_PLAIN = 2
 
 
 def check_waveform_table(estimator, X, reset):
     """Rows of a 2-D array as waveforms of one length, in float32 or float64."""
     check_array_like(X, "X", "1-D waveforms")
-    X = _plain_table(X)
-    shape = tuple(getattr(X, "shape", ()))
-    if len(shape) == 2 and shape[0] >= 1024 and shape[1] <= 8:
-        raise ValueError(
-            f"X has shape {shape}: stereo or transposed audio? Rows are waveforms, so these would "
-            f"be {shape[0]} waveforms of {shape[1]} samples; pass a list of 1-D waveforms."
-        )
-    if isinstance(X, np.ndarray) and X.dtype.name in PCM_DTYPES and X.ndim == 2:
-        X = native_float(X, "X", WAVEFORM)
-    return _validated(estimator, X, reset, "X")
+    check_one_recording(X, "X", "pass a list of one, [X]")
+    return _validated(estimator, X, reset, "X", _table_samples)
 
 
-def _plain_table(X):
-    """Native floats of an array of other ones, so that they compute as a list of them does."""
-    if isinstance(X, np.ndarray) and X.dtype.kind == "f" and not np.ma.is_masked(X):
-        return native_float(X, "X", "floats")
-    return X
+def _table_samples(table, name):
+    check_rows(table.shape, name)
+    table = without_objects(table)
+    whole = table.dtype.kind in "iu" and table.dtype.name not in PCM_DTYPES
+    if whole and table.min() >= -MAX_PLAIN and table.max() <= MAX_PLAIN:
+        return table.astype(np.float64)
+    # scikit-learn says what is wrong with other objects.
+    return table if table.dtype == object else float_samples(table, name)
 
 
-def _validated(estimator, X, reset, name):
-    """scikit-learn's check of a table, with the place of what is not finite."""
-    if np.ma.is_masked(X):
-        raise ValueError(f"{name} has masked entries; fill them first, for example by filled(0).")
-    dtypes = [np.float64, np.float32]
-    X = validate_data(estimator, X, dtype=dtypes, ensure_all_finite=False, reset=reset)
+def _table_magnitudes(table, name):
+    # scikit-learn makes numbers of objects, and says what is wrong with them.
+    if table.dtype.kind in "iubO":
+        return table
+    return native_float(table, name, "floats or whole numbers >= 0")
+
+
+def _validated(estimator, X, reset, name, as_floats):
+    """scikit-learn's check of a table, whatever holds it, with the place of what is not finite."""
+    X = as_floats(_plain_table(estimator, X, reset, name), name)
+    X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False)
     _check_finite_table(X, name)
     check_level(X, name)
     return X
+
+
+def _plain_table(estimator, X, reset, name):
+    """Array of the dtype that the data have, once scikit-learn has checked names and numbers."""
+    settings = {"dtype": None, "ensure_all_finite": False}
+    if hasattr(X, "columns"):
+        plain = without_objects(as_array(X, name))
+        if plain.dtype.kind in "iub":
+            # scikit-learn would make floats of the whole numbers that pandas calls Int16.
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            return check_array(plain, **settings)
+    elif not issparse(X) and type(X) is not np.ndarray:
+        X = as_array(X, name)
+    return validate_data(estimator, X, reset=reset, **settings)
 
 
 def _check_finite_table(table, name):
@@ -60,6 +86,7 @@ def check_array_like(X, name, what):
     """Raise for what no array can be made of, before anything tries to."""
     # scikit-learn says what is wrong with sparse matrices, some of which are dicts.
     others = (str, bytes, numbers.Number, dict, set, Iterator)
+    refuse_bytes(X, name)
     if X is None or (isinstance(X, others) and not issparse(X)):
         raise TypeError(f"{name} must be a list of {what}, or a 2-D array; got {type(X).__name__}.")
     # A column of lists, as polars has them.
@@ -71,10 +98,22 @@ def check_array_like(X, name, what):
         )
 
 
+def check_one_recording(X, name, way_out):
+    """Raise for what is one recording and no list, in words that scikit-learn's checks know."""
+    refuse_one_item(X, name)
+    shape = getattr(X, "shape", ()) or np.shape(as_array(X, name))
+    if len(shape) == 1:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: {name} has shape {tuple(shape)}. If it is "
+            f"one waveform, {way_out}. Reshape your data to (1, -1) if it is a row of a table."
+        )
+
+
 def check_magnitude_table(estimator, X, reset, name="X"):
     """Rows of a 2-D array as independent magnitude frames, in float32 or float64."""
     check_array_like(X, name, "Spectrogram items or magnitude arrays")
-    X = _validated(estimator, _plain_table(X), reset, name)
+    check_one_recording(X, name, f"make STFT().transform([{name}]) of it first")
+    X = _validated(estimator, X, reset, name, _table_magnitudes)
     if X.min() < 0:
         raise ValueError(
             f"Negative values in data passed to {type(estimator).__name__}: {name} has a minimum "
@@ -89,7 +128,7 @@ def check_table_targets(Y, X, name="Y"):
     One number a sample (a 1-D `Y`) is the target of all bins of that sample.
     """
     settings = {"ensure_2d": False, "ensure_all_finite": False, "input_name": name}
-    Y = check_array(Y, dtype=X.dtype, **settings)
+    Y = check_array(as_array(Y, name), dtype=X.dtype, **settings)
     _check_finite_table(Y, name)
     if len(Y) != len(X):
         raise ValueError(f"X has {len(X)} samples but {name} has {len(Y)}; they must pair up.")
@@ -150,7 +189,7 @@ def check_sample_weight(sample_weight, n_samples):
     if sample_weight is None:
         return None
     settings = {"ensure_2d": False, "dtype": np.float64, "input_name": "sample_weight"}
-    weights = check_array(np.atleast_1d(sample_weight), **settings)
+    weights = check_array(np.atleast_1d(as_array(sample_weight, "`sample_weight`")), **settings)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"`sample_weight` must have one weight for each of the {n_samples} items of X; got "

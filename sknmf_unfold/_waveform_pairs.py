@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._data_checks import as_array, as_list, check_waveform, is_number
+from ._data_checks import (
+    as_array,
+    as_list,
+    check_waveform,
+    is_number,
+    is_spectrogram,
+    waveform_of,
+)
+from ._samples import check_rows, refuse_bytes
 
 
 def check_pairs(**signals):
@@ -12,8 +20,9 @@ def check_pairs(**signals):
 
     Parameters
     ----------
-    **signals : array-like of shape (n_times,), or a list or 2-D array of them
-        Waveforms under the name that messages call them by. Each is compared with the first.
+    **signals : array-like of shape (n_times,), Spectrogram, or a list or 2-D array of them
+        Waveforms under the name that messages call them by; spectrograms stand for what they sound
+        like, their masks applied. Each is compared with the first.
 
     Returns
     -------
@@ -47,20 +56,28 @@ def check_pairs(**signals):
     labels = {name: name if single else name + "[{}]" for name in signals}
     waveforms = {
         name: [
-            check_waveform(item, labels[name].format(i)).astype(np.float64)
+            check_waveform(_sound(item), labels[name].format(i)).astype(np.float64)
             for i, item in enumerate([signal] if single else signal)
         ]
         for name, signal in signals.items()
     }
+    for name in () if single else signals:
+        check_rows((len(waveforms[name]), max(map(len, waveforms[name]))), name)
     for name in signals:
         _check_lengths(waveforms, labels, first, name)
     return list(waveforms.values()), single
 
 
+def _sound(item):
+    return waveform_of(item) if is_spectrogram(item) else item
+
+
 def _as_waveforms(signal, name):
     """Return a list of waveforms as it is and anything else, a DataFrame for one, as an array."""
-    signal = as_list(signal)
+    signal = as_list(_sound(signal))
     if isinstance(signal, (list, tuple)):
+        # Pieces of bytes look like numbers, or like recordings.
+        refuse_bytes(signal[0] if signal else None, f"{name}[0]")
         return signal
     array = as_array(signal, name)
     if array.ndim == 0:
@@ -73,12 +90,7 @@ def _as_waveforms(signal, name):
 def _is_single(signal, name):
     """Whether `signal` is one waveform; raises unless it is that or a list of waveforms."""
     if not isinstance(signal, (list, tuple)):
-        shape = signal.shape
-        if len(shape) == 2 and shape[0] >= 1024 and shape[1] <= 8:
-            raise ValueError(
-                f"{name} has shape {shape}: stereo or transposed audio? Rows are waveforms; pass a "
-                f"list of 1-D waveforms."
-            )
+        check_rows(signal.shape, name)
     if len(signal) == 0:
         raise ValueError(f"{name} is empty; wanted a waveform or a list of waveforms.")
     return is_number(signal[0])

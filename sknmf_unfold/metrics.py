@@ -6,6 +6,7 @@ import numpy as np
 
 from ._data_checks import as_numbers
 from ._distortion import sdr_function, si_sdr_of_pair
+from ._global_settings import default_settings
 from ._waveform_pairs import check_pairs
 
 # Where scores are averaged or subtracted they are limited to this. It is beyond 16-bit audio
@@ -13,6 +14,7 @@ from ._waveform_pairs import check_pairs
 LIMIT_DB = 100.0
 
 
+@default_settings()
 def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     r"""Signal-to-distortion ratio of BSS Eval (version 3) in dB, higher is better.
 
@@ -25,7 +27,8 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     ----------
     reference, estimate : array-like of shape (n_times,), or a list or 2-D array of them
         Clean and estimated waveforms: floats or integer PCM. A list pairs up item by item, each
-        pair with its own length; in a 2-D array each row is a waveform.
+        pair with its own length; in a 2-D array each row is a waveform. A `Spectrogram` stands for
+        what it sounds like, its mask applied.
     filter_length : int, default=512
         Number of delayed copies. 1 allows a gain only, so that the SDR is the SI-SDR.
     backend : {"scipy", "mir_eval"}, default="scipy"
@@ -70,6 +73,7 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     return float(values[0]) if single else values
 
 
+@default_settings()
 def si_sdr(reference, estimate):
     r"""Scale-invariant signal-to-distortion ratio in dB, higher is better.
 
@@ -106,6 +110,7 @@ def si_sdr(reference, estimate):
     return float(values[0]) if single else values
 
 
+@default_settings()
 def sdr_improvement(reference, estimate, mixture, *, filter_length=512, backend="scipy"):
     """SDR of the estimate minus SDR of the unprocessed mixture, in dB.
 
@@ -133,6 +138,7 @@ def sdr_improvement(reference, estimate, mixture, *, filter_length=512, backend=
     return _improvement(one, reference, estimate, mixture)
 
 
+@default_settings()
 def si_sdr_improvement(reference, estimate, mixture):
     """SI-SDR of the estimate minus SI-SDR of the unprocessed mixture, in dB.
 
@@ -154,6 +160,7 @@ def si_sdr_improvement(reference, estimate, mixture):
     return _improvement(si_sdr_of_pair, reference, estimate, mixture)
 
 
+@default_settings()
 def mean_over_active(values, weights=None):
     """Mean of scores in dB: undefined ones (NaN) left out, each limited to +-100 dB.
 
@@ -191,6 +198,7 @@ def mean_over_active(values, weights=None):
     return float(np.average(_limited(values[active]), weights=weights[active]))
 
 
+@default_settings()
 def mean_sdr(reference, estimate):
     """Mean SDR in dB over the utterances whose reference is not silent.
 
@@ -228,8 +236,7 @@ class _WaveformScorer:
         """Score ``estimator.predict(X)`` against the clean waveforms `Y`."""
         signals = [Y, estimator.predict(X)]
         if self.needs_mixture:
-            # A separator outside a pipeline gets spectrograms, which know their waveform.
-            signals.append([getattr(x, "waveform", x) for x in X])
+            signals.append(X)
         return mean_over_active(self.metric(*signals))
 
     def __repr__(self):

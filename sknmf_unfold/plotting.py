@@ -274,7 +274,7 @@ def _check_recording(**signals):
 
 
 def _check_mask(mask, shape):
-    mask = check_array(mask, input_name="mask")
+    mask = check_array(as_array(mask, "mask"), input_name="mask")
     if mask.shape != shape:
         raise ValueError(
             f"mask has shape {mask.shape} but the STFT of noisy has {shape} (n_frames, n_freqs). "

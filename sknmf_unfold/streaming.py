@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import check_size
-from ._data_checks import WAVEFORM, as_array, check_finite, check_level, native_float
+from ._data_checks import as_array, check_finite, check_level
+from ._global_settings import default_settings
 from ._messages import shown
+from ._samples import float_samples
 from .separators._base import BaseSeparator, check_masks
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
@@ -55,9 +57,14 @@ class StreamingSeparator:
 
     Notes
     -----
-    The dtype of the first chunk holds until `reset`: float64 is computed in float64, all else in
-    float32, integer PCM scaled to [-1, 1]. An object serves one thread at a time; several of them
-    can share a fitted pipeline.
+    The constructor makes all that is slow to make, for float32, and the first chunk takes no longer
+    than the next. The dtype of the first samples holds until `reset`: float64 is computed in
+    float64, for which the first chunk has to wait once, all else in float32, integer PCM scaled to
+    [-1, 1].
+
+    An object serves one thread at a time; several of them can share a fitted pipeline. Each keeps
+    the model that the pipeline had when it was made. Copies (by ``copy``, ``deepcopy`` or
+    ``pickle``), also in mid-stream, go on from there, independently of each other.
 
     DR-NMF and warm-start ISTA need about the same time for every frame. Other inference works too,
     at the cost of whole calls for single frames.
@@ -85,20 +92,29 @@ class StreamingSeparator:
     def __init__(self, pipeline, n_streams=None):
         if n_streams is not None:
             n_streams = check_size("n_streams", n_streams, high=MAX_STREAMS)
-        self._separator = _separator_of(pipeline)
+        # Later fits of the pipeline and its parameters make no difference.
+        self._separator = copy.copy(_separator_of(pipeline))
         self._n_streams = n_streams
         settings = dict(self._separator.stft_settings_)
         self.sample_rate_ = settings.pop("sample_rate")
         self.hop_length_ = settings["hop_length"]
         self.latency_ = settings["n_fft"]
         self._settings = settings
-        self.reset()
+        self._build(np.dtype(np.float32))
+
+    def __copy__(self):
+        # What two streams may share is the model alone.
+        return copy.deepcopy(self, {id(self._separator): self._separator})
 
     def reset(self):
         """Forget all samples, and begin again."""
-        self._masks: Any = None
-        self._n_in = self._n_out = 0
+        for part in (self._stft, self._overlap_add, self._masks):
+            part.reset()
+        self._n_in = 0
+        # Samples that lie before the beginning of the recording.
+        self._n_out = self.hop_length_ - self.latency_
 
+    @default_settings()
     def process(self, samples):
         """Take samples, and return those that are finished.
 
@@ -118,11 +134,13 @@ class StreamingSeparator:
             If the samples are not finite, not real or not of that shape; nothing has changed then.
         """
         samples = self._check(samples)
-        if self._masks is None:
-            self._begin(samples.dtype)
+        begins = self._n_in == 0 and samples.size > 0
+        if begins and samples.dtype != self._dtype:
+            self._build(samples.dtype)
         self._n_in += samples.shape[1]
         return self._finished(self._run(samples.astype(self._dtype, copy=False)))
 
+    @default_settings()
     def flush(self):
         """End the recording: return its last samples and begin again.
 
@@ -132,7 +150,6 @@ class StreamingSeparator:
             As many samples have come out then as went in.
         """
         if self._n_in == 0:
-            self.reset()
             return self._shaped(np.empty((self._n_streams or 1, 0), np.float32))
         n_in = self._n_in
         n_frames = n_frames_of(n_in, self.latency_, self.hop_length_)
@@ -141,7 +158,9 @@ class StreamingSeparator:
         self.reset()
         return rest
 
-    def _begin(self, dtype):
+    @default_settings()
+    def _build(self, dtype):
+        """Make everything that samples of a dtype go through."""
         n_streams = self._n_streams or 1
         self._dtype = dtype
         self._stft = RunningSTFT(
@@ -149,8 +168,9 @@ class StreamingSeparator:
         )
         self._overlap_add = RunningOverlapAdd(**self._settings)
         self._masks = self._separator._frame_masks(dtype, n_streams, MAX_FRAMES)
-        # Samples that lie before the beginning of the recording.
-        self._n_out = self.hop_length_ - self.latency_
+        # Libraries set themselves up in their first calls: no sample shall wait for that.
+        self._run(np.zeros((n_streams, self.hop_length_), dtype))
+        self.reset()
 
     def _run(self, samples):
         """Feed samples; return what they complete, piece by piece."""
@@ -184,12 +204,22 @@ class StreamingSeparator:
         wanted = 1 if self._n_streams is None else 2
         if array.ndim != wanted or (wanted == 2 and len(array) != self._n_streams):
             shape = "(n_times,)" if wanted == 1 else f"(n_streams={self._n_streams}, n_times)"
-            raise ValueError(f"`samples` must be of shape {shape}; got shape {array.shape}.")
-        array = native_float(array, "samples", WAVEFORM)
+            hint = _way_out(array.shape) if wanted == 1 else ""
+            raise ValueError(f"`samples` must be of shape {shape}; got shape {array.shape}.{hint}")
+        array = float_samples(array, "samples")
         if array.size:
             check_finite(array, "samples", ("stream", "sample")[-wanted:])
             check_level(array, "samples")
         return array if wanted == 2 else array[np.newaxis]
+
+
+def _way_out(shape):
+    """Tell what to pass in place of samples with an axis of channels, as callbacks hand over."""
+    if len(shape) != 2 or min(shape) > 8:
+        return ""
+    if 1 in shape:
+        return " Pass samples[:, 0]." if shape[1] == 1 else " Pass samples[0]."
+    return " Average the channels first."
 
 
 def _separator_of(pipeline):

@@ -96,7 +96,7 @@ def test_progress_bars_of_a_pipeline_and_a_search(speech, capsys):
     from sklearn.callback import ProgressBar
 
     X, Y = speech
-    nmf = SupervisedNMFSeparator(max_iter=3)
+    nmf = SupervisedNMFSeparator(4, sparsity=0.1, max_iter=3)
     pipe = make_pipeline(STFT(), small(max_epochs=2, nmf=nmf))
     clone(pipe).set_callbacks(ProgressBar()).fit(X, Y)
     shown = capsys.readouterr().out

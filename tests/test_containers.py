@@ -18,8 +18,7 @@ ESTIMATORS = [
     SparseNMF(3, max_iter=5, random_state=0),
     SupervisedNMFSeparator(3, max_iter=5, n_iter=5, random_state=0),
     DRNMFSeparator(
-        n_components=3,
-        nmf=SupervisedNMFSeparator(max_iter=5),
+        nmf=SupervisedNMFSeparator(3, max_iter=5),
         max_epochs=1,
         random_state=0,
     ),

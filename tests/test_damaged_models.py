@@ -38,7 +38,7 @@ def make_models():
             "batches": SparseNMF(**NMF).partial_fit(X),
             "batches of kl": SparseNMF(**NMF, beta_loss=1).partial_fit(X),
             "supervised": nmf,
-            "drnmf": DRNMFSeparator(**drnmf, gated_units=2, level_frames=5).fit(X, TARGETS),
+            "drnmf": DRNMFSeparator(**drnmf, gated_units=2).fit(X, TARGETS),
             "plain drnmf": DRNMFSeparator(**drnmf, **PLAIN).partial_fit(X, TARGETS),
             "lstm": LSTMSeparator(2, 5, **TRAINED).fit(X, TARGETS),
             "rnn": RNNSeparator(1, 5, **TRAINED).fit(X, TARGETS),
@@ -51,7 +51,7 @@ MODELS = make_models()
 NON_NEGATIVE = {
     *("components_", "target_components_", "interference_components_", "output_components_"),
     *("initial_components_", "envelopes_", "step_sizes_", "thresholds_", "initial_activations_"),
-    *("mask_exponent_", "level_", "level_decay_", "products", "gram", "negative", "positive"),
+    *("mask_exponent_", "products", "gram", "negative", "positive"),
     *("scale", "floor"),
 }
 # Statistics and weights are dicts of arrays.
@@ -199,10 +199,10 @@ def test_a_missing_attribute_is_refused_by_name(name, attribute):
         with pytest.raises(NotFittedError):
             call(X)
         return
-    if attribute in ("gated_evidence_", "gate_inputs_", "gate_transitions_", "gate_biases_"):
-        # Models of earlier versions had none of them.
-        if attribute == "gated_evidence_":
-            return
+    # Models of earlier versions had neither gated units nor a level.
+    if attribute in ("gated_evidence_", "input_scale_"):
+        load(model)
+        return
     refuses(f"`{attribute}` of the loaded", lambda model=model: load(model))
 
 
@@ -256,8 +256,8 @@ def test_a_damaged_course_is_refused():
         model = place(MODELS["lstm"], "history_", None, value)
         refuses("`history_` of the loaded LSTMSeparator must", lambda model=model: load(model))
     model = copy.deepcopy(MODELS["plain drnmf"])
-    model._training_state["network"]["log_output"][0, 0] = np.nan
-    place_of = re.escape("_training_state['network']['log_output']")
+    model._training_state["network"]["network.log_output"][0, 0] = np.nan
+    place_of = re.escape("_training_state['network']['network.log_output']")
     refuses(
         f"`{place_of}` of the loaded DRNMFSeparator must be finite", lambda model=model: load(model)
     )
@@ -266,7 +266,7 @@ def test_a_damaged_course_is_refused():
 def test_a_training_state_of_another_network_is_refused():
     model = copy.deepcopy(MODELS["plain drnmf"])
     state = model._training_state["network"]
-    state["log_output"] = state["log_output"][:, 1:]
+    state["network.log_output"] = state["network.log_output"][:, 1:]
     message = "`_training_state` of this DRNMFSeparator, .* is not that of its network"
     refuses(message, lambda: load(model).partial_fit(X, TARGETS))
 
@@ -329,9 +329,11 @@ def test_attributes_set_by_hand_are_stored():
 
 
 def test_a_fit_that_failed_leaves_a_model_that_is_not_fitted():
-    for model in (SparseNMF(3), SupervisedNMFSeparator(3)):
-        loud = [np.full((9, 33), 1e30, np.float32)]
-        with pytest.raises(ValueError, match="leaves the range of float32"):
-            model.fit(loud, loud)
+    ones, loud = [np.ones((9, 33))], [np.full((9, 33), 1e30, np.float32)]
+    cases = [(SparseNMF(3), loud, None), (SupervisedNMFSeparator(3), ones, [np.ones((8, 33))])]
+    for model, mixtures, targets in cases:
+        with pytest.raises(ValueError, match=r"leaves the range|has 9 frames"):
+            model.fit(mixtures, targets)
+        assert model.n_features_in_ == 33, "it came so far"
         with pytest.raises(NotFittedError):
-            load(model).transform([np.ones((9, 33))])
+            load(model).transform(ones)

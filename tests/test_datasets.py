@@ -76,10 +76,27 @@ def test_noisy_speech_is_as_described():
     assert min(lengths) >= 8000 and max(lengths) <= 24000 and len(set(lengths)) > 6
     for x, y in zip(X, Y, strict=True):
         assert x.dtype == y.dtype == np.float32 and x.shape == y.shape
-        assert 20 * np.log10(np.sqrt(np.mean(y.astype(float) ** 2))) == pytest.approx(-26, abs=0.01)
+        assert -46.01 < level_db(y) < -25.99
         snr = 10 * np.log10(np.sum(y**2) / np.sum((x - y) ** 2))
         assert -6.1 < snr < 9.1
         assert abs(y.mean()) < 1e-3
+
+
+def level_db(waveform):
+    return 20 * np.log10(np.sqrt(np.mean(np.square(waveform, dtype=np.float64))))
+
+
+def test_levels_are_spread_and_can_be_chosen():
+    X, Y = make_noisy_speech(30, duration=0.3, random_state=0)
+    levels = [level_db(y) for y in Y]
+    assert max(levels) - min(levels) > 15
+    for chosen in (-26, (-26, -26)):
+        same = make_noisy_speech(30, duration=0.3, level_db=chosen, random_state=0)
+        assert [level_db(y) for y in same[1]] == pytest.approx([-26] * 30, abs=0.01)
+    # Nothing else has changed.
+    for part, other in zip((X, Y), same, strict=True):
+        for x, louder, level in zip(part, other, levels, strict=True):
+            np.testing.assert_allclose(x * 10 ** ((-26 - level) / 20), louder, rtol=1e-4, atol=1e-6)
 
 
 def test_same_seed_same_recordings_other_seed_other_speakers():
@@ -106,7 +123,7 @@ def test_short_recordings_are_not_silent(n_times):
     X, Y = make_noisy_speech(20, duration=n_times / 16000, random_state=2)
     for x, y in zip(X, Y, strict=True):
         assert len(x) == len(y) == n_times and np.isfinite(x).all()
-        assert 20 * np.log10(np.sqrt(np.mean(y.astype(float) ** 2))) == pytest.approx(-26, abs=0.01)
+        assert -46.01 < level_db(y) < -25.99
 
 
 def test_global_random_state_is_not_drawn_from():
@@ -184,6 +201,10 @@ def test_one_minute_takes_little_time():
         ({"duration": (2.0, 1.0)}, r"`duration` must be \(lowest, highest\)"),
         ({"snr_db": (1, 2, 3)}, "`snr_db` must be a number or a pair"),
         ({"snr_db": 1000}, "`snr_db` must be a finite number >= -300"),
+        (
+            {"level_db": (-26, 101)},
+            "`level_db` must be a finite number >= -100 and <= 100; got 101",
+        ),
         ({"sample_rate": 100}, "`sample_rate` must be a whole number >= 8000"),
     ],
 )

@@ -5,10 +5,16 @@ import contextlib
 import joblib
 import numpy as np
 import pytest
+import sklearn
 import torch
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
-from sknmf_unfold import STFT
+from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, metrics
+from sknmf_unfold.datasets import MixtureDataset, make_noisy_speech, mix_at_snr
+from sknmf_unfold.separators import LSTMSeparator
+from sknmf_unfold.signal import ratio_masks
+from sknmf_unfold.streaming import StreamingSeparator
 from tests._estimators import public_estimators
 
 each_estimator = pytest.mark.parametrize(
@@ -27,7 +33,16 @@ UNUSUAL = {
     "deterministic": lambda: restored(
         torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True
     ),
-    "floating point errors raise": lambda: np.errstate(divide="raise", invalid="raise"),
+    "floating point errors raise": lambda: np.errstate(all="raise"),
+    "another device": lambda: restored(lambda: None, torch.set_default_device, "meta"),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "old print options": lambda: np.printoptions(legacy="1.13", precision=1),
+    "threads for jobs": lambda: joblib.parallel_config("threading", n_jobs=2),
+    "scikit-learn's checks off": lambda: sklearn.config_context(
+        assume_finite=True, skip_parameter_validation=True
+    ),
+    "scikit-learn's array API": lambda: sklearn.config_context(array_api_dispatch=True),
+    "scikit-learn's routing": lambda: sklearn.config_context(enable_metadata_routing=True),
 }
 
 
@@ -50,7 +65,10 @@ def global_state():
         "gradients": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "default device": torch.empty(0).device,
+        "autocast": torch.is_autocast_enabled("cpu"),
         "floating point errors": np.geterr(),
+        "scikit-learn's settings": sklearn.get_config(),
         "print options": joblib.hash(np.get_printoptions()),
     }
 
@@ -100,3 +118,90 @@ def test_global_state_is_left_alone(estimator, data, setting):
         assert global_state() == before
     # Other threads may add up in another order.
     assert joblib.hash(result) == joblib.hash(expected) or setting == "other threads"
+
+
+NMF = {"max_iter": 5, "random_state": 0}
+STREAMED = {
+    "drnmf": DRNMFSeparator(nmf=SupervisedNMFSeparator(5, **NMF), max_epochs=1, random_state=0),
+    "lstm": LSTMSeparator(1, 4, max_epochs=1, random_state=0),
+    "warm_ista": SupervisedNMFSeparator(5, inference="warm_ista", n_iter=3, **NMF),
+    "mu": SupervisedNMFSeparator(5, inference="mu", n_iter=3, **NMF),
+}
+
+
+@pytest.mark.parametrize("setting", UNUSUAL)
+@pytest.mark.parametrize("name", STREAMED)
+def test_streams_do_not_depend_on_it(speech, name, setting):
+    # Of frames that are so quiet numbers underflow.
+    X, Y = (
+        [np.concatenate([x[:3000], np.float32(1e-30) * x[3000:5000]]) for x in part[:3]]
+        for part in speech
+    )
+    x = np.concatenate(X)
+
+    def separated():
+        pipe = make_pipeline(STFT(), clone(STREAMED[name])).fit(X, Y)
+        stream = StreamingSeparator(pipe)
+        return np.concatenate([stream.process(x[:3000]), stream.process(x[3000:]), stream.flush()])
+
+    expected = separated()
+    with UNUSUAL[setting]():
+        before = global_state()
+        actual = separated()
+        assert global_state() == before
+    # Other threads may add up in another order.
+    assert np.array_equal(actual, expected) or setting == "other threads"
+
+
+def computed(speech):
+    """Results of public functions for recordings that are so quiet that their squares underflow."""
+    X, Y = ([np.float32(1e-23) * x for x in part[:3]] for part in speech)
+    spectrograms = STFT().transform(X)
+    interference = [x - y for x, y in zip(X, Y, strict=True)]
+    dataset = MixtureDataset(Y, interference, gain_db=[-60], speeds=[0.9, 1.1])
+    return {
+        "made": make_noisy_speech(1, duration=0.3, random_state=0),
+        "mixed": mix_at_snr(Y[0], interference[0], -3.0),
+        "drawn": dataset.draw(),
+        "redrawn": MixtureDataset.from_mixtures(X, Y).draw(),
+        "inverse": spectrograms[0].masked(spectrograms[0].magnitude() ** 0).inverse(),
+        "masks": ratio_masks(np.float32([[[1e-40, 1.0]], [[1e-3, 1e-40]]])),
+        "scores": [getattr(metrics, name)(Y, X) for name in ("sdr", "si_sdr", "mean_sdr")],
+        "improvements": [metrics.sdr_improvement(Y, X, X), metrics.si_sdr_improvement(Y, X, X)],
+        "quiet": SparseNMF(5, sparsity=1e-24, max_iter=5, random_state=0).fit(spectrograms),
+    }
+
+
+@pytest.mark.parametrize("setting", UNUSUAL)
+def test_functions_do_not_depend_on_it(speech, setting):
+    expected = computed(speech)
+    with UNUSUAL[setting]():
+        before = global_state()
+        actual = computed(speech)
+        assert global_state() == before
+    for name, value in expected.items():
+        assert joblib.hash(actual[name]) == joblib.hash(value), name
+
+
+@each_estimator
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames_by_default_change_no_other_result(estimator, magnitudes, speech, library):
+    X, Y = speech if isinstance(estimator, STFT) else magnitudes
+    model = clone(estimator).fit(X, Y)
+    with sklearn.config_context(transform_output=library):
+        other = clone(estimator).fit(X, Y)
+        learned = {name: value for name, value in vars(other).items() if name.endswith("_")}
+        for name, value in learned.items():
+            if name != "history_":
+                np.testing.assert_equal(value, getattr(model, name))
+        if hasattr(model, "predict"):
+            np.testing.assert_equal(other.predict(X), model.predict(X))
+            assert other.score(X, Y) == model.score(X, Y)
+
+
+def test_between_two_mixtures_the_caller_has_his_settings(speech):
+    dataset = MixtureDataset(speech[1], speech[0])
+    with np.errstate(all="raise"):
+        before = np.geterr()
+        for _ in dataset.mixtures():
+            assert np.geterr() == before

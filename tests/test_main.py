@@ -103,7 +103,8 @@ def test_fit_mixes_anew_where_asked(option, expected, folders, tmp_path):
 def test_fit_hears_a_running_level_where_asked(folders, tmp_path):
     fit = ["fit", str(folders / "noisy"), str(folders / "clean"), "--components", "4"]
     path = tmp_path / "model.joblib"
-    options = ["--level-frames", "50", "--max-epochs", "1", "-o", str(path)]
-    assert main([*fit, *options]) == 0
-    assert joblib.load(path)["sep"].level_decay_ == pytest.approx(0.98)
-    assert joblib.load(folders / "model.joblib")["sep"].level_frames is None
+    options = ["--level-frames", "50", "--gain-db", "-3", "0", "--max-epochs", "1"]
+    assert main([*fit, *options, "-o", str(path)]) == 0
+    assert joblib.load(path)["sep"].gain_db == [-3, -2, -1, 0]
+    assert joblib.load(path)["sep"].level_frames_ == 50
+    assert joblib.load(folders / "model.joblib")["sep"].level_frames_ == 250

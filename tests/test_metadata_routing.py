@@ -24,8 +24,8 @@ def data(speech):
 
 
 def separator():
-    nmf = SupervisedNMFSeparator(max_iter=5)
-    return DRNMFSeparator(n_components=3, nmf=nmf, max_epochs=1, random_state=0)
+    nmf = SupervisedNMFSeparator(3, max_iter=5)
+    return DRNMFSeparator(nmf=nmf, max_epochs=1, random_state=0)
 
 
 def asking(**settings):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 
-from sknmf_unfold import metrics
+from sknmf_unfold import STFT, metrics
 from sknmf_unfold.metrics import (
     mean_over_active,
     mean_sdr,
@@ -163,13 +163,6 @@ class Smoother(BaseEstimator):
         return [np.convolve(getattr(x, "waveform", x), np.ones(self.width), "same") for x in X]
 
 
-class Item:
-    """A spectrogram as far as a scorer knows it."""
-
-    def __init__(self, waveform):
-        self.waveform = waveform
-
-
 @pytest.fixture(scope="module")
 def recordings():
     Y = [np.cumsum(white(seed, 500 + 10 * seed)) for seed in range(6)]
@@ -188,7 +181,7 @@ def test_scorers_average_their_metric(name, recordings):
     signals = [Y, model.predict(X)] + [X] * ("improvement" in name)
     value = scorer(model, X, Y)
     assert isinstance(value, float) and value == pytest.approx(np.mean(metric(*signals)))
-    assert scorer(model, [Item(x) for x in X], Y) == pytest.approx(value)
+    assert scorer(model, STFT().transform(X), STFT().transform(Y)) == pytest.approx(value)
     assert repr(scorer) == repr(pickle.loads(pickle.dumps(scorer))) == name
 
 

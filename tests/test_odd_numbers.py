@@ -146,7 +146,7 @@ def test_parameters_of_estimators(cls, name):
 
 def fitted_separator():
     return SupervisedNMFSeparator(2, max_iter=3, random_state=0).fit(
-        STFT(64, 16).transform(WAVES), WAVES
+        STFT(64, 16).transform(WAVES), [0.5 * x for x in WAVES]
     )
 
 

@@ -17,7 +17,6 @@ from tests._refusals import refuses
 RNG = np.random.RandomState(0)
 LOUD = RNG.gamma(0.5, 20.0, (150, 12))
 UNIT = normalize(LOUD)
-MESSAGE = "all activations are 0 though X is not: `sparsity`=1 .*about 0.1, or scale X up"
 SILENCED = "all activations are 0 though X is not"
 
 
@@ -69,35 +68,41 @@ def test_data_that_the_default_sparsity_silences(X, suggested, solver):
 
 
 CALLS = {
-    "fit": lambda X: nmf().fit(X),
-    "fit of a list": lambda X: nmf().fit([X[:100], X[100:]]),
-    "fit in batches": lambda X: nmf(batch_size=50).fit(X),
-    "partial_fit": lambda X: nmf().partial_fit(X),
-    "set_output": lambda X: nmf().set_output(transform="pandas").fit_transform(X),
-    "pipeline": lambda X: make_pipeline(nmf()).fit_transform(X),
-    "supervised": lambda X: supervised().fit(X, 0.5 * X),
-    "supervised, a list": lambda X: supervised().fit([X], [0.5 * X]),
-    "DR-NMF": lambda X: drnmf().fit([X, X], [X, X]),
-    "DR-NMF from an unfitted one": lambda X: drnmf(nmf=supervised()).fit([X, X], [X, X]),
-    "DR-NMF from a dictionary": lambda X: drnmf(nmf=nmf(sparsity=0.01).fit(X)).fit(X, X),
-    "DR-NMF from a fitted one": lambda X: drnmf(
-        nmf=FrozenEstimator(supervised(sparsity=0.01).fit(X, 0.5 * X))
-    ).fit(X, X),
+    "fit": lambda X, s: nmf(sparsity=s).fit(X),
+    "fit of a list": lambda X, s: nmf(sparsity=s).fit([X[:100], X[100:]]),
+    "fit in batches": lambda X, s: nmf(sparsity=s, batch_size=50).fit(X),
+    "partial_fit": lambda X, s: nmf(sparsity=s).partial_fit(X),
+    "set_output": lambda X, s: nmf(sparsity=s).set_output(transform="pandas").fit_transform(X),
+    "pipeline": lambda X, s: make_pipeline(nmf(sparsity=s)).fit_transform(X),
+    "supervised": lambda X, s: supervised(sparsity=s).fit(X, 0.5 * X),
+    "supervised, a list": lambda X, s: supervised(sparsity=s).fit([X], [0.5 * X]),
+    "DR-NMF": lambda X, s: drnmf(sparsity=s).fit([X, X], [0.5 * X, 0.5 * X]),
+    "DR-NMF from an unfitted one": lambda X, s: drnmf(nmf=supervised(sparsity=s), sparsity=s).fit(
+        X, 0.5 * X
+    ),
+    "DR-NMF from a dictionary": lambda X, s: drnmf(
+        nmf=nmf(n_components=3, sparsity=0.01).fit(LOUD), sparsity=s
+    ).fit(X, 0.5 * X),
+    "DR-NMF from a fitted one": lambda X, s: drnmf(
+        nmf=FrozenEstimator(supervised(sparsity=0.01).fit(LOUD, 0.5 * LOUD)), sparsity=s
+    ).fit(X, 0.5 * X),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_every_way_to_fit_warns_once(call):
-    (said,) = warnings_of(lambda: CALLS[call](UNIT))
-    assert "`sparsity`=1 is in the units of X" in said
-    assert not warnings_of(lambda: CALLS[call](LOUD))
-    assert not warnings_of(lambda: CALLS[call](0 * UNIT)), "silence may be silent"
+    (said,) = warnings_of(lambda: CALLS[call](LOUD, 1000))
+    assert "`sparsity`=1000 is in the units of the frames (rows)" in said
+    assert not warnings_of(lambda: CALLS[call](LOUD, 0.1))
+    assert not warnings_of(lambda: CALLS[call](0 * LOUD, 1000)), "silence may be silent"
 
 
 def test_other_divergences_are_not_accused():
     for beta_loss in (1, 0, 0.5, 1.5):
         assert not warnings_of(lambda b=beta_loss: nmf(beta_loss=b).fit_transform(UNIT))
-    assert not warnings_of(lambda: DeepNMFSeparator(3, 2, max_epochs=1).fit([UNIT] * 2, [UNIT] * 2))
+    assert not warnings_of(
+        lambda: DeepNMFSeparator(3, 2, max_epochs=1).fit([UNIT] * 2, [0.5 * UNIT] * 2)
+    )
     assert not warnings_of(lambda: nmf(sparsity=0).fit_transform(1e-6 * UNIT))
 
 
@@ -107,20 +112,22 @@ METHODS = ("predict", "predict_mask", "transform")
 @pytest.mark.parametrize("inference", ["auto", "mu", "ista", "warm_ista"])
 @pytest.mark.parametrize("method", METHODS)
 def test_separation_of_what_is_too_quiet_warns_once(method, inference):
-    separator = supervised(inference=inference, n_iter=100).fit(LOUD, 0.5 * LOUD)
-    use = getattr(separator, method)
-    for X in (UNIT, 0.3 * UNIT, [0.3 * UNIT[:80], 0.3 * UNIT[80:]]):
+    # Without a running level, recordings are as quiet as they are beside those of the fit.
+    separator = supervised(inference=inference, n_iter=100, level_frames=0)
+    use = getattr(separator.fit(LOUD, 0.5 * LOUD), method)
+    quiet = 0.03 * LOUD
+    for X in (quiet, [quiet[:80], quiet[80:]]):
         (said,) = warnings_of(lambda X=X: use(X))
-        assert "`sparsity`=1" in said
-    # A few frames that are far below the weight are a pause, and a silent frame needs nothing.
-    for X in (0.3 * UNIT[:20], UNIT[:5], 0 * UNIT, np.vstack([LOUD[:1], 0.1 * UNIT]), LOUD):
+        assert "`sparsity`=1 is in the units of the frames" in said
+    # A few quiet frames are a pause, and a silent frame needs nothing.
+    for X in (quiet[:20], 0.1 * LOUD[:5], 0 * LOUD, np.vstack([LOUD[:1], quiet[:50]]), LOUD):
         assert not warnings_of(lambda X=X: use(X))
 
 
 def test_spectrograms_that_are_too_quiet_warn_once():
     waves = [RNG.uniform(-1, 1, n) for n in (3000, 2000)]
     stft = STFT(64, 16)
-    separator = supervised().fit(stft.transform(waves), waves)
+    separator = supervised(level_frames=0).fit(stft.transform(waves), [0.5 * x for x in waves])
     quiet = stft.transform([1e-3 * x for x in waves])
     for method in METHODS:
         assert len(warnings_of(lambda m=method: getattr(separator, m)(quiet))) == 1
@@ -140,13 +147,16 @@ def test_pauses_in_a_stream_of_batches_are_no_reason_to_warn():
 
 
 def test_training_that_diverged_is_told_by_transform():
-    rnn = RNNSeparator(2, 4, max_epochs=1, random_state=0, device="cpu").fit([LOUD] * 2, [LOUD] * 2)
+    rnn = RNNSeparator(2, 4, max_epochs=1, random_state=0, device="cpu").fit(
+        [LOUD] * 2, [0.5 * LOUD] * 2
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isfinite(rnn.transform([LOUD])[0]).all()
     # Weights as a learning rate of 1 leaves them: finite, but not what they make of sound.
     rnn.weights_ = {name: np.abs(x) for name, x in rnn.weights_.items()}
     rnn.weights_["weight_hh_l0"] = 1e30 * rnn.weights_["weight_hh_l0"]
+    rnn.weights_["bias_ih_l0"] = 100 + rnn.weights_["bias_ih_l0"]
     X = [LOUD.astype("float32")]
     with pytest.warns(RuntimeWarning, match="infinite activations: .* lower `learning_rate`"):
         rnn.transform(X)

@@ -11,19 +11,26 @@ from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.streaming import StreamingSeparator
 
 NMF = {"max_iter": 10, "random_state": 0}
-NETWORK = {"nmf": SupervisedNMFSeparator(**NMF), "max_epochs": 2, "random_state": 0}
+NETWORK = {"max_epochs": 2, "random_state": 0}
 PLAIN = NETWORK | {"dynamics": "identity", "context": 1, "evidence": False}
+
+
+def drnmf(n_components, n_layers=2, **settings):
+    nmf = SupervisedNMFSeparator(n_components, **NMF)
+    return DRNMFSeparator(n_layers, nmf=nmf, **settings)
+
+
 SEPARATORS = {
-    "fewer components than bins": DRNMFSeparator(3, n_components=20, **PLAIN),
-    "more components than bins": DRNMFSeparator(2, n_components=80, **PLAIN),
-    "diagonal dynamics": DRNMFSeparator(n_components=80, **(PLAIN | {"dynamics": "diagonal"})),
-    "full dynamics": DRNMFSeparator(n_components=80, **(PLAIN | {"dynamics": "full"})),
-    "context": DRNMFSeparator(n_components=20, **(PLAIN | {"context": 3})),
-    "level": DRNMFSeparator(n_components=20, level_frames=50, **PLAIN),
-    "level and context": DRNMFSeparator(n_components=20, level_frames=1, **NETWORK),
-    "gated units": DRNMFSeparator(n_components=20, gated_units=8, **NETWORK),
-    "default": DRNMFSeparator(n_components=20, **NETWORK),
-    "paper": DRNMFSeparator(n_components=10, recipe="paper", **NETWORK),
+    "fewer components than bins": drnmf(20, n_layers=3, **PLAIN),
+    "more components than bins": drnmf(80, **PLAIN),
+    "diagonal dynamics": drnmf(80, **(PLAIN | {"dynamics": "diagonal"})),
+    "full dynamics": drnmf(80, **(PLAIN | {"dynamics": "full"})),
+    "context": drnmf(20, **(PLAIN | {"context": 3})),
+    "level": drnmf(20, level_frames=50, **PLAIN),
+    "level and context": drnmf(20, level_frames=1, **NETWORK),
+    "gated units": drnmf(20, gated_units=8, **NETWORK),
+    "default": drnmf(20, **NETWORK),
+    "paper": drnmf(10, recipe="paper", **NETWORK),
     "warm_ista": SupervisedNMFSeparator(20, inference="warm_ista", n_iter=5, **NMF),
     "warm_ista through the bins": SupervisedNMFSeparator(
         160, inference="warm_ista", n_iter=1, **NMF

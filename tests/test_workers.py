@@ -22,7 +22,7 @@ SEPARATORS = {
         5, max_iter=10, n_iter=2, inference="warm_ista", random_state=0
     ),
     "drnmf": DRNMFSeparator(
-        n_components=5, nmf=SupervisedNMFSeparator(max_iter=10), max_epochs=1, random_state=0
+        nmf=SupervisedNMFSeparator(5, max_iter=10), max_epochs=1, random_state=0
     ),
 }
 

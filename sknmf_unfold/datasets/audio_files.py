@@ -9,6 +9,7 @@ import numpy as np
 
 from sknmf_unfold._checks import MAX_SAMPLE_RATE, check_path, check_sample_rate
 from sknmf_unfold._data_checks import check_waveform
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 
 # Hz; nobody records below, but a header may say so.
@@ -17,6 +18,7 @@ MIN_RECORDING_RATE = 1000
 MAX_RESAMPLING_FACTOR = 2**20
 
 
+@default_settings()
 def load_audio(paths, sample_rate=16000):
     """Read audio files as waveforms, mixed down to mono and resampled.
 
@@ -135,6 +137,7 @@ def _resample(waveform, rate, new_rate):
     return resample_poly(waveform, new_rate // divisor, rate // divisor).astype(np.float32)
 
 
+@default_settings()
 def save_audio(path, waveform, sample_rate=16000):
     """Write a waveform to an audio file, 16 bits a sample; as floats where it would clip.
 

@@ -10,22 +10,25 @@ from sknmf_unfold._checks import (
     check_sample_rate,
     check_size,
 )
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 from sknmf_unfold._synthesis import draw_speaker, interference, voice
 from sknmf_unfold.signal.mixing import SNR_LIMITS, mix_at_snr
+from sknmf_unfold.signal.mixture_dataset import GAIN_LIMITS
 
-SPEECH_RMS = 10 ** (-26 / 20)
 # Speech of this many seconds has a vowel in it, whoever speaks.
 SHORTEST_SPEECH = 0.5
 # Recordings, speakers and seconds of each that memory has room for.
 MAX_SAMPLES, MAX_DURATION = 1_000_000, 86_400
 
 
+@default_settings()
 def make_noisy_speech(
     n_samples=20,
     *,
     duration=3.0,
     snr_db=(-6, 9),
+    level_db=(-46, -26),
     n_speakers=4,
     sample_rate=16000,
     random_state=None,
@@ -45,6 +48,9 @@ def make_noisy_speech(
         Seconds, or (shortest, longest) to draw from.
     snr_db : float or tuple of float, default=(-6, 9)
         Signal-to-noise ratio in dB, or (lowest, highest) to draw from; within +-300.
+    level_db : float or tuple of float, default=(-46, -26)
+        Level of the speech in dBFS (RMS, 0 dB for 1), or (lowest, highest) to draw from; within
+        +-100. What is louder than -26 may exceed 1 together with its noise.
     n_speakers : int, default=4
         Number of speakers, who take turns.
     sample_rate : int, default=16000
@@ -59,7 +65,7 @@ def make_noisy_speech(
     X : list of ndarray of shape (n_times,), float32
         Mixtures.
     Y : list of ndarray of shape (n_times,), float32
-        The speech in them, with a level of -26 dBFS RMS.
+        The speech in them.
     speakers : ndarray of shape (n_samples,), int
         Only with `return_speakers`.
 
@@ -80,17 +86,22 @@ def make_noisy_speech(
     duration = _check_range("duration", duration, low=1 / sample_rate)
     _check_range("duration", duration, high=MAX_DURATION)
     snr_db = _check_range("snr_db", snr_db, **SNR_LIMITS)
+    level_db = _check_range("level_db", level_db, **GAIN_LIMITS)
     rng = check_random_state(random_state)
     cast = [draw_speaker(rng) for _ in range(n_speakers)]
     speakers = rng.permutation(np.arange(n_samples) % n_speakers)
     X, Y = [], []
     for speaker in speakers:
         n_times = max(1, round(rng.uniform(*duration) * sample_rate))
-        speech = _at_level(_speak(rng, cast[speaker], n_times, sample_rate))
+        speech = _at_unit_level(_speak(rng, cast[speaker], n_times, sample_rate))
         noise = interference(rng, n_times, sample_rate)
-        mixture = mix_at_snr(speech, noise, rng.uniform(*snr_db))
-        X.append(mixture.astype(np.float32))
-        Y.append(speech.astype(np.float32))
+        X.append(mix_at_snr(speech, noise, rng.uniform(*snr_db)))
+        Y.append(speech)
+    # Drawn last: other levels leave everything else as it is.
+    gains = 10 ** (rng.uniform(*level_db, size=n_samples) / 20)
+    X, Y = (
+        [(g * x).astype(np.float32) for g, x in zip(gains, part, strict=True)] for part in (X, Y)
+    )
     return (X, Y, speakers) if return_speakers else (X, Y)
 
 
@@ -105,9 +116,9 @@ def _speak(rng, speaker, n_times, sample_rate):
     return waveform[loudest : loudest + n_times]
 
 
-def _at_level(waveform):
+def _at_unit_level(waveform):
     rms = np.sqrt(np.mean(waveform**2))
-    return waveform * (SPEECH_RMS / rms if rms > 0 else 1.0)
+    return waveform / rms if rms > 0 else waveform
 
 
 def _check_range(name, value, **bounds):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from .gates import GATES, Gates
-from .levels import at_level
 from .masks import PowerMaskOutput, component_shares, evidence_log_odds, power_masks
 from .recurrence import unfolded_recurrence
 
@@ -62,11 +61,6 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     dynamics : Tensor of shape (n_components,) or (n_components, n_components)
         What activations of a frame are multiplied by to begin the next one: the diagonal,
         non-negative, or the whole of a matrix.
-    level : Tensor of shape ()
-        What the running level of the frames is brought to, see `levels.at_level`; 0 takes them as
-        they are. Not trained.
-    level_decay : Tensor of shape ()
-        What is left of the weight of a frame in the running level one frame later.
     gate_inputs : Tensor of shape (3 * n_units, n_components)
     gate_transitions : Tensor of shape (3 * n_units, n_units)
     gate_biases : Tensor of shape (2, 3 * n_units)
@@ -92,9 +86,6 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     ((3, 2, 5, 4), (3, 4))
     """
 
-    level: torch.Tensor
-    level_decay: torch.Tensor
-
     def __init__(
         self,
         components,
@@ -106,8 +97,6 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         mask_exponent,
         evidence,
         dynamics,
-        level,
-        level_decay,
         gate_inputs,
         gate_transitions,
         gate_biases,
@@ -138,9 +127,6 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.raw_dynamics = torch.nn.Parameter(raw, requires_grad=learn_dynamics)
         # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
         self.initial = torch.nn.Parameter(initial_activations.clone())
-        self.register_buffer("level", level.clone())
-        self.register_buffer("level_decay", level_decay.clone())
-        self.has_level = bool(level > 0)
         self.gates = Gates(gate_inputs, gate_transitions, gate_biases)
         # In the scale that other weights of the units have, so that steps are as small.
         raw = gated_evidence / self.gates.scales[-1]
@@ -165,8 +151,6 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             "mask_exponent": self.log_exponent.exp(),
             "evidence": self.evidence.detach().clone(),
             "dynamics": self.dynamics(),
-            "level": self.level.clone(),
-            "level_decay": self.level_decay.clone(),
             **dict(zip(GATES, self.gates.weights(), strict=True)),
             "gated_evidence": self.gated_evidence(),
         }
@@ -310,10 +294,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Returns
         -------
         frames : Tensor of shape (batch, context - 1 + frames, bins)
-            Those before the first one, and all others, at the level of training.
+            Those before the first one, and all others.
         activations : Tensor of shape (batch, components)
-        sums : Tensor of shape (batch, 2 or 0)
-            Of the running level after the last frame.
         units : Tensor of shape (batch, units)
             Gated units.
         """
@@ -322,19 +304,16 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         if state is None:
             activations = self.initial_activations().expand(n_batch, -1)
             past = magnitude.new_zeros(n_batch, n_past * n_freqs)
-            sums = magnitude.new_zeros(n_batch, 2 * self.has_level)
             units = magnitude.new_zeros(n_batch, self.gates.n_units)
         else:
-            sizes = [n_components, n_past * n_freqs, 2 * self.has_level, self.gates.n_units]
-            activations, past, sums, units = state.split(sizes, dim=1)
-        if self.has_level:
-            magnitude, sums = at_level(magnitude, sums, self.level, self.level_decay)
+            sizes = [n_components, n_past * n_freqs, self.gates.n_units]
+            activations, past, units = state.split(sizes, dim=1)
         if not n_past:
-            return magnitude, activations, sums, units
+            return magnitude, activations, units
         # In memory frames come first, as they do in batches.
         past = past.unflatten(1, (n_past, n_freqs)).transpose(0, 1)
         together = torch.cat([past, magnitude.transpose(0, 1)]).transpose(0, 1)
-        return together, activations, sums, units
+        return together, activations, units
 
     def with_units(self, activations, units):
         """Let the gated units listen.
@@ -355,7 +334,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         units = self.gates(component_shares(activations), units)
         return torch.cat([activations, units], dim=-1)
 
-    def next_state(self, frames, hidden, sums):
+    def next_state(self, frames, hidden):
         """Return the state to go on from.
 
         Parameters
@@ -364,19 +343,16 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             From `enter`.
         hidden : Tensor of shape (frames, batch, components + units)
             From `with_units`.
-        sums : Tensor of shape (batch, 2 or 0)
-            From `enter`.
 
         Returns
         -------
         state : Tensor of shape (batch, n_state)
-            Activations, the frames before the next one, of which the oldest comes first, sums, and
-            gated units: ``components + (context - 1) * bins + units`` numbers, and two if there is
-            a level.
+            Activations, the frames before the next one, of which the oldest comes first, and gated
+            units: ``components + (context - 1) * bins + units`` numbers.
         """
         past = frames[:, frames.shape[1] - self.context + 1 :].flatten(1)
         activations, units = hidden[-1].tensor_split([len(self.initial)], dim=1)
-        return torch.cat([activations, past, sums, units], dim=1)
+        return torch.cat([activations, past, units], dim=1)
 
     def hidden(self, magnitude, state=None):
         """Compute the hidden units, all sequences of a frame side by side.
@@ -392,7 +368,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         hidden : Tensor of shape (frames, batch, components + units)
             Activations of the last layer, and gated units.
         """
-        frames, entered, _, units = self.enter(magnitude, state)
+        frames, entered, units = self.enter(magnitude, state)
         return self.with_units(self.recurrence()(frames, entered), units)
 
     def activations(self, magnitude, state=None):
@@ -424,7 +400,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         masks : Tensor of shape (batch, sources, frames, bins)
         state : Tensor of shape (batch, n_state)
         """
-        frames, entered, sums, units = self.enter(magnitude, state)
+        frames, entered, units = self.enter(magnitude, state)
         hidden = self.with_units(self.recurrence()(frames, entered), units)
         n_components, evidence = len(self.initial), self.all_evidence()
         activations = hidden[..., :n_components].transpose(0, 1)
@@ -435,4 +411,4 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         if len(evidence):
             log_odds = evidence_log_odds(hidden, evidence, n_components).transpose(0, 1)
         masks = power_masks(estimates, self.log_exponent.exp(), 1, log_odds)
-        return masks, self.next_state(frames, hidden, sums)
+        return masks, self.next_state(frames, hidden)

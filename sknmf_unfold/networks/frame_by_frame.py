@@ -96,13 +96,29 @@ class FrameByFrame:
                 self._envelopes = envelopes.reshape(n_layers * n_components, -1)
                 # Of the frames before too; windows over them are what components explain.
                 self._heard = np.zeros((self._n_past + max_frames, *size), dtype)
-                windows = np.lib.stride_tricks.sliding_window_view
-                self._windows = windows(self._heard, self._n_past + 1, axis=0)
             self._projected = np.empty((max_frames, *size), dtype)
-            by_layer = self._projected.reshape(max_frames, *lead, n_layers, n_components)
-            self._by_layer = [[frame[..., k, :] for k in range(n_layers)] for frame in by_layer]
             self._advance = self._through_components
+        self._make_views()
         self.reset()
+
+    def _make_views(self):
+        """Make views of the memory that every frame goes through."""
+        if self._n_past:
+            windows = np.lib.stride_tricks.sliding_window_view
+            self._windows = windows(self._heard, self._n_past + 1, axis=0)
+        if hasattr(self, "_projected"):
+            max_frames, *lead, n_components = self._activations.shape
+            by_layer = self._projected.reshape(max_frames, *lead, -1, n_components)
+            layers = range(by_layer.shape[-2])
+            self._by_layer = [[frame[..., k, :] for k in layers] for frame in by_layer]
+
+    def __getstate__(self):
+        # A copy of views is an array of its own, which no longer follows what it was a view of.
+        return {k: v for k, v in vars(self).items() if k not in ("_windows", "_by_layer")}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._make_views()
 
     def reset(self):
         """Begin again before the first frame."""

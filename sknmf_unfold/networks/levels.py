@@ -1,119 +1,118 @@
-"""The running level of magnitudes, to hear quiet recordings as loud ones: frame after frame.
-
-The level is the mean of the frames' magnitudes weighted by themselves, which pauses do not lower,
-and by how long ago they were.
-"""
+"""Frames brought to a reference level in training, in torch."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
-# Frames whose sums are computed by one matrix product.
-CHUNK = 128
-# Least level, relative to that of training: what is quieter is not raised as far.
-LEAST = 1e-6
+from sknmf_unfold.signal.level import FAINTEST, REFERENCE_LEVEL
 
 
-def mean_level(sequences):
-    """Compute the level of a training set.
-
-    Parameters
-    ----------
-    sequences : iterable of ndarray of shape (n_frames, n_freqs)
-        Magnitudes.
-
-    Returns
-    -------
-    level : float
-        Mean of the frames' mean magnitudes, weighted by themselves; 1 for silence.
-
-    Examples
-    --------
-    >>> mean_level([np.array([[3.0, 5.0], [0.0, 0.0]]), np.array([[2.0, 2.0]])])
-    3.3333333333333335
-    """
-    sums = np.zeros(2)
-    for magnitude in sequences:
-        means = magnitude.mean(axis=1, dtype=np.float64)
-        sums += np.square(means).sum(), means.sum()
-    return float(sums[0] / sums[1]) if sums[1] else 1.0
-
-
-def at_level(magnitude, sums, level, decay):
-    """Bring frames to a level, each by what has been heard so far.
+def at_running_level(magnitude, n_frames):
+    """Divide each frame by the level of the last frames, as `signal.level.InputLevel` does.
 
     Parameters
     ----------
     magnitude : Tensor of shape (batch, frames, bins)
-    sums : Tensor of shape (batch, 2)
-        What an earlier call returned; zeros at the beginning.
-    level : Tensor of shape ()
-        The level to bring them to.
-    decay : Tensor of shape ()
-        What is left of the weight of a frame one frame later.
+        From the beginning of recordings on.
+    n_frames : int
+        How many frames the level is of; 0 leaves all as they are.
 
     Returns
     -------
     magnitude : Tensor of shape (batch, frames, bins)
-    sums : Tensor of shape (batch, 2)
-        Of squared means and of means, after the last frame.
 
     Examples
     --------
-    >>> frames = torch.tensor([[[1.0], [1.0], [0.0], [3.0]]])
-    >>> at_level(frames, torch.zeros(1, 2), torch.tensor(6.0), torch.tensor(0.5))[0].flatten()
-    tensor([6.0000, 6.0000, 0.0000, 6.4800])
+    >>> at_running_level(torch.tensor([[[1.0], [1.0], [2.0]]]), 2).flatten()
+    tensor([0.6000, 0.6000, 0.7200])
     """
-    means = magnitude.mean(dim=-1)
-    terms = torch.stack([means.square(), means], dim=1)
-    ages = torch.arange(min(CHUNK, terms.shape[-1]), device=magnitude.device)
-    # Of each frame, by row, in the sums up to each frame from it on.
-    weights = (decay ** (ages - ages[:, None]).clamp(min=0)).triu()
-    parts = []
-    for part in terms.split(CHUNK, dim=-1):
-        n_frames = part.shape[-1]
-        carried = sums[..., None] * decay ** (ages[:n_frames] + 1)
-        parts.append(part @ weights[:n_frames, :n_frames] + carried)
-        sums = parts[-1][..., -1]
-    squares, plain = torch.cat(parts, dim=-1).unbind(1)
-    tiny = torch.finfo(magnitude.dtype).tiny
-    heard = torch.maximum(squares / plain.clamp(min=tiny), LEAST * level)
-    return magnitude * (level / heard)[..., None], sums
+    if not n_frames:
+        return magnitude
+    # Not every device has float64.
+    dtype = magnitude.dtype if magnitude.device.type == "mps" else torch.float64
+    levels = magnitude.mean(dim=-1).to(dtype)
+    width = min(n_frames, levels.shape[1])
+    windows = torch.nn.functional.pad(levels, (width - 1, 0)).unfold(1, width, 1)
+    # Relative to the largest, so that no square overflows.
+    peak = windows.amax(dim=-1).clamp(min=torch.finfo(dtype).tiny)
+    shares = windows / peak[..., None]
+    plain = shares.sum(-1)
+    running = shares.square().sum(-1) / torch.where(plain > 0, plain, torch.ones_like(plain))
+    gains = REFERENCE_LEVEL / (peak * running).clamp(min=FAINTEST * REFERENCE_LEVEL)
+    return magnitude * gains.to(magnitude.dtype)[..., None]
 
 
-class AtLevel:
-    """Frames as they come, each brought to a level, for an inference that needs that.
+class LevelledNetwork(torch.nn.Module):
+    """A network that is trained on frames brought to a running level.
 
     Parameters
     ----------
-    infer : callable
-        A `FrameByFrame` or what is like it.
-    level, decay : float
-        See `at_level`.
-    n_streams : int
-    dtype : dtype
-        Of the frames.
+    network : torch.nn.Module
+        As `training.parts.batch_loss` takes it.
+    n_frames : int
+        How many frames the level is of; 0 gives the network the frames as they are.
+
+    Examples
+    --------
+    >>> from sknmf_unfold.networks.drnmf import DRNMF
+    >>> from sknmf_unfold.networks.unfolding import unfold
+    >>> network = DRNMF(**unfold(torch.eye(4), n_layers=2, sparsity=0.1, step_size=1.0))
+    >>> frames, levelled = torch.rand(3, 5, 4), LevelledNetwork(network, n_frames=4)
+    >>> torch.allclose(levelled(frames)[0], levelled(8 * frames)[0])
+    True
     """
 
-    def __init__(self, infer, level, decay, n_streams, dtype):
-        self._infer, self._decay = infer, np.asarray(decay, dtype)
-        self._level, self._least = np.asarray(level, dtype), np.asarray(LEAST * level, dtype)
-        self._sums, self._tiny = np.zeros((2, n_streams), dtype), np.finfo(dtype).tiny
+    def __init__(self, network, n_frames):
+        super().__init__()
+        self.network, self.n_frames = network, n_frames
 
-    def reset(self):
-        """Begin again before the first frame."""
-        self._sums[...] = 0
-        self._infer.reset()
+    def hidden(self, magnitude):
+        """Compute the network's hidden units.
 
-    def __call__(self, magnitude):
-        """Infer the activations of the next frames, as `FrameByFrame` does."""
-        means = magnitude.mean(axis=-1).T
-        scales = np.empty_like(means)
-        for mean, scale in zip(means, scales, strict=True):
-            self._sums *= self._decay
-            self._sums += mean * mean, mean
-            squares, plain = self._sums
-            heard = np.maximum(squares / np.maximum(plain, self._tiny), self._least)
-            np.divide(self._level, heard, out=scale)
-        return self._infer(magnitude * scales.T[..., np.newaxis])
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+
+        Returns
+        -------
+        hidden : Tensor of shape (frames, batch, units)
+        """
+        return self.network.hidden(at_running_level(magnitude, self.n_frames))
+
+    def output_weights(self):
+        """Compute the network's ``output_weights``.
+
+        Returns
+        -------
+        weights : tuple of Tensor
+        """
+        return self.network.output_weights()
+
+    def target_mask(self, hidden, weights):
+        """Compute the network's mask of the target.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (frames, batch, units)
+        weights : tuple of Tensor
+
+        Returns
+        -------
+        mask : Tensor of shape (frames, batch, bins)
+        """
+        return self.network.target_mask(hidden, weights)
+
+    def forward(self, magnitude):
+        """Compute masks from the beginning of recordings on.
+
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+
+        Returns
+        -------
+        masks : Tensor of shape (batch, sources, frames, bins)
+        state : Tensor or None
+            The network's, after the last frame.
+        """
+        return self.network(at_running_level(magnitude, self.n_frames))

@@ -18,8 +18,6 @@ def unfold(
     dynamics="identity",
     context=1,
     evidence=False,
-    level=0.0,
-    level_decay=0.0,
     gated_units=0,
     rng=None,
 ):
@@ -40,8 +38,6 @@ def unfold(
         taken to last, getting weaker by `DECAY` with each frame into the past.
     evidence : bool, default=False
         Whether there is any, which says nothing yet.
-    level, level_decay : float, default=0
-        See `DRNMF`.
     gated_units : int, default=0
         Number of them, which say nothing yet.
     rng : numpy.random.RandomState, optional
@@ -65,8 +61,6 @@ def unfold(
         "mask_exponent": components.new_ones(()),
         "evidence": torch.zeros_like(components[: n_components * evidence]),
         "dynamics": _starting_dynamics(components, dynamics),
-        "level": components.new_tensor(level),
-        "level_decay": components.new_tensor(level_decay),
         **draw_gates(components, gated_units, rng),
     }
 

@@ -82,8 +82,9 @@ class Silencing:
         suggested = SUGGESTED * (self._squares / self._n_frames) ** 0.5
         warn_user(
             f"(Nearly) all activations are 0 though X is not: `sparsity`={self.sparsity:g} is in "
-            f"the units of X, whose frames (rows) have norms of up to {self._peak:.3g}. Use a "
-            f"smaller `sparsity`, for these data about {suggested:.1g}, or scale X up.",
+            f"the units of the frames (rows), which have norms of up to {self._peak:.3g} (at the "
+            f"reference level, to which separators bring them). Use a smaller `sparsity`, for "
+            f"these data about {suggested:.1g}, or for SparseNMF scale X up.",
             topic="silencing",
         )
 

@@ -9,6 +9,7 @@ from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callback
 from sknmf_unfold._checks import check_random_state
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._data_checks import as_list, check_list
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, is_nested_table
@@ -158,6 +159,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         self.verbose = verbose
 
     @with_callbacks
+    @default_settings()
     def fit(self, X, Y=None):
         """Learn the components.
 
@@ -200,6 +202,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         task.end(dict)
         return self
 
+    @default_settings()
     def partial_fit(self, X, Y=None):
         """Learn from some more frames, and keep of them no more than statistics.
 
@@ -238,6 +241,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             silencing_of(frames, learned.W, checked.sparsity).warn()
         return self
 
+    @default_settings()
     def transform(self, X):
         """Infer the activations of the fitted components.
 
@@ -275,6 +279,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         silencing.warn()
         return self._in_container(activations[0] if table else activations, X)
 
+    @default_settings()
     def inverse_transform(self, X):
         """Turn activations into magnitudes: ``X @ components_``.
 

@@ -10,19 +10,25 @@ from sklearn.utils.validation import check_is_fitted
 from sknmf_unfold._callbacks import CallbackSupportMixin
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._fitted import Invariant, refuse
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
 from sknmf_unfold._warn import warn_user
 from sknmf_unfold.metrics import mean_over_active, sdr
+from sknmf_unfold.signal.level import InputLevel, MasksAtReferenceLevel, at_reference_level
 from sknmf_unfold.signal.windows import check_stft_settings
 
 from ._blocks import Rows, run_in_blocks, run_on_table
 from ._frame_masks import StepMasks
 
 # What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
-N_FREQS = Invariant("n_features_in_", whole=True, low=1, axis="freqs")
+BASICS = (
+    Invariant("n_features_in_", whole=True, low=1, axis="freqs"),
+    Invariant("input_scale_", positive=True),
+    Invariant("level_frames_", whole=True, low=0),
+)
 
 
 class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -31,11 +37,20 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     A subclass has ``fit``, and ``_mask_step(dtype)`` and ``_activation_step(dtype)``, which give
     functions ``step(magnitude, state) -> (result, state)`` for `run_in_blocks`: its results are the
     target's mask (batch, n_frames, n_freqs), activations (batch, n_frames, n_components of all
-    sources).
+    sources). They get magnitudes at the reference level, to which ``input_scale_`` and
+    ``level_frames_`` bring them, see `InputLevel`.
     """
 
     # Why its numbers may leave the range of floats, and the way out.
     _reason = "they left the range of floats. Scale the recordings to [-1, 1]."
+
+    input_scale_: float
+    level_frames_: int
+
+    def _add_missing_attributes(self):
+        if hasattr(self, "stft_settings_") and not hasattr(self, "input_scale_"):
+            # Stored when models took magnitudes as they are.
+            self.input_scale_, self.level_frames_ = 1.0, 0
 
     @abstractmethod
     def _mask_step(self, dtype):
@@ -45,15 +60,26 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     def _activation_step(self, dtype):
         """Make the function that infers the activations."""
 
+    def _masks_at_level(self, dtype, n_streams, max_frames):
+        """Make what estimates masks of streams of frames at the reference level."""
+        return StepMasks(self, dtype)
+
     def _frame_masks(self, dtype, n_streams, max_frames):
         """Make what estimates the masks of streams, at most so many frames of each at a time."""
-        return StepMasks(self._mask_step(dtype))
+        masks = self._masks_at_level(dtype, n_streams, max_frames)
+        level = self._input_level
+        return masks if level.changes_nothing else MasksAtReferenceLevel(masks, level)
+
+    @property
+    def _input_level(self):
+        return InputLevel(self.input_scale_, self.level_frames_)
 
     @property
     def _recurrent(self):
         """Whether what is inferred for a frame depends on the frames before it."""
         return True
 
+    @default_settings()
     def predict(self, X):
         """Separate the target from the mixtures.
 
@@ -82,14 +108,16 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     def _separate(self, sequences, step):
         """Apply the masks of a step to all frames; return what came in."""
         if sequences.kind == "table":
-            return sequences.frames() * run_on_table(sequences.frames(), step)
+            return sequences.frames() * self._run_step(sequences, step)
         if sequences.kind == "magnitudes":
             return self._run_step(sequences, step, lambda frames, mask: frames * mask)
         inverses = [item.overlap_add() for item in sequences.items]
+        step = at_reference_level(step, self._input_level)
         for i, frames, mask in run_in_blocks(sequences, step, self._recurrent):
             inverses[i].append(frames * mask)
         return [inverse.waveform for inverse in inverses]
 
+    @default_settings()
     def predict_mask(self, X):
         """Estimate the masks of the target.
 
@@ -107,6 +135,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         step = _FiniteMasks(self._mask_step(sequences.dtype), self._reason)
         return self._run(sequences, step)
 
+    @default_settings()
     def transform(self, X):
         """Infer the activations of the components of both sources.
 
@@ -118,7 +147,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         Returns
         -------
         activations : list of ndarray of shape (n_frames, 2 * n_components), or ndarray for a table
-            The target's components first. DataFrames if ``set_output`` says so.
+            The target's components first, of frames at the level that the model works at, so that
+            they do not depend on that of X. DataFrames if ``set_output`` says so.
         """
         sequences = self._check_input(X)
         activations = self._run(sequences, self._activation_step(sequences.dtype))
@@ -134,6 +164,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     def _run_step(self, sequences, step, combine=lambda frames, result: result):
         """Results of a step for all frames: a list of arrays, or one array for a table."""
+        step = at_reference_level(step, self._input_level)
         if sequences.kind == "table":
             return run_on_table(sequences.frames(), step)
         rows = [Rows(n) for n in sequences.n_frames]
@@ -141,6 +172,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             rows[i].append(combine(frames, result))
         return [each.array for each in rows]
 
+    @default_settings()
     def score(self, X, y, sample_weight=None):
         """Measure the mean SDR of the separated target in dB; higher is better.
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sknmf_unfold._global_settings import default_settings
+
 TERMS = ("estimates", "evidence", "gated_units")
 
 
@@ -16,6 +18,7 @@ class MaskExplanation:
     _check_input: Callable
     _run: Callable
 
+    @default_settings()
     def explain_mask(self, X):
         r"""Tell what speaks for the target and against it, in every frame and bin.
 

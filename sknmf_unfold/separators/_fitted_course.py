@@ -10,11 +10,11 @@ import numpy as np
 from sknmf_unfold._fitted import Invariant, refuse
 from sknmf_unfold._messages import shown
 
-from ._base import N_FREQS
+from ._base import BASICS
 
 # What every training leaves, beside the network.
 COURSE = (
-    N_FREQS,
+    *BASICS,
     Invariant("n_parameters_", whole=True, low=1),
     Invariant("best_epoch_", whole=True, low=0),
 )

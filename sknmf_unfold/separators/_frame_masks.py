@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
+from sknmf_unfold._arrays import as_numpy, resolve_device, to_tensor
+
 
 class FrameMasks:
     """The target's mask from activations that are inferred frame by frame.
@@ -58,12 +60,30 @@ class StepMasks:
 
     Parameters
     ----------
-    step : callable
-        ``step(magnitude, state) -> (mask, state)``, see `run_in_blocks`.
+    separator : BaseSeparator
+        Fitted.
+    dtype : dtype
+        Of the magnitudes.
     """
 
-    def __init__(self, step):
-        self._step, self._state = step, None
+    def __init__(self, separator, dtype):
+        self._separator, self._dtype = separator, dtype
+        self._step, self._state = separator._mask_step(dtype), None
+
+    def __getstate__(self):
+        # The step is made of functions that hold a network, which cannot be stored; a state that
+        # lies on a GPU has to load where there is none.
+        of_torch = hasattr(self._state, "detach")
+        state = as_numpy(self._state) if of_torch else self._state
+        return vars(self) | {"_step": None, "_state": state, "_of_torch": of_torch}
+
+    def __setstate__(self, state):
+        of_torch = state.pop("_of_torch")
+        vars(self).update(state)
+        self._step = self._separator._mask_step(self._dtype)
+        if of_torch:
+            device = resolve_device(self._separator.device, fall_back=True)
+            self._state = to_tensor(self._state, device)
 
     def __call__(self, magnitude):
         """Estimate the mask of the next frames, as `FrameMasks` does."""
@@ -75,31 +95,40 @@ class StepMasks:
         self._state = None
 
 
-def power_share(exponent):
-    """Make the function of `power_masks` for two estimates in numpy.
+class PowerShare:
+    """The function of `power_masks` for two estimates in numpy.
 
     Parameters
     ----------
     exponent : float
         Positive.
 
-    Returns
-    -------
-    share : callable
-        ``share(target, rest, log_odds=0.0) -> mask``.
-
     Examples
     --------
-    >>> power_share(2.0)(np.array([3.0, 0.0]), np.array([1.0, 0.0]))
+    >>> PowerShare(2.0)(np.array([3.0, 0.0]), np.array([1.0, 0.0]))
     array([0.9, 0.5])
     """
 
-    def share(target, rest, log_odds=None):
-        floor = np.finfo(target.dtype).eps ** 2
-        powers = exponent * (np.log(target + floor) - np.log(rest + floor))
-        return expit(powers if log_odds is None else powers + log_odds)
+    def __init__(self, exponent):
+        self._exponent = exponent
 
-    return share
+    def __call__(self, target, rest, log_odds=None):
+        """Compute the target's mask.
+
+        Parameters
+        ----------
+        target, rest : ndarray of shape (n_frames, n_freqs)
+            Estimates of magnitudes.
+        log_odds : ndarray of shape (n_frames, n_freqs), optional
+            Added to those of the estimates.
+
+        Returns
+        -------
+        mask : ndarray of shape (n_frames, n_freqs)
+        """
+        floor = np.finfo(target.dtype).eps ** 2
+        powers = self._exponent * (np.log(target + floor) - np.log(rest + floor))
+        return expit(powers if log_odds is None else powers + log_odds)
 
 
 class Votes:

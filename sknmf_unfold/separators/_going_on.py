@@ -1,32 +1,11 @@
-"""What DR-NMF goes on from: the values of a fitted model, where the parameters suit it."""
+"""What training goes on from: the values of a fitted model, where the parameters suit it."""
 
 from __future__ import annotations
 
 from sknmf_unfold._messages import shown
 
 
-def level_decay(level_frames):
-    """Compute what is left of the weight of a frame in a running level one frame later.
-
-    Parameters
-    ----------
-    level_frames : int or None
-        How many frames the level is of; None where there is no level.
-
-    Returns
-    -------
-    decay : float
-        0 where there is no level.
-
-    Examples
-    --------
-    >>> level_decay(4)
-    0.75
-    """
-    return 0.0 if level_frames is None else 1 - 1 / level_frames
-
-
-def suited_values(values, n_layers, level_frames, gated_units, recipe):
+def suited_values(values, n_layers, gated_units, recipe):
     """Make the values that training goes on from.
 
     Parameters
@@ -34,7 +13,6 @@ def suited_values(values, n_layers, level_frames, gated_units, recipe):
     values : dict of Tensor
         What `networks.drnmf.DRNMF` takes, of the fitted model.
     n_layers : int
-    level_frames : int or None
     gated_units : int
         Parameters of the separator.
     recipe : dict
@@ -56,7 +34,6 @@ def suited_values(values, n_layers, level_frames, gated_units, recipe):
         raise _refusal("n_layers", n_layers, f"{n_fitted} layers")
     if context != recipe["context"]:
         raise _refusal("context", recipe["context"], context)
-    _check_level(values, level_frames)
     if len(values["gated_evidence"]) != gated_units:
         raise _refusal("gated_units", gated_units, len(values["gated_evidence"]))
     has_evidence, dynamics = len(values["evidence"]) > 0, values["dynamics"]
@@ -73,12 +50,22 @@ def suited_values(values, n_layers, level_frames, gated_units, recipe):
     return values | added
 
 
-def _check_level(values, level_frames):
-    level, decay = values["level"], values["level_decay"]
-    # Of many frames the decay is rounded, so that it does not tell how many they were.
-    wanted = decay.new_tensor(level_decay(level_frames))
-    if (level > 0) != (level_frames is not None) or decay != wanted:
-        fitted = f"{1 / max(1 - float(decay), 1e-9):.4g}" if level > 0 else None
+def check_same_level(level_frames, fitted):
+    """Raise unless a fitted model has a running level of so many frames.
+
+    Parameters
+    ----------
+    level_frames : int
+        Of the recipe or the parameter.
+    fitted : int
+        Of the fitted model.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    if level_frames != fitted:
         raise _refusal("level_frames", level_frames, fitted)
 
 

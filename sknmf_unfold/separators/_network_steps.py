@@ -10,11 +10,10 @@ import torch
 from sknmf_unfold._arrays import as_numpy, to_numpy, to_tensor
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.gates import GATES, RunningGates
-from sknmf_unfold.networks.levels import AtLevel
 from sknmf_unfold.networks.masks import QUIET
 
 from ._blocks import BLOCK
-from ._frame_masks import FrameMasks, Votes, power_share
+from ._frame_masks import FrameMasks, PowerShare, Votes
 
 
 def mask_step(network, infer):
@@ -98,7 +97,7 @@ def unfolded_inference(network):
     def infer(magnitude, state):
         # The way that blocks lie in memory, so that nothing is copied.
         frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
-        frames, activations, sums, units = network.enter(frames, state)
+        frames, activations, units = network.enter(frames, state)
         if len(magnitude) > 1 or network.device.type != "cpu":
             hidden = recurrence(frames, activations)
         else:
@@ -107,7 +106,7 @@ def unfolded_inference(network):
             alone().go_on_from(activations, past)
             hidden = to_tensor(alone()(now).swapaxes(0, 1), network.device)
         hidden = network.with_units(hidden, units)
-        return hidden, network.next_state(frames, hidden, sums)
+        return hidden, network.next_state(frames, hidden)
 
     return infer
 
@@ -129,11 +128,8 @@ def frame_masks(network, n_streams, max_frames):
     values = network.values()
     infer = _frame_by_frame(network, n_streams, max_frames)
     dtype = to_numpy(values["components"]).dtype
-    if network.has_level:
-        level, decay = (to_numpy(values[name]) for name in ("level", "level_decay"))
-        infer = AtLevel(infer, level, decay, n_streams, dtype)
     target, rest = np.split(to_numpy(values["output_components"]), 2)
-    share = power_share(to_numpy(values["mask_exponent"]))
+    share = PowerShare(to_numpy(values["mask_exponent"]))
     return FrameMasks(infer, target, rest, share, _votes(values, n_streams, dtype))
 
 

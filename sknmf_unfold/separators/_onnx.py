@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._arrays import tree_to_numpy
 from sknmf_unfold._checks import check_path
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold.networks.ista import transition_matrix
+from sknmf_unfold.signal.level import FAINTEST, REFERENCE_LEVEL
 
 # The oldest operators that have all of what is needed, so that old runtimes read the file.
 OPSET, IR_VERSION = 13, 8
@@ -30,13 +33,15 @@ def import_onnx():
     return onnx
 
 
-def onnx_step(values, settings):
+def onnx_step(values, level, settings):
     """Make the model ``(magnitude, state) -> (masks, next_state)`` of a frame.
 
     Parameters
     ----------
     values : dict of ndarray
         What `networks.drnmf.DRNMF` takes, float32.
+    level : InputLevel
+        Brings frames to the level that the network works at.
     settings : dict or None
         STFT settings; kept as metadata ``stft`` in JSON, beside the ``initial_state``.
 
@@ -51,21 +56,19 @@ def onnx_step(values, settings):
     n_components, n_freqs = values["output_components"].shape
     n_layers, _, context = values["envelopes"].shape
     n_past = (context - 1) * n_layers * n_components
-    n_sums = 2 * bool(values["level"] > 0)
+    n_levels = max(level.n_frames - 1, 0)
     n_units = len(values["gated_evidence"])
-    widths = {"before": n_components, "past": n_past, "sums_before": n_sums}
+    widths = {"before": n_components, "past": n_past, "levels_before": n_levels}
     widths["units_before"] = n_units
-    activations, past, sums, units = graph.parts("state", widths)
-    magnitude = "magnitude"
-    if n_sums:
-        magnitude = graph.at_level(magnitude, sums, values["level"], values["level_decay"])
+    activations, past, levels, units = graph.parts("state", widths)
+    magnitude = graph.at_level("magnitude", levels, level)
     state = graph.enter(activations, values["dynamics"])
     inputs = graph.lasting_inputs(magnitude, past, values) if n_past else [None] * n_layers
     names = "components", "envelopes", "step_sizes", "sparsity"
     for k, layer in enumerate(zip(*(values[name] for name in names), strict=True)):
         state = graph.layer(k, magnitude, inputs[k], state, *layer)
     votes = graph.log_odds(state, units, values) if len(values["evidence"]) else None
-    graph.next_state(state, n_past, n_sums, n_units)
+    graph.next_state(state, n_past, n_levels, n_units)
     graph.masks(state, values["output_components"], values["mask_exponent"], votes)
     sizes = {
         "magnitude": ["streams", n_freqs],
@@ -89,7 +92,7 @@ def onnx_step(values, settings):
         ir_version=IR_VERSION,
         producer_name="sknmf_unfold",
     )
-    initial = [*values["initial_activations"].tolist(), *[0.0] * (n_past + n_sums + n_units)]
+    initial = [*values["initial_activations"].tolist(), *[0.0] * (n_past + n_levels + n_units)]
     facts = {"initial_state": initial, "stft": settings}
     onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
     onnx.checker.check_model(model)
@@ -101,7 +104,9 @@ class OnnxExport:
 
     stft_settings_: dict | None
     _network: Callable
+    _input_level: Any
 
+    @default_settings()
     def export_onnx(self, path):
         """Write the step of one frame as an ONNX model, for use without Python.
 
@@ -127,7 +132,9 @@ class OnnxExport:
         check_is_fitted(self)
         path = check_path("path", path)
         values = tree_to_numpy(self._network(np.float32).values())
-        path.write_bytes(onnx_step(values, self.stft_settings_).SerializeToString())
+        path.write_bytes(
+            onnx_step(values, self._input_level, self.stft_settings_).SerializeToString()
+        )
 
 
 class _Graph:
@@ -163,21 +170,37 @@ class _Graph:
             self.node("Identity", [whole], next(iter(kept)))
         return [name if width else None for name, width in widths.items()]
 
-    def at_level(self, magnitude, sums, level, decay):
-        """Bring the frame to the level of training, as `levels.at_level`."""
-        from sknmf_unfold.networks.levels import LEAST
-
+    def at_level(self, magnitude, past, level):
+        """Bring the frame to the reference level, as `InputLevel`."""
+        if level.scale != 1:
+            magnitude = self.node("Mul", [magnitude, self.constant("scale", level.scale)], "scaled")
+        if not level.n_frames:
+            return magnitude
         mean = self.node("ReduceMean", [magnitude], "mean", axes=[1], keepdims=1)
-        square = self.node("Mul", [mean, mean], "square")
-        terms = self.node("Concat", [square, mean], "terms", axis=1)
-        kept = self.node("Mul", [sums, self.constant("level_decay", decay)], "sums_kept")
-        sums = self.node("Add", [kept, terms], "sums")
-        squares, plain = self.split(sums, [1, 1], ["squares", "plain"])
-        plain = self.node("Max", [plain, self.constant("tiny", np.finfo(np.float32).tiny)], "some")
-        heard = self.node("Div", [squares, plain], "level_heard")
-        heard = self.node("Max", [heard, self.constant("least", LEAST * level)], "level_bounded")
-        scale = self.node("Div", [self.constant("level", level), heard], "scale")
-        return self.node("Mul", [magnitude, scale], "at_level")
+        levels = mean if past is None else self.node("Concat", [past, mean], "levels", axis=1)
+        if past is not None:
+            bounds = {"first_level": 1, "last_level": level.n_frames, "level_axis": 1}
+            named = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
+            self.node("Slice", [levels, *named], "levels_kept")
+        # Relative to the largest, so that no square overflows.
+        tiny = self.constant("tiny", np.finfo(np.float32).tiny)
+        peak = self.node("ReduceMax", [levels], "largest_level", axes=[1], keepdims=1)
+        peak = self.node("Max", [peak, tiny], "peak_level")
+        shares = self.node("Div", [levels, peak], "level_shares")
+        squares = self.node("Mul", [shares, shares], "level_squares")
+        squares = self.sum_columns(squares, "squares")
+        plain = self.node("Max", [self.sum_columns(shares, "plain"), tiny], "some")
+        running = self.node("Mul", [self.node("Div", [squares, plain], "share"), peak], "running")
+        least = self.constant("faintest", FAINTEST * REFERENCE_LEVEL)
+        running = self.node("Max", [running, least], "running_level")
+        reference = self.constant("reference", REFERENCE_LEVEL)
+        gain = self.node("Div", [reference, running], "gain")
+        return self.node("Mul", [magnitude, gain], "at_level")
+
+    def sum_columns(self, array, name):
+        """Sum of each row."""
+        axes = self.constant(f"{name}_axes", [1], np.int64)
+        return self.node("ReduceSum", [array, axes], name, keepdims=1)
 
     def lasting_inputs(self, magnitude, past, values):
         """Gather what layers hear of this frame and those before, whose projections are kept."""
@@ -200,9 +223,9 @@ class _Graph:
         names = [f"projected_{k}" for k in range(n_layers)]
         return self.parts(heard, dict.fromkeys(names, n_components))
 
-    def next_state(self, state, n_past, n_sums, n_units):
-        """Activations, projections that the next frame still needs, sums of levels, and units."""
-        parts = [state, *["kept"][:n_past], *["sums"][:n_sums], *["units"][:n_units]]
+    def next_state(self, state, n_past, n_levels, n_units):
+        """Activations, projections that the next frame still needs, levels, and units."""
+        parts = [state, *["kept"][:n_past], *["levels_kept"][:n_levels], *["units"][:n_units]]
         return self.node("Concat", parts, "next_state", axis=1)
 
     def enter(self, state, dynamics):

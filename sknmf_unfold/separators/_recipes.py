@@ -12,10 +12,15 @@ from sknmf_unfold._checks import (
     check_size,
     check_verbose,
 )
-from sknmf_unfold.signal.mixture_dataset import check_speeds
+from sknmf_unfold.signal.mixture_dataset import check_gains, check_speeds
 
 # Near enough to each other to be any speed between.
 SPEEDS = tuple(hundredths / 100 for hundredths in range(80, 121, 2))
+GAINS_DB = tuple(range(-24, 13))
+# Two seconds at the default hop and sampling rate.
+LEVEL_FRAMES = 250
+# Every frame looks through a window of so many.
+MAX_LEVEL_FRAMES = 2000
 # What each recipe sets; a parameter of the same name that is not None goes before it.
 RECIPES: dict[str, dict] = {
     "default": {
@@ -35,6 +40,8 @@ RECIPES: dict[str, dict] = {
         "loss": "snr",
         "remix": True,
         "speeds": SPEEDS,
+        "gain_db": GAINS_DB,
+        "level_frames": LEVEL_FRAMES,
     },
     "paper": {
         "learning_rate": 1e-3,
@@ -53,6 +60,8 @@ RECIPES: dict[str, dict] = {
         "loss": "signal_approximation",
         "remix": False,
         "speeds": (1.0,),
+        "gain_db": (0.0,),
+        "level_frames": 0,
     },
 }
 # The same for LSTMs and ReLU RNNs, which have no such parts.
@@ -69,6 +78,8 @@ STACKED_RECIPES: dict[str, dict] = {
         "loss": "snr",
         "remix": True,
         "speeds": SPEEDS,
+        "gain_db": GAINS_DB,
+        "level_frames": LEVEL_FRAMES,
     },
     "paper": {
         "learning_rate": 1e-4,
@@ -82,6 +93,8 @@ STACKED_RECIPES: dict[str, dict] = {
         "loss": "signal_approximation",
         "remix": False,
         "speeds": (1.0,),
+        "gain_db": (0.0,),
+        "level_frames": 0,
     },
 }
 # What only DR-NMF has, beside what other networks of dictionaries have.
@@ -114,6 +127,8 @@ TRAINING = (
     "loss",
     "remix",
     "speeds",
+    "gain_db",
+    "level_frames",
 )
 MASK_OVERRIDES = (*TRAINING, "learn_mask_exponent")
 OVERRIDES = (*MASK_OVERRIDES, *RECURRENT)
@@ -160,6 +175,10 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
         check_choice("loss", given["loss"], LOSSES)
     if "speeds" in given:
         given["speeds"] = check_speeds(given["speeds"])
+    if "gain_db" in given:
+        given["gain_db"] = check_gains(given["gain_db"])
+    if "level_frames" in given:
+        given["level_frames"] = check_level_frames(given["level_frames"])
     if "dynamics" in given:
         check_choice("dynamics", given["dynamics"], DYNAMICS)
     return recipes[recipe] | given
@@ -169,6 +188,12 @@ def check_learning_rate(learning_rate):
     """Return `learning_rate` as a float if it is a number > 0 that a step can be taken with."""
     check_number("learning_rate", learning_rate, low=0, open_low=True)
     return check_number("learning_rate", learning_rate, high=MAX_LEARNING_RATE)
+
+
+def check_level_frames(level_frames):
+    """Return `level_frames` as an int if it counts frames of a running level, 0 for none."""
+    bounds = {"low": 0, "high": MAX_LEVEL_FRAMES}
+    return check_number("level_frames", level_frames, integer=True, **bounds)
 
 
 def check_training_parameters(separator):

@@ -37,7 +37,8 @@ class StackedSeparator(TrainedSeparator):
     def _starting_values(self, sequences, targets, rng):
         from sknmf_unfold.networks.stacked import draw_stacked
 
-        frames = sequences.frames(MAX_FRAMES, rng)
+        level = self._input_level
+        frames = sequences.frames(MAX_FRAMES, rng, lambda magnitude, _: level(magnitude)[0])
         values = draw_stacked(frames, int(self.n_layers), int(self.n_units), rng, self._kind)
         return {name: to_tensor(value, "cpu") for name, value in values.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -18,12 +17,17 @@ from sknmf_unfold._arrays import (
 )
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import check_folder, check_random_state
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._progress import progress_bar
 from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._target_checks import warn_of_useless_targets
 from sknmf_unfold._version import __version__
+from sknmf_unfold._warn import once_per_call, warn_user
+from sknmf_unfold.signal.level import TrainingLevel
 
 from ._base import BaseSeparator
 from ._fitted_course import check_course
+from ._going_on import check_same_level
 from ._recipes import LEARNED
 from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
 from ._validation import check_validation_data, split_recordings
@@ -54,6 +58,8 @@ class TrainedSeparator(BaseSeparator):
     )
 
     @with_callbacks
+    @once_per_call()
+    @default_settings()
     def fit(self, X, Y, validation_data=None):
         """Train, from the start or, with `warm_start`, from where the last fit ended.
 
@@ -65,7 +71,9 @@ class TrainedSeparator(BaseSeparator):
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
         Y : list of ndarray of shape (n_times,), or magnitudes like X
-            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
+            Clean targets: waveforms (or spectrograms, or a 2-D array with one in each row) for
+            spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
+            to their mixtures.
         validation_data : tuple (X, Y), optional
             Recordings to watch the loss on instead of a part of X and Y. Beside spectrograms its X
             may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
@@ -87,6 +95,7 @@ class TrainedSeparator(BaseSeparator):
         task = FitTask(context, self, X, Y)
         data = self._check_data(X, Y, validation_data)
         suit_data(settings, self, data[0])
+        self._set_level(settings, data[0], self.warm_start and self.__sklearn_is_fitted__())
         checkpoint = self._checkpoint(data)
         with gradients(), matmul_precision(self.matmul_precision):
             plan, trainer = self._prepare(data, settings, checkpoint.load())
@@ -94,7 +103,8 @@ class TrainedSeparator(BaseSeparator):
             def after_epoch():
                 checkpoint.save(plan | {"trainer": trainer.state_dict()})
 
-            pairs = make_training_pairs(settings["loss"], data, plan, settings["speeds"])
+            mixing = {name: settings[name] for name in ("speeds", "gain_db")}
+            pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
             finished = self._train(trainer, pairs, task, after_epoch)
             trainer.restore_best()
         if hasattr(self, "_training_state"):
@@ -105,6 +115,7 @@ class TrainedSeparator(BaseSeparator):
             checkpoint.remove()
         return self
 
+    @default_settings()
     def partial_fit(self, X, Y):
         """Train on data once more; the first call also fits the NMF to start from.
 
@@ -131,15 +142,18 @@ class TrainedSeparator(BaseSeparator):
         first = not self.__sklearn_is_fitted__()
         sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
         targets = check_targets(Y, sequences)
+        warn_of_useless_targets(sequences, targets)
         suit_data(settings, self, sequences)
         rng = check_random_state(self.random_state)
         self.stft_settings_ = sequences.settings
+        self._set_level(settings, sequences, not first)
         with gradients(), matmul_precision(self.matmul_precision):
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
                 self._go_on(trainer, settings)
-            trainer.begin(make_pairs(settings["loss"], sequences, targets), None)
+            pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
+            trainer.begin(pairs, None)
             if first:
                 self._store(trainer, trainer.average)
             trainer.epoch()
@@ -159,10 +173,23 @@ class TrainedSeparator(BaseSeparator):
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
+        warn_of_useless_targets(sequences, targets)
         self.stft_settings_ = sequences.settings
         if validation_data is None:
             return sequences, targets, None
-        return sequences, targets, check_validation_data(self, validation_data, sequences)
+        watched = check_validation_data(self, validation_data, sequences)
+        warn_of_useless_targets(*watched)
+        return sequences, targets, watched
+
+    def _set_level(self, settings, sequences, goes_on):
+        """Choose how magnitudes are brought to the reference level, once for a model."""
+        n_frames = settings["level_frames"]
+        if goes_on:
+            check_same_level(n_frames, self.level_frames_)
+            return
+        is_paper = self.recipe == "paper"
+        self.input_scale_ = 1.0 if is_paper else TrainingLevel(sequences).scale
+        self.level_frames_ = int(n_frames)
 
     def _checkpoint(self, data):
         """Open the checkpoint of this fit; without `checkpoint_dir` one that does nothing."""
@@ -220,16 +247,19 @@ class TrainedSeparator(BaseSeparator):
         return start
 
     def _make_trainer(self, start, settings, dtype, rng):
+        from sknmf_unfold.networks.levels import LevelledNetwork
         from sknmf_unfold.training.loop import Recipe, Trainer
 
         device, settings = resolve_device(self.device), dict(settings)
         loss = make_loss(settings.pop("loss"), self.stft_settings_)
         # Of the data, not of the way through them.
-        del settings["remix"], settings["speeds"]
+        del settings["remix"], settings["speeds"], settings["gain_db"]
+        n_frames = settings.pop("level_frames")
         learned = {name: settings.pop(name) for name in LEARNED if name in settings}
         dtype = to_tensor(np.zeros(0, dtype), device).dtype
         values = {name: value.to(device, dtype) for name, value in start.items()}
-        return Trainer(self._make_network(values, **learned), Recipe(**settings), rng, loss)
+        network = LevelledNetwork(self._make_network(values, **learned), n_frames)
+        return Trainer(network, Recipe(**settings), rng, loss)
 
     def _go_on(self, trainer, settings):
         """Give a trainer the state that an earlier call of ``partial_fit`` left."""
@@ -256,11 +286,10 @@ class TrainedSeparator(BaseSeparator):
             with progress_bar(total, self.verbose, name, trainer.n_epochs) as bar:
                 self._train_epochs(trainer, pairs, task, after_epoch, bar)
         except KeyboardInterrupt:
-            warnings.warn(
+            warn_user(
                 f"Training was interrupted after {trainer.n_epochs} epochs; the weights of epoch "
                 f"{trainer.best.epoch} are kept.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
             return False
         except torch.cuda.OutOfMemoryError as error:
@@ -287,12 +316,11 @@ class TrainedSeparator(BaseSeparator):
     def _warn_if_diverged(self, trainer, name):
         history = trainer.history
         if not math.isfinite(history[name][-1]):
-            warnings.warn(
+            warn_user(
                 f"The loss became {history[name][-1]} in epoch {history['epoch'][-1]}; the "
                 f"weights of epoch {trainer.best.epoch} are kept. Lower learning_rate, or scale "
                 f"the recordings to [-1, 1].",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _store(self, trainer, network):
@@ -300,7 +328,7 @@ class TrainedSeparator(BaseSeparator):
             setattr(self, name, value)
 
     def _trained_attributes(self, trainer, network):
-        return self._attributes(network) | {
+        return self._attributes(network.network) | {
             "history_": {name: list(values) for name, values in trainer.history.items()},
             "best_epoch_": trainer.best.epoch,
             "n_parameters_": sum(p.numel() for p in trainer.parameters),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._data_checks import waveform_of
 from sknmf_unfold._sequences import Sequences
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 
@@ -47,7 +48,7 @@ def suit_data(settings, given, sequences):
     settings |= {"loss": "signal_approximation", "remix": False}
 
 
-def make_training_pairs(loss, data, plan, speeds):
+def make_training_pairs(loss, data, plan, scale, mixing):
     """Compute what goes through a fit: the part to train on and the part to watch.
 
     Parameters
@@ -59,8 +60,10 @@ def make_training_pairs(loss, data, plan, speeds):
     plan : dict
         ``parts`` (indices of the recordings to train on and to watch, or None) and ``seed`` (of
         mixing anew, or None).
-    speeds : list of float, or a distribution
-        For mixing anew, see `MixtureDataset`.
+    scale : float
+        What all magnitudes are multiplied by.
+    mixing : dict
+        ``speeds`` and ``gain_db`` for mixing anew, see `MixtureDataset`.
 
     Returns
     -------
@@ -71,19 +74,21 @@ def make_training_pairs(loss, data, plan, speeds):
     if plan["parts"] is not None:
         parts = [[each.subset(i) for each in (mixtures, targets)] for i in plan["parts"]]
         (mixtures, targets), watched = parts
-    validation = make_pairs(loss, *watched)
+    validation = make_pairs(loss, *watched, scale)
     if plan["seed"] is None:
-        return make_pairs(loss, mixtures, targets), validation
-    return Remix(loss, mixtures, targets, plan["seed"], speeds), validation
+        return make_pairs(loss, mixtures, targets, scale), validation
+    return Remix(loss, mixtures, targets, plan["seed"], scale, **mixing), validation
 
 
-def make_pairs(loss, mixtures, targets):
+def make_pairs(loss, mixtures, targets, scale=1.0):
     """Compute what goes through training.
 
     Parameters
     ----------
     loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"}
     mixtures, targets : Sequences
+    scale : float, default=1
+        What all frames are multiplied by.
 
     Returns
     -------
@@ -93,31 +98,37 @@ def make_pairs(loss, mixtures, targets):
     """
     from sknmf_unfold.training.pairs import Pairs
 
-    return Pairs(_mixtures(loss, mixtures), _targets(loss, mixtures, targets))
+    return Pairs(_mixtures(loss, mixtures, scale), _targets(loss, mixtures, targets, scale))
 
 
-def _mixtures(loss, mixtures, keep=True):
+def _mixtures(loss, mixtures, scale, keep=True):
     if mixtures.kind != "spectrograms":
-        return mixtures
+        return [x * x.dtype.type(scale) for x in mixtures]
     is_complex = loss in WAVEFORM_LOSSES
     compute = _frames if is_complex else _magnitude
-    return _lazy(mixtures, [compute(item) for item in mixtures.items], is_complex, keep)
+    functions = [compute(item) for item in mixtures.items]
+    return _lazy(mixtures, functions, scale, is_complex, keep)
 
 
-def _targets(loss, mixtures, targets, keep=True):
+def _targets(loss, mixtures, targets, scale, keep=True):
     if loss != "phase_sensitive":
-        return _mixtures(loss, targets, keep)
+        return _mixtures(loss, targets, scale, keep)
     pairs = zip(mixtures.items, targets.items, strict=True)
-    return _lazy(targets, [_in_phase(*pair) for pair in pairs], False, keep)
+    return _lazy(targets, [_in_phase(*pair) for pair in pairs], scale, False, keep)
 
 
-def _lazy(sequences, functions, is_complex, keep):
+def _lazy(sequences, functions, scale, is_complex, keep):
     """Frames of all sequences, computed now if they are to be kept and small enough."""
     from sknmf_unfold.training.pairs import LazyFrames
 
     dtype = np.result_type(sequences.dtype, np.complex64) if is_complex else sequences.dtype
+    factor = sequences.dtype.type(scale)
     frames = [
-        LazyFrames(lambda start, stop, f=f: f(start, stop).astype(dtype, copy=False), shape, dtype)
+        LazyFrames(
+            lambda start, stop, f=f: (f(start, stop) * factor).astype(dtype, copy=False),
+            shape,
+            dtype,
+        )
         for f, shape in zip(functions, (item.shape for item in sequences.items), strict=True)
     ]
     size = sum(sequences.n_frames) * sequences.n_freqs * dtype.itemsize
@@ -175,20 +186,22 @@ class Remix:
         Of spectrograms.
     seed : int
         Of what is drawn.
-    speeds : list of float, or a distribution, default=(1,)
-        See `MixtureDataset`.
+    scale : float, default=1
+        What all frames are multiplied by.
+    **mixing
+        ``speeds`` and ``gain_db`` of `MixtureDataset`.
     """
 
-    def __init__(self, loss, mixtures, targets, seed, speeds=(1,)):
-        self.loss = loss
+    def __init__(self, loss, mixtures, targets, seed, scale=1.0, **mixing):
+        self.loss, self.scale = loss, scale
         self.targets = targets
-        waveforms = [[item.waveform for item in part.items] for part in (mixtures, targets)]
+        waveforms = [[waveform_of(item) for item in part.items] for part in (mixtures, targets)]
         self.n_parts = -(-sum(x.nbytes for part in waveforms for x in part) // DRAWN)
-        settings = {"speeds": speeds, "random_state": seed}
-        self.dataset = MixtureDataset.from_mixtures(*waveforms, **settings)
-        # Targets at their own speed stay the same, and so does what is computed of them alone.
-        stay = self.dataset.speeds == [1.0] and loss != "phase_sensitive"
-        self._once = _targets(loss, mixtures, targets) if stay else None
+        self.dataset = MixtureDataset.from_mixtures(*waveforms, random_state=seed, **mixing)
+        # Targets as they are stay the same, and so does what is computed of them alone.
+        as_they_are = self.dataset.speeds == [1.0] and self.dataset.gain_db == [0.0]
+        stay = as_they_are and loss != "phase_sensitive"
+        self._once = _targets(loss, mixtures, targets, scale) if stay else None
 
     def __call__(self, epoch):
         """Make what goes through an epoch, one part after the other.
@@ -218,10 +231,10 @@ class Remix:
         )
         # Each is needed once: computed when its batch is, it takes no memory.
         if self._once is None:
-            once = _targets(self.loss, mixtures, targets, keep=False)
+            once = _targets(self.loss, mixtures, targets, self.scale, keep=False)
         else:
             once = [self._once[i] for i in which]
-        return Pairs(_mixtures(self.loss, mixtures, keep=False), once)
+        return Pairs(_mixtures(self.loss, mixtures, self.scale, keep=False), once)
 
     def _sequences(self, which, waveforms):
         items = [self.targets.items[i].of(x) for i, x in zip(which, waveforms, strict=True)]

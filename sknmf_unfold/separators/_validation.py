@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
-from sknmf_unfold._data_checks import as_list, check_waveform
+from sknmf_unfold._data_checks import as_list, check_list, check_waveform, is_spectrogram, rows_of
 from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._warn import warn_user
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
 
@@ -41,7 +40,9 @@ def check_validation_data(estimator, validation_data, sequences):
             f"`validation_data` must be a pair (X, Y); got a {kind} of {len(validation_data)}."
         )
     X, Y = as_list(validation_data[0]), validation_data[1]
-    if sequences.kind == "spectrograms" and isinstance(X, (list, tuple)):
+    if sequences.kind == "spectrograms":
+        X = rows_of(X, MIXTURES)
+        check_list(X, MIXTURES, "waveforms or Spectrogram items")
         X = [_with_stft(x, f"{MIXTURES}[{i}]", sequences) for i, x in enumerate(X)]
     X = check_sequences(estimator, X, reset=False, name=MIXTURES)
     if X.settings != sequences.settings:
@@ -52,7 +53,7 @@ def check_validation_data(estimator, validation_data, sequences):
 
 
 def _with_stft(x, label, sequences):
-    if hasattr(x, "waveform"):
+    if is_spectrogram(x):
         return x
     waveform = check_waveform(x, label).astype(sequences.dtype, copy=False)
     return sequences.items[0].of(waveform)
@@ -77,11 +78,9 @@ def split_recordings(n_recordings, fraction, rng):
     """
     if n_recordings > 1:
         return split_validation(n_recordings, fraction, rng)
-    warnings.warn(
+    warn_user(
         "X has one recording, which is trained on and watched too: early stopping cannot see "
-        "overfitting. Pass more recordings or validation_data.",
-        UserWarning,
-        stacklevel=5,
+        "overfitting. Pass more recordings or validation_data."
     )
     return np.zeros(1, dtype=int), np.zeros(1, dtype=int)
 

@@ -38,6 +38,12 @@ class LSTMSeparator(StackedSeparator):
     speeds : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
+    gain_db : list of float, a distribution or None, default=None
+        With `remix`, by how much to raise each mixture and its target, in dB; see
+        `datasets.MixtureDataset`.
+    level_frames : int or None, default=None
+        Frames over which a running level is measured, to which each frame is brought before
+        anything else, see `DRNMFSeparator`; 0 for none.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -68,6 +74,11 @@ class LSTMSeparator(StackedSeparator):
         The epoch whose weights were kept.
     n_parameters_ : int
         Number of trained parameters.
+    input_scale_ : float
+        What magnitudes are multiplied by to bring the training set to the reference level; 1 for
+        ``recipe="paper"``.
+    level_frames_ : int
+        Frames of the running level; 0 for none.
     stft_settings_ : dict or None
         STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
     n_features_in_ : int
@@ -84,6 +95,8 @@ class LSTMSeparator(StackedSeparator):
     loss                  snr            signal_approximation
     remix                 True           False
     speeds                0.8 to 1.2     1
+    gain_db               -24 to 12      0
+    level_frames          250            0
     max_epochs            50             500
     patience              8              50
     gradient norm         <= 1           <= 1
@@ -127,6 +140,8 @@ class LSTMSeparator(StackedSeparator):
         loss=None,
         remix=None,
         speeds=None,
+        gain_db=None,
+        level_frames=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -146,6 +161,8 @@ class LSTMSeparator(StackedSeparator):
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
+        self.gain_db = gain_db
+        self.level_frames = level_frames
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -190,6 +207,12 @@ class RNNSeparator(StackedSeparator):
     speeds : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
+    gain_db : list of float, a distribution or None, default=None
+        With `remix`, by how much to raise each mixture and its target, in dB; see
+        `datasets.MixtureDataset`.
+    level_frames : int or None, default=None
+        Frames over which a running level is measured, to which each frame is brought before
+        anything else, see `DRNMFSeparator`; 0 for none.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -220,6 +243,11 @@ class RNNSeparator(StackedSeparator):
         The epoch whose weights were kept.
     n_parameters_ : int
         Number of trained parameters.
+    input_scale_ : float
+        What magnitudes are multiplied by to bring the training set to the reference level; 1 for
+        ``recipe="paper"``.
+    level_frames_ : int
+        Frames of the running level; 0 for none.
     stft_settings_ : dict or None
         STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
     n_features_in_ : int
@@ -236,6 +264,8 @@ class RNNSeparator(StackedSeparator):
     loss                  snr            signal_approximation
     remix                 True           False
     speeds                0.8 to 1.2     1
+    gain_db               -24 to 12      0
+    level_frames          250            0
     max_epochs            50             500
     patience              8              50
     gradient norm         <= 1           <= 1
@@ -279,6 +309,8 @@ class RNNSeparator(StackedSeparator):
         loss=None,
         remix=None,
         speeds=None,
+        gain_db=None,
+        level_frames=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -298,6 +330,8 @@ class RNNSeparator(StackedSeparator):
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
+        self.gain_db = gain_db
+        self.level_frames = level_frames
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import (
-    MAX_COMPONENTS,
     MAX_LAYERS,
     check_n_weights,
     check_number,
@@ -22,8 +21,7 @@ from ._recipes import (
     check_training_parameters,
     resolve_recipe,
 )
-from ._trained import TrainedSeparator
-from ._warm_start import starting_components
+from ._warm_start import StartsFromNMF
 
 # What the network is made of, and the fitted attribute that holds it.
 STATE = {
@@ -34,7 +32,7 @@ STATE = {
 }
 
 
-class DeepNMFSeparator(TrainedSeparator):
+class DeepNMFSeparator(StartsFromNMF):
     r"""Separation with deep NMF, which unfolds multiplicative updates.
 
     The activations of every frame are inferred by `n_layers` multiplicative updates,
@@ -47,17 +45,20 @@ class DeepNMFSeparator(TrainedSeparator):
     ----------
     n_layers : int, default=25
         Multiplicative updates a frame (the paper's K).
-    n_components : int, default=100
-        Number of components for each of the two sources. A fitted `nmf` brings its own number.
+    n_components : int or None, default=None
+        Number of components for each of the two sources. None takes that of `nmf`, 100 without
+        one; another number than that of `nmf` is refused.
     n_trained_layers : int, default=3
         How many dictionaries are trained (the paper's C): that of the mask and those of the last
         ``n_trained_layers - 1`` updates.
     nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
-        Where to start from, as for `DRNMFSeparator`; unfitted, it also gets `beta_loss`.
+        Where to start from, as for `DRNMFSeparator`. Where that learns a dictionary with `sparsity`
+        of this estimator, it does so with `beta_loss` too; an unfitted `nmf` has its own.
     beta_loss : {"kullback-leibler", "frobenius"} or float, default="kullback-leibler"
         The beta divergence that the updates lower; beta is from 1 to 2.
     sparsity : float, default=1.0
-        Weight lambda of the sum of the activations, in the units of the magnitudes.
+        Weight lambda of the sum of the activations, in the units of magnitudes at the reference
+        level, see `DRNMFSeparator`.
     recipe : {"default", "paper"}, default="default"
         How to train: the defaults of the following parameters, see Notes.
     learning_rate : float or None, default=None
@@ -80,6 +81,12 @@ class DeepNMFSeparator(TrainedSeparator):
     speeds : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
+    gain_db : list of float, a distribution or None, default=None
+        With `remix`, by how much to raise each mixture and its target, in dB; see
+        `datasets.MixtureDataset`.
+    level_frames : int or None, default=None
+        Frames over which a running level is measured, to which each frame is brought before
+        anything else, see `DRNMFSeparator`; 0 for none.
     learn_mask_exponent : bool or None, default=None
         Whether the exponent of the mask is trained too; it stays 1 otherwise.
     validation_fraction : float, default=0.1
@@ -118,6 +125,11 @@ class DeepNMFSeparator(TrainedSeparator):
         The epoch whose weights were kept.
     n_parameters_ : int
         Number of trained parameters.
+    input_scale_ : float
+        What magnitudes are multiplied by to bring the training set to the reference level; 1 for
+        ``recipe="paper"``.
+    level_frames_ : int
+        Frames of the running level; 0 for none.
     stft_settings_ : dict or None
         STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
     n_features_in_ : int
@@ -155,7 +167,7 @@ class DeepNMFSeparator(TrainedSeparator):
     def __init__(
         self,
         n_layers=25,
-        n_components=100,
+        n_components=None,
         *,
         n_trained_layers=3,
         nmf=None,
@@ -170,6 +182,8 @@ class DeepNMFSeparator(TrainedSeparator):
         loss=None,
         remix=None,
         speeds=None,
+        gain_db=None,
+        level_frames=None,
         learn_mask_exponent=None,
         validation_fraction=0.1,
         warm_start=False,
@@ -194,6 +208,8 @@ class DeepNMFSeparator(TrainedSeparator):
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
+        self.gain_db = gain_db
+        self.level_frames = level_frames
         self.learn_mask_exponent = learn_mask_exponent
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
@@ -204,11 +220,8 @@ class DeepNMFSeparator(TrainedSeparator):
         self.verbose = verbose
 
     def _starting_values(self, sequences, targets, rng):
-        names = ("n_components", "beta_loss", "verbose")
-        settings = {name: getattr(self, name) for name in names}
-        settings["sparsity"] = check_sparsity(self.sparsity)
-        settings["random_state"] = rng.randint(2**31 - 1)
-        components = starting_components(self.nmf, sequences, targets, settings)
+        seed, beta_loss = rng.randint(2**31 - 1), self.beta_loss
+        components = self._starting_components(sequences, targets, seed, beta_loss=beta_loss)
         components = to_tensor(components.astype(sequences.dtype), "cpu")
         return {
             "components": components,
@@ -271,7 +284,7 @@ class DeepNMFSeparator(TrainedSeparator):
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
         n_layers = check_size("n_layers", self.n_layers, high=MAX_LAYERS)
-        n_components = check_size("n_components", self.n_components, high=MAX_COMPONENTS)
+        n_components = self._check_n_components()
         bounds = {"low": 1, "high": n_layers + 1}
         n_trained = check_number("n_trained_layers", self.n_trained_layers, integer=True, **bounds)
         made = {"n_trained_layers": n_trained, "n_components": n_components}

@@ -6,11 +6,9 @@ import numpy as np
 
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
 from sknmf_unfold._checks import (
-    MAX_COMPONENTS,
     MAX_LAYERS,
     MAX_UNITS,
     check_n_weights,
-    check_number,
     check_size,
     check_sparsity,
     check_step_size,
@@ -20,11 +18,10 @@ from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._explanation import MaskExplanation
 from ._fitted_course import COURSE
-from ._going_on import level_decay, suited_values
+from ._going_on import suited_values
 from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
-from ._trained import TrainedSeparator
-from ._warm_start import starting_components
+from ._warm_start import StartsFromNMF
 
 # What the network is made of, and the fitted attribute that holds it.
 STATE = {
@@ -37,8 +34,6 @@ STATE = {
     "mask_exponent": "mask_exponent_",
     "evidence": "evidence_",
     "dynamics": "dynamics_",
-    "level": "level_",
-    "level_decay": "level_decay_",
     "gate_inputs": "gate_inputs_",
     "gate_transitions": "gate_transitions_",
     "gate_biases": "gate_biases_",
@@ -58,8 +53,6 @@ FITTED = (
     Invariant("initial_activations_", "2*pairs", low=0.0),
     Invariant("mask_exponent_", "", positive=True),
     Invariant("evidence_", "2*pairs freqs | 0 freqs"),
-    Invariant("level_", "", low=0.0),
-    Invariant("level_decay_", "", low=0.0, high=1.0),
     Invariant("gated_evidence_", "units? freqs"),
     Invariant("gate_inputs_", "3*units? 2*pairs"),
     Invariant("gate_transitions_", "3*units? units?"),
@@ -67,7 +60,7 @@ FITTED = (
 )
 
 
-class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
+class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
@@ -83,16 +76,21 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     ----------
     n_layers : int, default=2
         Iterations a frame (the paper's K), each a layer with a dictionary of its own.
-    n_components : int, default=100
-        Number of components for each of the two sources (the paper's N counts both). A fitted
-        `nmf` brings its own number.
+    n_components : int or None, default=None
+        Number of components for each of the two sources (the paper's N counts both). None takes
+        that of `nmf`, 100 without one; another number than that of `nmf` is refused.
     nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
         Where to start from. Fitted, or in scikit-learn's ``FrozenEstimator`` (which survives
-        ``clone`` in a grid search), it is used as it is. Unfitted, it is cloned, gets
-        `n_components`, `sparsity`, `random_state` and `verbose` of this estimator and is fitted
-        inside ``fit``. A `SparseNMF` serves as the target's dictionary.
+        ``clone`` in a grid search), it is used as it is. Unfitted, a clone of it is fitted inside
+        ``fit``: with all its own parameters, which a grid search reaches as ``nmf__sparsity`` and
+        so on; only its ``random_state=None`` is drawn from that of this estimator. None is a
+        `SupervisedNMFSeparator` with `n_components`, `sparsity` and `verbose` of this estimator. A
+        `SparseNMF` serves as the target's dictionary; the interference's is learned beside it with
+        `sparsity` and `verbose` of this estimator.
     sparsity : float, default=1.0
-        Weight lambda of the sum of the activations, in the units of the magnitudes.
+        Weight lambda of the sum of the activations that the network starts with, in the units of
+        magnitudes at the reference level, which is about that of speech at -26 dBFS in as much
+        noise.
     step_size : "auto" or float, default="auto"
         Initial step, the inverse of the paper's alpha. ``"auto"`` takes the inverse of the largest
         eigenvalue of the Gram matrix of the starting components.
@@ -118,6 +116,15 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     speeds : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
+    gain_db : list of float, a distribution or None, default=None
+        With `remix`, by how much to raise each mixture and its target, in dB; see
+        `datasets.MixtureDataset`.
+    level_frames : int or None, default=None
+        Frames over which a running level is measured, to which each frame is brought before
+        anything else: then a recording may be louder or quieter than those of training, and its
+        level tells nothing about its signal-to-noise ratio. 250 are two seconds at the default hop.
+        With 0 frames are taken as they are, but for one factor that brings the training set to the
+        reference level; with 0 and ``recipe="paper"`` not even that.
     learn_thresholds : bool or None, default=None
         Whether the l1 weight of every component in every layer is trained too.
     learn_mask_exponent : bool or None, default=None
@@ -136,11 +143,6 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         Gated recurrent units [4]_ that listen to the components and add to the evidence what they
         remember of the frames before; some hundred separate better by half a dB. They need
         `evidence`. What each says in every bin can be seen, why it speaks only from its weights.
-    level_frames : int or None, default=None
-        Frames over which the network hears a running level and brings it to that of the training
-        set: then recordings may be louder or quieter than those it was trained on. With 250, two
-        seconds at the default hop, that costs half a dB where all levels are alike. None takes the
-        frames as they are.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -186,10 +188,6 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     dynamics_ : ndarray of shape (2 * n_components,) or (2 * n_components, 2 * n_components)
         What the activations of a frame are multiplied by to begin the next: the diagonal, or for
         ``dynamics="full"`` the matrix A, whose row i says what component i starts.
-    level_ : ndarray of shape ()
-        The level of the training set, to which frames are brought; 0 for ``level_frames=None``.
-    level_decay_ : ndarray of shape ()
-        What is left of the weight of a frame in the running level one frame later.
     gate_inputs_ : ndarray of shape (3 * gated_units, 2 * n_components)
         What opens the reset gates, the update gates and makes the new activity of the gated units,
         one below the other: the part of each component in the activations,
@@ -209,6 +207,11 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         The epoch whose weights were kept.
     n_parameters_ : int
         Number of trained parameters.
+    input_scale_ : float
+        What magnitudes are multiplied by to bring the training set to the reference level; 1 for
+        ``recipe="paper"``.
+    level_frames_ : int
+        Frames of the running level; 0 for none.
     stft_settings_ : dict or None
         STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
     n_features_in_ : int
@@ -225,6 +228,8 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     loss                  snr            signal_approximation
     remix                 True           False
     speeds                0.8 to 1.2     1
+    gain_db               -24 to 12      0
+    level_frames          250            0
     max_epochs            50             500
     patience              8              50
     learn_thresholds      True           False
@@ -274,7 +279,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     def __init__(
         self,
         n_layers=2,
-        n_components=100,
+        n_components=None,
         *,
         nmf=None,
         sparsity=1.0,
@@ -288,13 +293,14 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         loss=None,
         remix=None,
         speeds=None,
+        gain_db=None,
+        level_frames=None,
         learn_thresholds=None,
         learn_mask_exponent=None,
         dynamics=None,
         context=None,
         evidence=None,
         gated_units=0,
-        level_frames=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -317,13 +323,14 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         self.loss = loss
         self.remix = remix
         self.speeds = speeds
+        self.gain_db = gain_db
+        self.level_frames = level_frames
         self.learn_thresholds = learn_thresholds
         self.learn_mask_exponent = learn_mask_exponent
         self.dynamics = dynamics
         self.context = context
         self.evidence = evidence
         self.gated_units = gated_units
-        self.level_frames = level_frames
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -339,6 +346,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         return (*FITTED, Invariant("dynamics_", shape, low=low))
 
     def _add_missing_attributes(self):
+        super()._add_missing_attributes()
         if hasattr(self, "evidence_") and not hasattr(self, "gated_evidence_"):
             # Stored when there were no gated units yet.
             from sknmf_unfold.networks.gates import draw_gates
@@ -348,13 +356,10 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
                 setattr(self, STATE[name], to_numpy(value))
 
     def _starting_values(self, sequences, targets, rng):
-        from sknmf_unfold.networks.levels import mean_level
         from sknmf_unfold.networks.unfolding import unfold
 
-        settings = {name: getattr(self, name) for name in ("n_components", "verbose")}
-        settings["sparsity"] = check_sparsity(self.sparsity)
-        settings["random_state"] = rng.randint(2**31 - 1)
-        components = starting_components(self.nmf, sequences, targets, settings)
+        seed = rng.randint(2**31 - 1)
+        components = self._starting_components(sequences, targets, seed)
         components = components.astype(sequences.dtype)
         step_size = check_step_size(self.step_size)
         if step_size == "auto":
@@ -362,9 +367,6 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
         model |= {"gated_units": int(self.gated_units), "rng": rng}
-        if self.level_frames is not None:
-            decay = level_decay(int(self.level_frames))
-            model |= {"level": mean_level(sequences), "level_decay": decay}
         components, sparsity = to_tensor(components, "cpu"), check_sparsity(self.sparsity)
         return unfold(components, int(self.n_layers), sparsity, step_size, **model)
 
@@ -373,8 +375,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
 
     def _fitted_values(self):
         values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
-        frames = None if self.level_frames is None else int(self.level_frames)
-        model = int(self.n_layers), frames, int(self.gated_units)
+        model = int(self.n_layers), int(self.gated_units)
         return suited_values(values, *model, self._recipe())
 
     @staticmethod
@@ -407,7 +408,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
         network = self._network(dtype)
         return hidden_step(unfolded_inference(network), len(network.initial))
 
-    def _frame_masks(self, dtype, n_streams, max_frames):
+    def _masks_at_level(self, dtype, n_streams, max_frames):
         from ._network_steps import frame_masks
 
         return frame_masks(self._network(dtype), n_streams, max_frames)
@@ -415,11 +416,9 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, TrainedSeparator):
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
         n_layers = check_size("n_layers", self.n_layers, high=MAX_LAYERS)
-        n_components = check_size("n_components", self.n_components, high=MAX_COMPONENTS)
+        n_components = self._check_n_components()
         check_sparsity(self.sparsity)
         check_step_size(self.step_size)
-        if self.level_frames is not None:
-            check_number("level_frames", self.level_frames, low=1, integer=True)
         gated_units = check_size("gated_units", self.gated_units, low=0, high=MAX_UNITS)
         check_training_parameters(self)
         settings = self._recipe()

@@ -16,8 +16,10 @@ from sknmf_unfold._checks import (
     check_verbose,
 )
 from sknmf_unfold._fitted import Invariant
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
+from sknmf_unfold._target_checks import warn_of_useless_targets
 from sknmf_unfold._warn import once_per_call
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
@@ -27,11 +29,13 @@ from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
 from sknmf_unfold.nmf.settings import check_max_frames, check_tol
 from sknmf_unfold.nmf.silencing import Silencing, Watched
-from sknmf_unfold.signal.masks import ratio_masks
+from sknmf_unfold.signal.level import TrainingLevel
+from sknmf_unfold.signal.masks import trusted_ratio_masks
 
-from ._base import N_FREQS, BaseSeparator
+from ._base import BASICS, BaseSeparator
 from ._blocks import framewise
 from ._frame_masks import FrameMasks
+from ._recipes import LEVEL_FRAMES, check_level_frames
 
 INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")
 
@@ -49,7 +53,8 @@ class SupervisedNMFSeparator(BaseSeparator):
     n_components : int, default=100
         Number of components for each of the two sources.
     sparsity : float, default=1.0
-        Weight lambda of the sum of the activations, in the units of the magnitudes.
+        Weight lambda of the sum of the activations, in the units of magnitudes at the reference
+        level, which is about that of speech at -26 dBFS in as much noise.
     inference : {"auto", "cd", "mu", "ista", "warm_ista"}, default="auto"
         How activations are inferred: coordinate descent, multiplicative updates, iterative
         soft-thresholding, or iterative soft-thresholding that starts each frame from the result of
@@ -71,6 +76,12 @@ class SupervisedNMFSeparator(BaseSeparator):
         Tolerance of learning, see `SparseNMF`.
     max_frames : int or None, default=20000
         Learn each dictionary from at most this many frames, drawn at random; None takes all.
+    level_frames : int, default=250
+        Frames over which a running level is measured, to which each frame is brought before
+        activations are inferred, so that a recording may be louder or quieter than those of
+        training; 250 are two seconds at the default hop. Dictionaries are learned from recordings
+        that are each brought to that level. With 0 all frames are multiplied by the same factor,
+        which brings the training set to the reference level.
     random_state : int, RandomState instance or None, default=None
         Draws starting points and frames.
     verbose : int, default=0
@@ -84,6 +95,10 @@ class SupervisedNMFSeparator(BaseSeparator):
         Iterations that learning took, the larger number of the two dictionaries.
     step_size_ : float
         The step of the soft-thresholding.
+    input_scale_ : float
+        What magnitudes are multiplied by to bring the training set to the reference level.
+    level_frames_ : int
+        Frames of the running level; 0 for none.
     stft_settings_ : dict or None
         STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
     n_features_in_ : int
@@ -110,7 +125,7 @@ class SupervisedNMFSeparator(BaseSeparator):
 
     _fitted_mark = "target_components_"
     _fitted_attributes = (
-        N_FREQS,
+        *BASICS,
         Invariant("target_components_", "targets freqs", low=0.0),
         Invariant("interference_components_", "others freqs", low=0.0),
         Invariant("n_iter_", whole=True, low=0),
@@ -129,6 +144,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         max_iter=200,
         tol=1e-4,
         max_frames=20_000,
+        level_frames=LEVEL_FRAMES,
         random_state=None,
         verbose=0,
     ):
@@ -141,11 +157,13 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.max_iter = max_iter
         self.tol = tol
         self.max_frames = max_frames
+        self.level_frames = level_frames
         self.random_state = random_state
         self.verbose = verbose
 
     @with_callbacks
     @once_per_call()
+    @default_settings()
     def fit(self, X, Y):
         """Learn both dictionaries.
 
@@ -154,7 +172,9 @@ class SupervisedNMFSeparator(BaseSeparator):
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
         Y : list of ndarray of shape (n_times,), or magnitudes like X
-            Clean targets: waveforms (or spectrograms) for spectrograms, magnitudes for magnitudes.
+            Clean targets: waveforms (or spectrograms, or a 2-D array with one in each row) for
+            spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
+            to their mixtures.
 
         Returns
         -------
@@ -165,18 +185,31 @@ class SupervisedNMFSeparator(BaseSeparator):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
+        return self._fit(X, Y, warn=True)
+
+    @with_callbacks
+    def _fit_quietly(self, X, Y):
+        """Do what ``fit`` does for an estimator that has warned of useless targets itself."""
+        return self._fit(X, Y, warn=False)
+
+    def _fit(self, X, Y, warn):
         checked = self._check_parameters()
         task = FitTask(self._init_callback_context(), self, X, Y)
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(Y, sequences)
-        nmf = self._dictionary(rng).fit(targets.frames(checked["max_frames"], rng))
-        n_iter = self._fit_interference(sequences, nmf.components_, checked, rng)
+        if warn:
+            warn_of_useless_targets(sequences, targets)
+        training = TrainingLevel(sequences)
+        frames = targets.frames(checked["max_frames"], rng, self._at_level(training))
+        nmf = self._dictionary(rng).fit(frames)
+        n_iter = self._fit_interference(sequences, nmf.components_, checked, rng, training)
         self.n_iter_ = max(nmf.n_iter_, n_iter)
         task.end(dict)
         return self
 
     @once_per_call()
+    @default_settings()
     def fit_interference(self, X, target_components):
         """Learn the interference's dictionary beside a given one of the target.
 
@@ -202,16 +235,29 @@ class SupervisedNMFSeparator(BaseSeparator):
             "target_components", target_components, sequences.n_freqs
         )
         rng = check_random_state(self.random_state)
-        self.n_iter_ = self._fit_interference(sequences, target_components, checked, rng)
+        training = TrainingLevel(sequences)
+        self.n_iter_ = self._fit_interference(sequences, target_components, checked, rng, training)
         return self
 
-    def _fit_interference(self, sequences, target, checked, rng):
-        frames = sequences.frames(checked["max_frames"], rng)
+    def _at_level(self, training):
+        """Make what brings recordings to the reference level, for `Sequences.frames`."""
+        scales = training.scales
+        if not self.level_frames:
+            scales = np.full_like(scales, training.scale)
+
+        def scaled(magnitude, indices):
+            return magnitude * scales[indices, np.newaxis, np.newaxis].astype(magnitude.dtype)
+
+        return scaled
+
+    def _fit_interference(self, sequences, target, checked, rng, training):
+        frames = sequences.frames(checked["max_frames"], rng, self._at_level(training))
         nmf = self._dictionary(rng, fixed_components=target).fit(frames)
         components = nmf.components_
         self.target_components_ = components[: len(target)]
         self.interference_components_ = components[len(target) :]
         self.stft_settings_ = sequences.settings
+        self.input_scale_, self.level_frames_ = training.scale, int(self.level_frames)
         step_size = checked["step_size"]
         self.step_size_ = 1 / largest_eigenvalue(components) if step_size == "auto" else step_size
         return nmf.n_iter_
@@ -239,6 +285,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         check_size("n_components", self.n_components, high=MAX_COMPONENTS)
         check_number("max_iter", self.max_iter, low=1, integer=True)
         check_tol("tol", self.tol)
+        check_level_frames(self.level_frames)
         check_verbose(self.verbose)
         check_choice("inference", self.inference, INFERENCES)
         checked = {
@@ -306,14 +353,14 @@ class SupervisedNMFSeparator(BaseSeparator):
             activations, state = infer(magnitude, state)
             rows = activations.reshape(-1, activations.shape[-1])
             parts = zip((rows[:, :n_target], rows[:, n_target:]), components, strict=True)
-            masks = ratio_masks(np.stack([part @ dictionary for part, dictionary in parts]))[0]
-            return masks.reshape(magnitude.shape), state
+            estimates = np.stack([part @ dictionary for part, dictionary in parts])
+            return trusted_ratio_masks(estimates)[0].reshape(magnitude.shape), state
 
         return Watched(step, infer.silencing)
 
-    def _frame_masks(self, dtype, n_streams, max_frames):
+    def _masks_at_level(self, dtype, n_streams, max_frames):
         if self.inference != "warm_ista":
-            return super()._frame_masks(dtype, n_streams, max_frames)
+            return super()._masks_at_level(dtype, n_streams, max_frames)
         checked = self._check_parameters()
         components = self.components_.astype(dtype)
         infer = FrameByFrame(
@@ -326,4 +373,9 @@ class SupervisedNMFSeparator(BaseSeparator):
             max_frames,
         )
         target, rest = np.split(components, [len(self.target_components_)])
-        return FrameMasks(infer, target, rest, lambda *both: ratio_masks(np.stack(both))[0])
+        return FrameMasks(infer, target, rest, _ratio_share)
+
+
+def _ratio_share(target, rest):
+    """Compute the ratio mask of the target."""
+    return trusted_ratio_masks(np.stack([target, rest]))[0]

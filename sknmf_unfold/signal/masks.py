@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from sknmf_unfold._checks import check_number
+from sknmf_unfold._data_checks import as_array
+from sknmf_unfold._global_settings import default_settings
+
 # Below this summed estimate (in units of an unnormalised STFT of audio in [-1, 1]) no source has
 # said anything, and the mask moves to an equal share instead of dividing rounding errors.
 SILENCE = 1e-12
 
 
-def ratio_masks(estimates, axis=0):
+@default_settings()
+def ratio_masks(estimates: Any, axis: int = 0) -> Any:
     """Wiener-like masks: each source's share of the summed estimates.
 
     ``masks = estimates / estimates.sum(axis)``, and ``1 / sources`` where every estimate is 0.
 
     Parameters
     ----------
-    estimates : ndarray or torch.Tensor of shape (sources, frames, bins)
-        Non-negative magnitude estimates; more axes are allowed.
+    estimates : array-like or torch.Tensor of shape (sources, frames, bins)
+        Non-negative magnitude estimates; more axes are allowed. Whole numbers are computed with in
+        float64.
     axis : int, default=0
         The axis of the sources.
 
@@ -23,6 +33,12 @@ def ratio_masks(estimates, axis=0):
     -------
     masks : ndarray or torch.Tensor of shape (sources, frames, bins)
         In [0, 1]; sum to 1 over sources, also where all estimates are 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the estimates are negative or not finite, are no numbers or have fewer than 3 axes, or
+        if there is no such axis.
 
     References
     ----------
@@ -32,9 +48,59 @@ def ratio_masks(estimates, axis=0):
     Examples
     --------
     >>> import numpy as np
+    >>> from sknmf_unfold.signal import ratio_masks
     >>> ratio_masks(np.array([[[3.0, 0.0]], [[1.0, 0.0]]]))
     array([[[0.75, 0.5 ]],
            [[0.25, 0.5 ]]])
+    """
+    estimates = _check_estimates(estimates)
+    check_number("axis", axis, low=-estimates.ndim, high=estimates.ndim - 1, integer=True)
+    with np.errstate(over="ignore"):
+        total = estimates.sum(axis)
+    # A sum is NaN or infinite where a term is, or where it overflows.
+    if not bool((estimates >= 0).all()) or not bool((total < np.inf).all()):
+        raise ValueError(
+            "`estimates` must be magnitudes, >= 0 and finite, and so must be their sums over the "
+            "sources; some are not."
+        )
+    return trusted_ratio_masks(estimates, axis)
+
+
+def _check_estimates(estimates):
+    """Floats of at least 3 axes, in an array or the tensor that they came in."""
+    is_tensor = hasattr(estimates, "is_floating_point")
+    array = estimates if is_tensor else as_array(estimates, "`estimates`")
+    if array.ndim < 3 or 0 in array.shape:
+        raise ValueError(
+            f"`estimates` must have the shape (sources, frames, bins), none of them 0; got "
+            f"{tuple(array.shape)}."
+        )
+    real = not array.is_complex() if is_tensor else array.dtype.kind in "fiub"
+    if not real:
+        raise TypeError(f"`estimates` has dtype {array.dtype}; wanted magnitudes, >= 0.")
+    if is_tensor:
+        return array if array.is_floating_point() else array.double()
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def trusted_ratio_masks(estimates, axis=0):
+    """Compute `ratio_masks` of estimates that are known to be magnitudes, as inside loops.
+
+    Parameters
+    ----------
+    estimates : ndarray or torch.Tensor of shape (sources, frames, bins)
+        Non-negative and finite.
+    axis : int, default=0
+        The axis of the sources.
+
+    Returns
+    -------
+    masks : ndarray or torch.Tensor of shape (sources, frames, bins)
+
+    Examples
+    --------
+    >>> trusted_ratio_masks(np.array([[[3.0]], [[1.0]]])).ravel()
+    array([0.75, 0.25])
     """
     total = estimates.sum(axis, keepdims=True)
     floored = total.clip(SILENCE)

@@ -6,10 +6,12 @@ import numpy as np
 
 from sknmf_unfold._checks import check_number
 from sknmf_unfold._data_checks import check_waveform
+from sknmf_unfold._global_settings import default_settings
 
 SNR_LIMITS = {"low": -300, "high": 300}
 
 
+@default_settings()
 def mix_at_snr(target, interference, snr_db, *, return_interference=False):
     """Add interference to a target, scaled to a signal-to-noise ratio.
 

@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from sknmf_unfold._checks import check_number
-from sknmf_unfold._data_checks import as_list, check_same_length, check_waveforms, is_number
+from sknmf_unfold._data_checks import check_same_length, check_waveforms, is_number, rows_of
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 
 from .mixing import SNR_LIMITS, mix_at_snr
@@ -28,8 +29,9 @@ class MixtureDataset:
 
     Parameters
     ----------
-    targets : list of ndarray of shape (n_times,)
-        Waveforms to be separated from the rest.
+    targets : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+        Waveforms to be separated from the rest. Floats are kept, not copied, here and below: do not
+        change them while the dataset is in use.
     interference : list of ndarray of shape (n_times,)
         Waveforms of anything else, of any lengths.
     snr_db : list of float, or a distribution, default=(-6, -3, 0, 3, 6, 9)
@@ -73,13 +75,14 @@ class MixtureDataset:
         speeds=(1,),
         random_state=0,
     ):
-        self.targets = check_waveforms(as_list(targets), "targets")
+        self.targets = check_waveforms(rows_of(targets, "targets"), "targets")
         if not isinstance(interference, _Differences):
-            interference = check_waveforms(as_list(interference), "interference")
+            interference = rows_of(interference, "interference")
+            interference = check_waveforms(interference, "interference")
         self.interference = interference
         self._lengths = np.array([len(waveform) for waveform in interference])
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
-        self.gain_db = _check_levels("gain_db", gain_db, GAIN_LIMITS)
+        self.gain_db = check_gains(gain_db)
         self.speeds = check_speeds(speeds)
         seed = {"low": 0, "high": 2**32 - 1, "integer": True}
         self.random_state = check_number("random_state", random_state, **seed)
@@ -89,6 +92,7 @@ class MixtureDataset:
         return len(self.targets)
 
     @classmethod
+    @default_settings()
     def from_mixtures(cls, X, Y, *, gain_db=(0,), speeds=(1,), random_state=0):
         """Take mixtures and their targets apart, to put them together otherwise.
 
@@ -113,7 +117,7 @@ class MixtureDataset:
         >>> [round(snr) for snr in dataset.snr_db]
         [0, 20]
         """
-        X, Y = check_waveforms(as_list(X), "X"), check_waveforms(as_list(Y), "Y")
+        X, Y = check_waveforms(rows_of(X, "X"), "X"), check_waveforms(rows_of(Y, "Y"), "Y")
         check_same_length(X, Y)
         interference = _Differences(X, Y)
         settings = {"gain_db": gain_db, "speeds": speeds, "random_state": random_state}
@@ -157,11 +161,8 @@ class MixtureDataset:
         gains = 10 ** (_draw(self.gain_db, len(self), rng) / 20)
         speeds = self._draw_speeds(rng)
         for j in range(len(self)) if order is None else order:
-            target, i = _at_speed(self.targets[j], speeds[j, 0]), which[j]
-            stretch = _stretch_at_speed(self.interference[i], len(target), speeds[j, 1], rng)
-            gain = target.dtype.type(gains[j])
-            mixture = mix_at_snr(target, stretch.astype(target.dtype), float(snrs[j]))
-            yield gain * mixture, gain * target
+            pair = self.targets[j], self.interference[which[j]]
+            yield _mixture(*pair, speeds[j], float(snrs[j]), gains[j], rng)
 
     def _draw_speeds(self, rng):
         """Speeds of each target and of its interference."""
@@ -202,6 +203,26 @@ def check_speeds(speeds):
         If they are not as described.
     """
     return _check_levels("speeds", speeds, SPEED_LIMITS)
+
+
+def check_gains(gain_db):
+    """Return a distribution as it is, and anything else as a list of checked gains.
+
+    Parameters
+    ----------
+    gain_db : list of float, or a distribution
+        See `MixtureDataset`.
+
+    Returns
+    -------
+    gain_db : list of float, or a distribution
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not as described.
+    """
+    return _check_levels("gain_db", gain_db, GAIN_LIMITS)
 
 
 def observed_snrs(targets, interference):
@@ -246,6 +267,16 @@ def _draw(levels, size, rng):
     if isinstance(levels, list):
         return rng.choice(levels, size)
     return np.asarray(levels.rvs(size=size, random_state=rng), dtype=np.float64)
+
+
+@default_settings()
+def _mixture(target, interference, speeds, snr_db, gain, rng):
+    """Mix a target and a stretch of interference; return the mixture and the target."""
+    target = _at_speed(target, speeds[0])
+    stretch = _stretch_at_speed(interference, len(target), speeds[1], rng)
+    mixture = mix_at_snr(target, stretch.astype(target.dtype), snr_db)
+    gain = target.dtype.type(gain)
+    return gain * mixture, gain * target
 
 
 def _stretch(waveform, n_times, rng):

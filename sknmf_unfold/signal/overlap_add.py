@@ -85,6 +85,10 @@ class RunningOverlapAdd:
     def __init__(self, n_fft, hop_length, window):
         self.hop_length = hop_length
         self.window = synthesis_window(window, n_fft, hop_length)
+        self.reset()
+
+    def reset(self):
+        """Begin again before the first frame."""
         # What the frames so far add to the samples after them.
         self._tail = np.zeros(())
 

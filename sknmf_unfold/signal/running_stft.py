@@ -43,9 +43,26 @@ class RunningSTFT:
         self._window = analysis_window(window, n_fft).astype(dtype)
         self._samples = np.zeros((n_streams, self._before + self.capacity), dtype)
         self._windowed = np.empty((n_streams, max_frames, n_fft), dtype)
-        # Every frame that may lie in the samples.
+        self._n_waiting = 0
+        self._make_views()
+
+    def _make_views(self):
+        """Make views of every frame that may lie in the samples."""
+        n_fft = len(self._window)
         views = np.lib.stride_tricks.sliding_window_view(self._samples, n_fft, axis=1)
-        self._views = views[:, ::hop_length]
+        self._views = views[:, :: self.hop_length]
+
+    def __getstate__(self):
+        # A copy of views is an array of its own, which no longer follows the samples.
+        return {name: value for name, value in vars(self).items() if name != "_views"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._make_views()
+
+    def reset(self):
+        """Begin again before the first sample."""
+        self._samples[...] = 0
         self._n_waiting = 0
 
     def append(self, samples):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._data_checks import check_mask
+from sknmf_unfold._global_settings import default_settings
+
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft
 
@@ -20,7 +23,7 @@ class Spectrogram:
     Parameters
     ----------
     waveform : ndarray of shape (n_times,), float32 or float64
-        Samples.
+        Samples. They are kept, not copied: pass a copy of a buffer that will be filled again.
     n_fft, hop_length : int
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
@@ -89,6 +92,7 @@ class Spectrogram:
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.magnitude(), dtype=dtype)
 
+    @default_settings()
     def stft(self, start=0, stop=None):
         """Compute the complex frames, or a part of them, the mask applied.
 
@@ -106,6 +110,7 @@ class Spectrogram:
         frames = stft(self.waveform, self.n_fft, self.hop_length, self.window, start, stop)
         return frames if self.mask is None else frames * self.mask[start:stop]
 
+    @default_settings()
     def magnitude(self):
         """Compute the magnitudes.
 
@@ -120,7 +125,8 @@ class Spectrogram:
 
         Parameters
         ----------
-        mask : ndarray of shape (n_frames, n_freqs)
+        mask : array-like of shape (n_frames, n_freqs)
+            Finite numbers. Floats of the dtype of the waveform are kept, not copied.
 
         Returns
         -------
@@ -128,14 +134,12 @@ class Spectrogram:
 
         Raises
         ------
-        ValueError
-            If the mask has another shape.
+        ValueError, TypeError
+            If the mask has another shape, or is not finite.
         """
-        if np.shape(mask) != self.shape:
-            raise ValueError(
-                f"`mask` must have the shape of the spectrogram, {self.shape}; got "
-                f"{np.shape(mask)}."
-            )
+        mask = check_mask(mask, self.shape, "`mask`")
+        complex_dtype = np.result_type(self.dtype, np.complex64)
+        mask = mask.astype(complex_dtype if mask.dtype.kind == "c" else self.dtype, copy=False)
         mask = mask if self.mask is None else self.mask * mask
         return Spectrogram(
             self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, mask
@@ -154,6 +158,7 @@ class Spectrogram:
         """
         return Spectrogram(waveform, self.n_fft, self.hop_length, self.window, self.sample_rate)
 
+    @default_settings()
     def inverse(self):
         """Synthesise the waveform of the (masked) frames.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._data_checks import as_list, check_list, check_waveforms
+from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._table_checks import check_waveform_table
 
@@ -65,6 +68,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         self.sample_rate = sample_rate
 
     @with_callbacks
+    @default_settings()
     def fit(self, X, Y=None):
         """Check the parameters and the waveforms; nothing is learned.
 
@@ -85,13 +89,15 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         task.end(dict)
         return self
 
+    @default_settings()
     def transform(self, X):
         """Describe the waveforms as spectrograms.
 
         Parameters
         ----------
         X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
-            Waveforms of any lengths: floats, or integer PCM, which is scaled to [-1, 1].
+            Waveforms of any lengths: floats, or PCM of dtype uint8, int8, int16 or int32, which is
+            scaled to [-1, 1]. Floats are kept, not copied: the spectrograms change when they do.
 
         Returns
         -------
@@ -105,8 +111,12 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         """
         settings = self._check_parameters()
         waveforms = self._check_input(X, reset=False)
+        if not isinstance(self.window, (str, tuple)):
+            # An array of samples may change.
+            settings["window"] = np.array(self.window)
         return Spectrograms(Spectrogram(x, **settings) for x in waveforms)
 
+    @default_settings()
     def inverse_transform(self, X):
         """Synthesise waveforms of exactly the lengths that went in.
 

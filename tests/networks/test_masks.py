@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.masks import QUIET, evidence_log_odds, power_mask, power_masks
-from sknmf_unfold.separators._frame_masks import Votes, power_share
+from sknmf_unfold.separators._frame_masks import PowerShare, Votes
 from sknmf_unfold.signal.masks import ratio_masks
 
 
@@ -160,6 +160,6 @@ def test_power_mask_leaves_its_arguments_alone():
 def test_frames_of_streams_get_the_same_share_in_numpy():
     tensors = problem(torch.float32)
     estimates = [tensors[0][:, :2] @ tensors[1], tensors[0][:, 2:] @ tensors[2]]
-    share = power_share(np.float32(1.7))(*(x.numpy() for x in estimates))
+    share = PowerShare(np.float32(1.7))(*(x.numpy() for x in estimates))
     assert share.dtype == np.float32
     np.testing.assert_allclose(share, power_mask(*tensors), rtol=0, atol=1e-6)

@@ -17,8 +17,7 @@ def main(folder, result):
     Y = [x * np.linspace(1, 0, 33) for x in X]
     separator = DRNMFSeparator(
         2,
-        8,
-        nmf=SupervisedNMFSeparator(max_iter=5),
+        nmf=SupervisedNMFSeparator(8, sparsity=0.1, max_iter=5),
         sparsity=0.1,
         batch_size=2,
         sequence_length=60,

@@ -16,7 +16,7 @@ SEPARATORS = {
     "ista": SupervisedNMFSeparator(20, n_iter=3, inference="ista", **NMF),
     "warm_ista": SupervisedNMFSeparator(20, n_iter=1, inference="warm_ista", **NMF),
     "drnmf": DRNMFSeparator(
-        n_components=20, nmf=SupervisedNMFSeparator(max_iter=10), max_epochs=1, random_state=0
+        nmf=SupervisedNMFSeparator(20, max_iter=10), max_epochs=1, random_state=0
     ),
 }
 

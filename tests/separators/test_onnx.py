@@ -11,26 +11,30 @@ from sklearn.exceptions import NotFittedError
 
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 
-NMF = SupervisedNMFSeparator(max_iter=10)
-TRAINING = {"nmf": NMF, "max_epochs": 2, "random_state": 0}
+TRAINING = {"max_epochs": 2, "random_state": 0}
 PLAIN = TRAINING | {"dynamics": "identity", "context": 1, "evidence": False}
+
+
+def drnmf(n_layers, n_components, **settings):
+    nmf = SupervisedNMFSeparator(n_components, max_iter=10)
+    return DRNMFSeparator(n_layers, nmf=nmf, **settings)
+
+
 NETWORKS = {
-    "fewer components than bins": DRNMFSeparator(3, 20, **PLAIN),
-    "more components than bins": DRNMFSeparator(2, 20, **PLAIN),
-    "diagonal dynamics": DRNMFSeparator(2, 10, **(PLAIN | {"dynamics": "diagonal"})),
-    "full dynamics": DRNMFSeparator(2, 20, **(PLAIN | {"dynamics": "full"})),
-    "context": DRNMFSeparator(2, 10, **(PLAIN | {"context": 3})),
-    "evidence": DRNMFSeparator(2, 10, **(PLAIN | {"evidence": True})),
-    "level": DRNMFSeparator(2, 10, level_frames=50, **PLAIN),
-    "level and context": DRNMFSeparator(2, 10, level_frames=1, **TRAINING),
-    "gated units": DRNMFSeparator(2, 10, gated_units=6, **TRAINING),
-    "gated units and level": DRNMFSeparator(
+    "fewer components than bins": drnmf(3, 20, **PLAIN),
+    "more components than bins": drnmf(2, 20, **PLAIN),
+    "diagonal dynamics": drnmf(2, 10, **(PLAIN | {"dynamics": "diagonal"})),
+    "full dynamics": drnmf(2, 20, **(PLAIN | {"dynamics": "full"})),
+    "context": drnmf(2, 10, **(PLAIN | {"context": 3})),
+    "evidence": drnmf(2, 10, **(PLAIN | {"evidence": True})),
+    "level": drnmf(2, 10, level_frames=50, **PLAIN),
+    "level and context": drnmf(2, 10, level_frames=1, **TRAINING),
+    "gated units": drnmf(2, 10, gated_units=6, **TRAINING),
+    "gated units and level": drnmf(
         2, 10, gated_units=6, **(PLAIN | {"evidence": True, "level_frames": 50})
     ),
-    "default": DRNMFSeparator(2, 10, **TRAINING),
-    "paper": DRNMFSeparator(
-        1, 5, nmf=NMF, max_epochs=1, learning_rate=0.1, recipe="paper", random_state=0
-    ),
+    "default": drnmf(2, 10, **TRAINING),
+    "paper": drnmf(1, 5, max_epochs=1, learning_rate=0.1, recipe="paper", random_state=0),
 }
 N_FFT = {"more components than bins": 32, "full dynamics": 32}
 

@@ -12,12 +12,12 @@ from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.metrics import sdr, sdr_improvement_scorer
 
-QUICK = {"max_epochs": 1, "n_components": 5, "random_state": 0}
+QUICK = {"max_epochs": 1, "random_state": 0}
 
 
 def pipeline(**settings):
-    nmf = SupervisedNMFSeparator(max_iter=20)
-    return Pipeline([("stft", STFT()), ("sep", DRNMFSeparator(nmf=nmf, **(QUICK | settings)))])
+    settings = QUICK | {"nmf": SupervisedNMFSeparator(5, max_iter=20)} | settings
+    return Pipeline([("stft", STFT()), ("sep", DRNMFSeparator(**settings))])
 
 
 def test_the_lines_of_the_design(speech):
@@ -31,12 +31,12 @@ def test_the_lines_of_the_design(speech):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_grid_search_over_layers_and_components(speech, n_jobs):
     X, Y = speech
-    grid = {"sep__n_layers": [1, 2], "sep__n_components": [3, 6]}
+    grid = {"sep__n_layers": [1, 2], "sep__nmf__n_components": [3, 6]}
     search = GridSearchCV(pipeline(), grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(X, Y)
     assert len(search.cv_results_["mean_test_score"]) == 4
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     best = search.best_params_
-    expected = (best["sep__n_layers"], 2 * best["sep__n_components"], 257)
+    expected = (best["sep__n_layers"], 2 * best["sep__nmf__n_components"], 257)
     assert search.best_estimator_["sep"].components_.shape == expected
     assert [len(x) for x in search.predict(X)] == [len(x) for x in X]
 

@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as hnp
 
 from sknmf_unfold.signal import ratio_masks
 from sknmf_unfold.signal.masks import SILENCE
+from tests._refusals import refuses
 
 
 def masks_loop(estimates, silence=1e-12):
@@ -94,3 +95,56 @@ def test_torch_gradients_are_finite_at_silence():
     # As in the loss: a silent mixture is multiplied by the mask.
     (masks[0] * torch.zeros(3, 4)).square().sum().backward()
     assert torch.isfinite(estimates.grad).all()
+
+
+# What is refused, and what is not
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
+def test_whole_numbers_and_lists_are_estimates(dtype):
+    estimates = np.array([[[1, 0, 1]], [[1, 1, 0]]]).astype(dtype)
+    for holder in (estimates, estimates.tolist(), torch.from_numpy(estimates)):
+        masks = ratio_masks(holder)
+        assert str(masks.dtype).removeprefix("torch.") == "float64"
+        np.testing.assert_array_equal(masks, [[[0.5, 0.0, 1.0]], [[0.5, 1.0, 0.0]]])
+
+
+def test_gradients_go_through():
+    estimates = torch.tensor([[[3.0]], [[1.0]]], requires_grad=True)
+    ratio_masks(estimates)[0].sum().backward()
+    np.testing.assert_allclose(estimates.grad.numpy().ravel(), [1 / 16, -3 / 16])
+
+
+def with_value(value):
+    estimates = np.ones((2, 3, 4))
+    estimates[1, 2, 3] = value
+    return estimates
+
+
+@pytest.mark.parametrize("pack", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, -np.inf])
+def test_what_is_no_magnitude(pack, value):
+    refuses("`estimates` must be magnitudes, >= 0", lambda: ratio_masks(pack(with_value(value))))
+
+
+def test_sums_that_overflow():
+    huge = np.full((2, 1, 1), 1.5e308)
+    refuses("so must be their sums", lambda: ratio_masks(huge))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (3, 4), (0, 3, 4), (2, 0, 4)])
+def test_shapes_that_are_none(shape):
+    for pack in (np.zeros, torch.zeros):
+        refuses("must have the shape", lambda pack=pack: ratio_masks(pack(shape)))
+
+
+def test_other_types_and_axes():
+    estimates = np.ones((2, 3, 4))
+    for other in (estimates + 1j, torch.ones((2, 3, 4), dtype=torch.complex64)):
+        refuses("`estimates` has dtype", lambda other=other: ratio_masks(other), TypeError)
+    for other in (estimates.astype(object), estimates.astype(str)):
+        refuses("`estimates` has dtype", lambda other=other: ratio_masks(other), TypeError)
+    for axis in (3, -4):
+        refuses("`axis` must be a whole number >= -3", lambda a=axis: ratio_masks(estimates, a))
+    refuses("`axis` must be", lambda: ratio_masks(estimates, (0, 1)), TypeError)
+    refuses("`estimates` cannot become", lambda: ratio_masks([[[1.0]], [[1.0, 2.0]]]), TypeError)
