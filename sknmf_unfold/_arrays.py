@@ -88,7 +88,7 @@ def resolve_device(device, fall_back=False):
         return torch.device("cuda" if _has_gpu() else "cpu")
     try:
         resolved = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"`device` must be 'auto', 'cpu', 'cuda' or another torch device; got {shown(device)}."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import os
 from pathlib import Path
@@ -15,23 +16,42 @@ from ._messages import shown
 MAX_SAMPLE_RATE = 10_000_000
 # A minute of audio, beyond which memory goes before anything useful comes out.
 MAX_N_FFT = 2**20
+# What a whole number can be that torch, numpy and files take.
+MAX_WHOLE = 2**63 - 1
+# Weights that a laptop holds but hardly trains: 8 GiB in float32.
+MAX_WEIGHTS = 2**31
+# Bounds of sizes, far beyond what separates better.
+MAX_LAYERS = 1000
+MAX_COMPONENTS = 100_000
+MAX_UNITS = 100_000
+MAX_CONTEXT = 10_000
+# What float32 holds with room for squares and for sums over many frames.
+MAX_WEIGHT = 1e15
+MIN_STEP_SIZE, MAX_STEP_SIZE = 1e-30, 1e6
+MAX_LEARNING_RATE = 1e6
 
 
 def check_number(name, value, *, low=None, high=None, integer=False, open_low=False):
-    """Raise unless `value` is a finite real (or whole) number within its bounds.
+    """Check that `value` is a finite real (or whole) number within its bounds.
 
     Parameters
     ----------
     name : str
         The parameter's name, for the message.
     value : object
-        What the user passed.
+        What the user passed: a Python or numpy number of any width, or a fraction.
     low, high : float, optional
-        Inclusive bounds.
+        Inclusive bounds. A whole number has at most 64 bits.
     integer : bool, default=False
         Whether only whole numbers will do.
     open_low : bool, default=False
         Whether `low` itself is excluded.
+
+    Returns
+    -------
+    number : int or float
+        The value as Python's own int (if `integer`) or float, which neither overflows nor rounds
+        as numpy's narrow numbers do.
 
     Raises
     ------
@@ -46,18 +66,101 @@ def check_number(name, value, *, low=None, high=None, integer=False, open_low=Fa
     Traceback (most recent call last):
     ...
     ValueError: `n_layers` must be a whole number >= 1; got 0.
+    >>> check_number("batch_size", np.uint8(200), low=1, integer=True) + 100
+    300
     """
     kind = numbers.Integral if integer else numbers.Real
+    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
+        wants = _wanted(low, high, integer, open_low)
+        raise TypeError(f"`{name}` must be {wants}; got {shown(value)} ({type(value).__name__}).")
+    number = int(value) if integer else _as_float(value)  # type: ignore[call-overload]
+    too_low = low is not None and (number <= low if open_low else number < low)
+    if integer and number > MAX_WHOLE and high is None and not too_low:
+        high = MAX_WHOLE
+    if not _is_finite(number) or too_low or (high is not None and number > high):
+        wants = _wanted(low, high, integer, open_low)
+        raise ValueError(f"`{name}` must be {wants}; got {shown(value)}.")
+    return number
+
+
+def _as_float(value):
+    """Convert a real number; what is beyond all floats becomes infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _is_finite(number):
+    return isinstance(number, int) or math.isfinite(number)
+
+
+def _wanted(low, high, integer, open_low):
+    """Describe the numbers that will do."""
     bounds = [f"{'>' if open_low else '>='} {low}"] * (low is not None)
     bounds += [f"<= {high}"] * (high is not None)
-    wants = ("a whole number" if integer else "a finite number") + " and".join(
-        f" {bound}" for bound in bounds
-    )
-    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"`{name}` must be {wants}; got {shown(value)} ({type(value).__name__}).")
-    too_low = low is not None and (value <= low if open_low else value < low)
-    if not np.isfinite(float(value)) or too_low or (high is not None and value > high):
-        raise ValueError(f"`{name}` must be {wants}; got {shown(value)}.")
+    kind = "a whole number" if integer else "a finite number"
+    return kind + " and".join(f" {bound}" for bound in bounds)
+
+
+def check_size(name, value, *, high, low=1):
+    """Check a whole number that memory grows with.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the message.
+    value : object
+        What the user passed.
+    high : int
+        Beyond it nothing useful comes out.
+    low : int, default=1
+        The least number.
+
+    Returns
+    -------
+    size : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no whole number, or out of bounds.
+
+    Examples
+    --------
+    >>> check_size("n_layers", 10**9, high=MAX_LAYERS)
+    Traceback (most recent call last):
+    ...
+    ValueError: `n_layers` must be a whole number <= 1000; got 1000000000.
+    """
+    check_number(name, value, low=low, integer=True)
+    return check_number(name, value, high=high, integer=True)
+
+
+def check_n_weights(n_weights, **parameters):
+    """Raise ``ValueError`` if a network of these parameters would have too many weights.
+
+    Parameters
+    ----------
+    n_weights : int
+        How many it has, at least.
+    **parameters : object
+        What makes them so many, for the message.
+
+    Examples
+    --------
+    >>> check_n_weights(10**12, n_layers=500, n_units=20_000)
+    Traceback (most recent call last):
+    ...
+    ValueError: `n_layers`=500, `n_units`=20000 make 1e+12 weights or more; wanted at most \
+2147483648. Lower one of them.
+    """
+    if n_weights > MAX_WEIGHTS:
+        made = ", ".join(f"`{name}`={value!r}" for name, value in parameters.items())
+        raise ValueError(
+            f"{made} make {n_weights:.3g} weights or more; wanted at most {MAX_WEIGHTS}. Lower "
+            f"one of them."
+        )
 
 
 def check_choice(name, value, choices):
@@ -130,21 +233,27 @@ def check_random_state(random_state):
 
 
 def check_sample_rate(sample_rate, low=1):
-    """Raise unless `sample_rate` is a whole number of Hz from `low` to 10 MHz."""
-    check_number("sample_rate", sample_rate, low=low, integer=True)
-    check_number("sample_rate", sample_rate, high=MAX_SAMPLE_RATE, integer=True)
+    """Return `sample_rate` as an int if it is a whole number of Hz from `low` to 10 MHz."""
+    return check_size("sample_rate", sample_rate, low=low, high=MAX_SAMPLE_RATE)
 
 
 def check_n_fft(n_fft):
-    """Raise unless `n_fft` is a whole number of samples that can be a frame."""
-    check_number("n_fft", n_fft, low=2, integer=True)
-    check_number("n_fft", n_fft, high=MAX_N_FFT, integer=True)
+    """Return `n_fft` as an int if it is a whole number of samples that can be a frame."""
+    return check_size("n_fft", n_fft, low=2, high=MAX_N_FFT)
 
 
 def check_step_size(step_size):
-    """Raise unless `step_size` is ``"auto"`` or a number > 0."""
-    if not (isinstance(step_size, str) and step_size == "auto"):
-        check_number("step_size", step_size, low=0, open_low=True)
+    """Return `step_size` as it is if it is ``"auto"``, and as a float if it is a number > 0."""
+    if isinstance(step_size, str) and step_size == "auto":
+        return step_size
+    check_number("step_size", step_size, low=0, open_low=True)
+    return check_number("step_size", step_size, low=MIN_STEP_SIZE, high=MAX_STEP_SIZE)
+
+
+def check_sparsity(sparsity):
+    """Return `sparsity` as a float if it is a number >= 0 that float32 holds."""
+    check_number("sparsity", sparsity, low=0)
+    return check_number("sparsity", sparsity, high=MAX_WEIGHT)
 
 
 def check_path(name, path, wants="a path"):

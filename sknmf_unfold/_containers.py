@@ -8,6 +8,7 @@ from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from ._checks import check_choice
+from ._warn import once_per_call
 
 CONTAINERS = ("default", "pandas", "polars")
 
@@ -42,6 +43,24 @@ class RecordingsTransformerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMix
             # The name that scikit-learn's `clone` copies.
             self._sklearn_output_config = {"transform": transform}
         return self
+
+    @once_per_call()
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit to data, then transform them.
+
+        Parameters
+        ----------
+        X, y : object
+            What ``fit`` takes.
+        **fit_params : object
+            Passed to ``fit``.
+
+        Returns
+        -------
+        result : object
+            What ``transform`` gives for X.
+        """
+        return super().fit_transform(X, y, **fit_params)
 
     def _in_container(self, arrays, X):
         """Convert the result for `X`, an array or a list of them, to what was chosen."""

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 import scipy.linalg
 
-from ._checks import check_choice, check_number
+from ._checks import check_choice, check_size
 
 # Each pass projects what the last one left over. One is what BSS Eval does; the second recovers the
 # digits that squaring the condition number costs, e.g. 1e-6 dB after a fade to 16-bit silence.
@@ -157,8 +157,7 @@ def mir_eval_sdr_of_pair(reference, estimate):
 
 def sdr_function(filter_length, backend):
     """Choose the function of one pair of waveforms that `metrics.sdr` maps over all pairs."""
-    check_number("filter_length", filter_length, low=1, integer=True)
-    check_number("filter_length", filter_length, high=MAX_TAPS, integer=True)
+    filter_length = check_size("filter_length", filter_length, high=MAX_TAPS)
     check_choice("backend", backend, ["scipy", "mir_eval"])
     if backend == "scipy":
         return functools.partial(sdr_of_pair, filter_length=filter_length)

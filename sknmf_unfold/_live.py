@@ -9,11 +9,13 @@ import time
 
 import numpy as np
 
-from ._checks import check_number
+from ._checks import check_size
 from ._live_output import open_output
 from .datasets._sound_files import open_audio, read_blocks
 from .streaming import StreamingSeparator
 
+# Samples that are read at a time, at most.
+MAX_CHUNK = 2**24
 HEAD_BYTES = 64
 FILE_MARKS = {
     b"RIFF": "a WAV file",
@@ -60,7 +62,7 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
     """
     separator = StreamingSeparator(pipeline)
     if chunk is not None:
-        check_number("chunk", chunk, low=1, integer=True)
+        chunk = check_size("chunk", chunk, high=MAX_CHUNK)
     rate, chunk = separator.sample_rate_, chunk or separator.hop_length_
     load = Load(rate)
     with contextlib.ExitStack() as stack:

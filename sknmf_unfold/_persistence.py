@@ -1,4 +1,4 @@
-"""Stored models remember the version of the package that made them."""
+"""Stored models remember the version that made them, and are checked when they are loaded."""
 
 from __future__ import annotations
 
@@ -10,22 +10,49 @@ from abc import ABC, abstractmethod
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
+from ._digest import digest_of
+from ._fitted import WAY_OUT, Invariant, check_invariants
 from ._version import __version__
 
 VERSION_KEY = "_sknmf_unfold_version"
 # Parameters that stored models may have and no class has any more.
 FORMER_PARAMETERS = frozenset({"matmul_precision"})
+DIGEST_KEY = "_sknmf_unfold_digest"
 
 
 class VersionedEstimator(BaseEstimator, ABC):
-    """Stores the package's version with a model, and warns where another version loads it.
+    """Stores version and checksum with a model, and checks what is loaded.
 
-    `BaseEstimator` itself does so for scikit-learn's own classes only.
+    Another version warns, as `BaseEstimator` does for scikit-learn's own classes only. Fitted
+    attributes that cannot be those of such a model, and a state that is not what was stored, raise
+    ``ValueError``. All ways to load or copy a model go through ``__setstate__``.
+
+    A subclass has its table of fitted attributes in `_fitted_attributes`; a model that has the
+    attribute `_fitted_mark` has to have all of them.
     """
+
+    _fitted_attributes: tuple[Invariant, ...] = ()
+    _fitted_mark = ""
 
     @abstractmethod
     def fit(self, X, Y):
         """Learn."""
+
+    def _invariants(self):
+        """Table of the fitted attributes of this model, where it depends on them."""
+        return self._fitted_attributes
+
+    def _fitted_items(self):
+        """Values that the table names."""
+        return vars(self)
+
+    def _add_missing_attributes(self):
+        """Complete a model that an earlier version stored."""
+
+    def _check_fitted_attributes(self):
+        """Raise ``ValueError`` if what this model has learned cannot be."""
+        if self._fitted_mark in vars(self):
+            check_invariants(type(self).__name__, self._fitted_items(), self._invariants())
 
     def __getstate__(self):
         # As text a path loads on any system, and by skops.
@@ -33,15 +60,20 @@ class VersionedEstimator(BaseEstimator, ABC):
             name: os.fspath(value) if isinstance(value, os.PathLike) else value
             for name, value in super().__getstate__().items()
         }
-        return {**state, VERSION_KEY: __version__}
+        return {**state, DIGEST_KEY: digest_of(state), VERSION_KEY: __version__}
 
     def __setstate__(self, state):
+        name = type(self).__name__
+        if not isinstance(state, dict):
+            raise ValueError(
+                f"The state of a {name} must be a dict; got {type(state).__name__}. {WAY_OUT}"
+            )
         state = dict(state)
-        version = state.pop(VERSION_KEY, "unknown")
+        version, digest = state.pop(VERSION_KEY, "unknown"), state.pop(DIGEST_KEY, None)
         if version != __version__:
             warnings.warn(
                 InconsistentVersionWarning(
-                    estimator_name=type(self).__name__,
+                    estimator_name=name,
                     current_sklearn_version=__version__,
                     original_sklearn_version=version,
                 ),
@@ -52,3 +84,11 @@ class VersionedEstimator(BaseEstimator, ABC):
         for name in FORMER_PARAMETERS - defaults.keys():
             state.pop(name, None)
         super().__setstate__(defaults | state)
+        self._add_missing_attributes()
+        # First, because it names what is wrong.
+        self._check_fitted_attributes()
+        if digest is not None and digest != digest_of(state):
+            raise ValueError(
+                f"The contents of the loaded {name} do not match their checksum. {WAY_OUT} (A "
+                f"state that was edited on purpose loads without its {DIGEST_KEY!r}.)"
+            )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from ._data_checks import is_number, is_spectrogram, waveform_of
+from ._warn import warn_user
 
 # Recordings that a warning names, before it counts the rest.
 MAX_NAMED = 5
@@ -92,4 +91,4 @@ def _warn(targets, which, fault):
         more = f" and {len(which) - MAX_NAMED} more" if len(which) > MAX_NAMED else ""
         who = f"{named}{more} ({len(which)} of {len(targets)} targets):"
     text = f"{who} {fault}. Are these the right recordings?"
-    warnings.warn(text, UserWarning, stacklevel=6)
+    warn_user(text)

@@ -20,6 +20,9 @@ from .signal.stft import stft
 SPECTROGRAM_RANGE_DB = 80.0
 DICTIONARY_RANGE_DB = 60.0
 
+# Hz between which axes have ticks that can be told apart.
+MIN_RATE, MAX_RATE = 1e-6, 1e12
+
 LEVEL = {"cmap": "magma", "vmin": -SPECTROGRAM_RANGE_DB, "vmax": 0.0}
 SHARE = {"cmap": "viridis", "vmin": 0.0, "vmax": 1.0}
 COMPONENT = {"cmap": "magma", "vmin": -DICTIONARY_RANGE_DB, "vmax": 0.0}
@@ -67,9 +70,8 @@ def plot_separation(
     >>> [ax.get_title() for ax in fig.axes[:4]]
     ['Noisy', 'Mask', 'Enhanced', 'Clean']
     """
-    check_number("sample_rate", sample_rate, low=0, open_low=True)
-    check_n_fft(n_fft)
-    check_number("hop_length", hop_length, low=1, high=n_fft, integer=True)
+    sample_rate, n_fft = _check_rate(sample_rate), check_n_fft(n_fft)
+    hop_length = check_number("hop_length", hop_length, low=1, high=n_fft, integer=True)
     _check_canvas("fig", fig, "subplots", "a matplotlib figure")
     waveforms = _check_recording(noisy=noisy, enhanced=enhanced, clean=clean)
     spectra = [np.abs(stft(waveform, n_fft, hop_length)) for waveform in waveforms]
@@ -93,6 +95,11 @@ def plot_separation(
     fig.colorbar(axes[1].images[0], ax=axes[1], label="Mask")
     fig.colorbar(axes[3].images[0], ax=axes[2:], label="Level (dB re maximum)")
     return fig
+
+
+def _check_rate(sample_rate):
+    check_number("sample_rate", sample_rate, low=0, open_low=True)
+    return check_number("sample_rate", sample_rate, low=MIN_RATE, high=MAX_RATE)
 
 
 def plot_components(components, *, sample_rate=16000, ax=None):
@@ -125,7 +132,7 @@ def plot_components(components, *, sample_rate=16000, ax=None):
     >>> ax.get_ylabel()
     'Frequency (Hz)'
     """
-    check_number("sample_rate", sample_rate, low=0, open_low=True)
+    sample_rate = _check_rate(sample_rate)
     _check_canvas("ax", ax, "imshow", "matplotlib axes")
     if as_array(components, "`components`").dtype.kind not in "fiu":
         raise TypeError(

@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._checks import check_number
+from ._checks import check_size
 from ._data_checks import as_array, check_finite, check_level
 from ._global_settings import default_settings
 from ._messages import shown
 from ._samples import float_samples
-from .separators._base import BaseSeparator
+from .separators._base import BaseSeparator, check_masks
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
 from .signal.running_stft import RunningSTFT
@@ -21,6 +21,8 @@ from .signal.stft import n_frames_of
 
 # Frames that go through Fourier transforms and matrix products together where a call brings many.
 MAX_FRAMES = 32
+# Streams that memory has room for.
+MAX_STREAMS = 100_000
 
 
 class StreamingSeparator:
@@ -89,7 +91,7 @@ class StreamingSeparator:
 
     def __init__(self, pipeline, n_streams=None):
         if n_streams is not None:
-            check_number("n_streams", n_streams, low=1, integer=True)
+            n_streams = check_size("n_streams", n_streams, high=MAX_STREAMS)
         # Later fits of the pipeline and its parameters make no difference.
         self._separator = copy.copy(_separator_of(pipeline))
         self._n_streams = n_streams
@@ -178,7 +180,9 @@ class StreamingSeparator:
             n_frames = self._stft.append(part)
             if n_frames:
                 frames = self._stft.frames(n_frames)
-                frames *= self._masks(np.abs(frames))
+                masks = self._masks(np.abs(frames))
+                check_masks(masks, self._separator._reason)
+                frames *= masks
                 pieces.append(self._overlap_add(frames))
         return pieces
 

@@ -40,6 +40,8 @@ def frame():
     return pd.DataFrame(values, columns=[f"bin {i}" for i in range(5)], index=index)
 
 
+# The data are small beside the default sparsity weight.
+@pytest.mark.filterwarnings("ignore:.*all activations are 0")
 @each_estimator
 def test_rows_of_a_table_stay_rows(estimator, frame):
     model = clone(estimator).fit(frame, frame / 2)
@@ -122,6 +124,8 @@ def test_the_global_setting_counts_and_the_own_one_wins(frame):
         assert isinstance(nmf.set_output(transform="default").transform(frame), np.ndarray)
 
 
+# The data are small beside the default sparsity weight.
+@pytest.mark.filterwarnings("ignore:.*all activations are 0")
 def test_beside_other_transformers(frame):
     nmf = SparseNMF(3, max_iter=5, random_state=0)
     union = FeatureUnion([("nmf", nmf), ("scale", MaxAbsScaler())]).set_output(transform="pandas")

@@ -72,10 +72,6 @@ REFUSED = {
         ),
     ),
     "squares": (FLOOR_OF_BETA, lambda: nmf().fit(scaled(X, 1e30))),
-    "squares of a separator": (
-        FLOOR_OF_BETA,
-        lambda: supervised().fit(scaled(X, 1e30), scaled(Y, 1e30)),
-    ),
     "squares, float64": (
         "`beta_loss`=2 leaves the range of float64",
         lambda: nmf().fit(scaled(X, 1e200, "float64")),

@@ -63,7 +63,7 @@ def load_audio(paths, sample_rate=16000):
     """
     paths = _check_paths(paths)
     if sample_rate is not None:
-        check_sample_rate(sample_rate)
+        sample_rate = check_sample_rate(sample_rate)
     waveforms, rates = zip(*(_read(path, sample_rate) for path in paths), strict=True)
     for path, rate in zip(paths, rates, strict=True):
         if sample_rate is None and rate != rates[0]:
@@ -182,7 +182,7 @@ def save_audio(path, waveform, sample_rate=16000):
     """
     path = check_path("path", path)
     waveform = check_waveform(waveform, "waveform")
-    check_sample_rate(sample_rate)
+    sample_rate = check_sample_rate(sample_rate)
     peak = float(np.abs(waveform).max())
     is_wav = path.suffix.lower() == ".wav"
     if peak > 1 and not is_wav:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number, check_random_state, check_sample_rate
+from sknmf_unfold._checks import (
+    check_number,
+    check_random_state,
+    check_sample_rate,
+    check_size,
+)
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._messages import shown
 from sknmf_unfold._synthesis import draw_speaker, interference, voice
@@ -13,6 +18,8 @@ from sknmf_unfold.signal.mixture_dataset import GAIN_LIMITS
 
 # Speech of this many seconds has a vowel in it, whoever speaks.
 SHORTEST_SPEECH = 0.5
+# Recordings, speakers and seconds of each that memory has room for.
+MAX_SAMPLES, MAX_DURATION = 1_000_000, 86_400
 
 
 @default_settings()
@@ -73,10 +80,11 @@ def make_noisy_speech(
     >>> [x.shape for x in X], X[0].dtype
     ([(8000,), (8000,)], dtype('float32'))
     """
-    check_number("n_samples", n_samples, low=1, integer=True)
-    check_number("n_speakers", n_speakers, low=1, integer=True)
-    check_sample_rate(sample_rate, low=8000)
+    n_samples = check_size("n_samples", n_samples, high=MAX_SAMPLES)
+    n_speakers = check_size("n_speakers", n_speakers, high=MAX_SAMPLES)
+    sample_rate = check_sample_rate(sample_rate, low=8000)
     duration = _check_range("duration", duration, low=1 / sample_rate)
+    _check_range("duration", duration, high=MAX_DURATION)
     snr_db = _check_range("snr_db", snr_db, **SNR_LIMITS)
     level_db = _check_range("level_db", level_db, **GAIN_LIMITS)
     rng = check_random_state(random_state)
@@ -120,8 +128,7 @@ def _check_range(name, value, **bounds):
         raise ValueError(
             f"`{name}` must be a number or a pair (lowest, highest); got {shown(value)}."
         )
-    for number in pair:
-        check_number(name, number, **bounds)
+    pair = tuple(check_number(name, number, **bounds) for number in pair)
     if pair[0] > pair[1]:
         raise ValueError(f"`{name}` must be (lowest, highest); got {shown(value)}.")
     return pair

@@ -34,8 +34,7 @@ def check_beta(beta_loss):
     if not isinstance(beta_loss, numbers.Real):
         names = ", ".join(repr(name) for name in BETA_LOSSES)
         raise ValueError(f"`beta_loss` must be one of {names} or a number; got {shown(beta_loss)}.")
-    check_number("beta_loss", beta_loss)
-    return float(beta_loss)
+    return check_number("beta_loss", beta_loss)
 
 
 def beta_divergence(X, approximation, beta):

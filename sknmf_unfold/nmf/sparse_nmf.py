@@ -22,7 +22,8 @@ from .inference import check_range, infer_activations
 from .initial import initial_components
 from .learning import learn, learn_more
 from .multiplicative import unit_rows
-from .settings import check_settings, n_fixed_of, solver_of, torch_device
+from .settings import check_settings, invariants, n_fixed_of, solver_of, torch_device
+from .silencing import Silencing, is_blank, silencing_of
 
 
 class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -40,7 +41,9 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         The beta divergence: 2, 1, 0, or any real number.
     sparsity : float, default=1.0
         The weight lambda of the sum of the activations, in the units of X (for beta = 2: a frame
-        whose correlation with every component is below `sparsity` gets no activation at all).
+        whose correlation with every component is below `sparsity` gets no activation at all). The
+        default suits spectrograms of recordings in [-1, 1]; for rows of unit norm try 0.1. Where it
+        leaves (nearly) no activation, a warning suggests a value.
     solver : {"auto", "mu", "cd"}, default="auto"
         ``"mu"``: multiplicative updates, for every `beta_loss`. ``"cd"``: coordinate descent, for
         beta = 2 only, many times faster; it finds the components on a part of the frames before
@@ -121,6 +124,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
     array([1., 1., 1.])
     """
 
+    _fitted_mark = "components_"
+
     def __init__(
         self,
         n_components=100,
@@ -175,14 +180,14 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        beta, device = check_settings(self), torch_device(self)
-        context = self._init_callback_context(max_subtasks=self.max_iter)
+        checked, device = check_settings(self), torch_device(self)
+        context = self._init_callback_context(max_subtasks=checked.max_iter)
         task = FitTask(context, self, X, Y)
         rng = check_random_state(self.random_state)
-        frames = check_sequences(self, X, reset=True).frames(self.max_frames, rng)
-        W, n_fixed = self._initialize(frames, rng)
-        settings = {"sparsity": self.sparsity, "n_fixed": n_fixed}
-        with progress_bar(self.max_iter, self.verbose, "SparseNMF") as bar:
+        frames = check_sequences(self, X, reset=True).frames(checked.max_frames, rng)
+        W, n_fixed = self._initialize(frames, checked.n_components, rng)
+        settings = {"sparsity": checked.sparsity, "n_fixed": n_fixed}
+        with progress_bar(checked.max_iter, self.verbose, "SparseNMF") as bar:
 
             def report(value, components):
                 bar.set_postfix_str(f"objective {value:.4g}", refresh=False)
@@ -192,11 +197,14 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
                     end_early(bar, "stopped by a callback")
                 return stop
 
-            settings |= {"max_iter": self.max_iter, "tol": self.tol, "callback": report}
-            method = {"solver": solver_of(self, beta, device), "batch_size": self.batch_size}
-            learned = learn(frames, W, beta=beta, rng=rng, device=device, **method, **settings)
+            settings |= {"max_iter": checked.max_iter, "tol": checked.tol, "callback": report}
+            settings |= {"beta": checked.beta, "batch_size": checked.batch_size}
+            solver = solver_of(self, checked.beta, device)
+            learned = learn(frames, W, solver=solver, rng=rng, device=device, **settings)
             end_early(bar, "converged")
-        self._keep(frames, beta, learned)
+        self._keep(frames, checked.beta, learned)
+        if checked.beta == 2:
+            silencing_of(frames, learned.W, checked.sparsity).warn(pause_too=True)
         task.end(dict)
         return self
 
@@ -223,18 +231,21 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        beta = check_settings(self)
+        checked = check_settings(self)
         goes_on = hasattr(self, "components_")
         rng = check_random_state(self.random_state)
-        frames = check_sequences(self, X, reset=not goes_on).frames(self.max_frames, rng)
-        settings = {"batch_size": self.batch_size, "sparsity": self.sparsity, "beta": beta}
+        frames = check_sequences(self, X, reset=not goes_on).frames(checked.max_frames, rng)
+        settings = {name: getattr(checked, name) for name in ("batch_size", "sparsity", "beta")}
         if goes_on:
             W, n_fixed = self._components(frames.dtype), n_fixed_of(self)
             settings |= {"statistics": self._statistics, "curve": self.objective_curve_}
         else:
-            W, n_fixed = self._initialize(frames, rng)
+            W, n_fixed = self._initialize(frames, checked.n_components, rng)
+        first = not goes_on or is_blank(self._statistics)
         learned = learn_more(frames, W, n_fixed=n_fixed, rng=rng, **settings)
-        self._keep(frames, beta, learned)
+        self._keep(frames, checked.beta, learned)
+        if checked.beta == 2 and first:
+            silencing_of(frames, learned.W, checked.sparsity).warn()
         return self
 
     @default_settings()
@@ -252,23 +263,28 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
             One array for an array, a list for a list; DataFrames if ``set_output`` says so.
         """
         check_is_fitted(self)
-        beta, device = check_settings(self), torch_device(self, fall_back=True)
+        checked, device = check_settings(self), torch_device(self, fall_back=True)
         sequences = check_sequences(self, X, reset=False)
         W = self._components(sequences.dtype)
+        settings, silencing = {"sparsity": checked.sparsity}, Silencing(checked.sparsity)
 
         def infer(x):
+            if solver_of(self, checked.beta, device) == "cd":
+                stop = {"tol": checked.transform_tol, "max_iter": checked.max_iter}
+                return solve_activations(x, W, **stop, **settings)
+            updates = {"beta": checked.beta, "n_iter": checked.max_iter}
             if device is not None:
-                settings = {"beta": beta, "n_iter": self.max_iter, "device": device}
-                return on_device.infer_activations(x, W, sparsity=self.sparsity, **settings)
-            if solver_of(self, beta, device) == "cd":
-                settings = {"tol": self.transform_tol, "max_iter": self.max_iter}
-                return solve_activations(x, W, sparsity=self.sparsity, **settings)
-            settings = {"beta": beta, "n_iter": self.max_iter}
-            return infer_activations(x, W, sparsity=self.sparsity, **settings)
+                return on_device.infer_activations(x, W, device=device, **updates, **settings)
+            return infer_activations(x, W, **updates, **settings)
 
         table = sequences.kind == "table"
-        activations = infer(sequences.frames()) if table else [infer(x) for x in sequences]
-        return self._in_container(activations, X)
+        parts = [sequences.frames()] if table else sequences
+        activations = []
+        for x in parts:
+            activations.append(infer(x))
+            silencing.add(x, activations[-1])
+        silencing.warn()
+        return self._in_container(activations[0] if table else activations, X)
 
     @default_settings()
     def inverse_transform(self, X):
@@ -295,8 +311,8 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         activations = check_activations(activations, label, len(self.components_))
         return activations @ self._components(activations.dtype)
 
-    def _initialize(self, frames, rng):
-        W = initial_components(self.init, frames, self.n_components, rng)
+    def _initialize(self, frames, n_components, rng):
+        W = initial_components(self.init, frames, n_components, rng)
         if self.fixed_components is None:
             return W, 0
         fixed = check_components("fixed_components", self.fixed_components, frames.shape[1])
@@ -311,6 +327,16 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         self.n_frames_seen_ = (
             self.n_iter_ * len(frames) if is_whole else learned.statistics["n_frames"]
         )
+
+    def _invariants(self):
+        return invariants(self)
+
+    def _fitted_items(self):
+        statistics = vars(self).get("_statistics") or {}
+        return vars(self) | {f"_statistics[{name!r}]": x for name, x in statistics.items()}
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "components_")
 
     def _components(self, dtype):
         return self.components_.astype(dtype, copy=False)

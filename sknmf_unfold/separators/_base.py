@@ -9,15 +9,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._callbacks import CallbackSupportMixin
 from sknmf_unfold._containers import RecordingsTransformerMixin
+from sknmf_unfold._fitted import Invariant, refuse
 from sknmf_unfold._global_settings import default_settings
+from sknmf_unfold._messages import shown
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
+from sknmf_unfold._warn import warn_user
 from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.signal.level import InputLevel, MasksAtReferenceLevel, at_reference_level
+from sknmf_unfold.signal.windows import check_stft_settings
 
 from ._blocks import Rows, run_in_blocks, run_on_table
 from ._frame_masks import StepMasks
+
+# What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
+BASICS = (
+    Invariant("n_features_in_", whole=True, low=1, axis="freqs"),
+    Invariant("input_scale_", positive=True),
+    Invariant("level_frames_", whole=True, low=0),
+)
 
 
 class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -30,11 +41,13 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     ``level_frames_`` bring them, see `InputLevel`.
     """
 
+    # Why its numbers may leave the range of floats, and the way out.
+    _reason = "they left the range of floats. Scale the recordings to [-1, 1]."
+
     input_scale_: float
     level_frames_: int
 
-    def __setstate__(self, state):
-        super().__setstate__(state)
+    def _add_missing_attributes(self):
         if hasattr(self, "stft_settings_") and not hasattr(self, "input_scale_"):
             # Stored when models took magnitudes as they are.
             self.input_scale_, self.level_frames_ = 1.0, 0
@@ -87,11 +100,17 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             If X does not look like what the estimator was fitted on.
         """
         sequences = self._check_input(X)
-        step = self._mask_step(sequences.dtype)
+        step = _FiniteMasks(self._mask_step(sequences.dtype), self._reason)
+        target = self._separate(sequences, step)
+        _finish(step)
+        return target
+
+    def _separate(self, sequences, step):
+        """Apply the masks of a step to all frames; return what came in."""
         if sequences.kind == "table":
-            return sequences.frames() * self._run(sequences, step)
+            return sequences.frames() * self._run_step(sequences, step)
         if sequences.kind == "magnitudes":
-            return self._run(sequences, step, lambda frames, mask: frames * mask)
+            return self._run_step(sequences, step, lambda frames, mask: frames * mask)
         inverses = [item.overlap_add() for item in sequences.items]
         step = at_reference_level(step, self._input_level)
         for i, frames, mask in run_in_blocks(sequences, step, self._recurrent):
@@ -113,7 +132,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             In [0, 1]; the interference's mask is ``1 - mask``.
         """
         sequences = self._check_input(X)
-        return self._run(sequences, self._mask_step(sequences.dtype))
+        step = _FiniteMasks(self._mask_step(sequences.dtype), self._reason)
+        return self._run(sequences, step)
 
     @default_settings()
     def transform(self, X):
@@ -132,9 +152,17 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         """
         sequences = self._check_input(X)
         activations = self._run(sequences, self._activation_step(sequences.dtype))
+        if not all(np.isfinite(part).all() for part in activations):
+            warn_user(f"`transform` gives infinite activations: {self._reason}", RuntimeWarning)
         return self._in_container(activations, X)
 
-    def _run(self, sequences, step, combine=lambda frames, result: result):
+    def _run(self, sequences, step):
+        """Results of a step for all frames, and what it has to say about them as a whole."""
+        results = self._run_step(sequences, step)
+        _finish(step)
+        return results
+
+    def _run_step(self, sequences, step, combine=lambda frames, result: result):
         """Results of a step for all frames: a list of arrays, or one array for a table."""
         step = at_reference_level(step, self._input_level)
         if sequences.kind == "table":
@@ -176,6 +204,14 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         values = [_magnitude_sdr(*pair) for pair in zip(targets, prediction, strict=True)]
         return mean_over_active(values, weights)
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, self._fitted_mark)
+
+    def _check_fitted_attributes(self):
+        super()._check_fitted_attributes()
+        if self._fitted_mark in vars(self):
+            _check_settings(type(self).__name__, vars(self))
+
     def _check_input(self, X):
         check_is_fitted(self)
         sequences = check_sequences(self, X, reset=False)
@@ -199,6 +235,57 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         tags.target_tags.positive_only = True
         tags.target_tags.multi_output = True
         return tags
+
+
+class _FiniteMasks:
+    """A step whose masks are refused where they are no numbers."""
+
+    def __init__(self, step, reason):
+        self._step, self._reason = step, reason
+
+    def __call__(self, magnitude, state):
+        masks, state = self._step(magnitude, state)
+        check_masks(masks, self._reason)
+        return masks, state
+
+    def finish(self):
+        """Let the step that makes them warn."""
+        _finish(self._step)
+
+
+def check_masks(masks: np.ndarray, reason: str) -> None:
+    """Raise ``ValueError`` where masks are no numbers, with the reason that a separator gives.
+
+    Parameters
+    ----------
+    masks : ndarray
+    reason : str
+    """
+    if not np.isfinite(masks).all():
+        raise ValueError(f"The masks of these mixtures are no numbers: {reason}")
+
+
+def _finish(step):
+    """Let a step that watches its results warn of them."""
+    if hasattr(step, "finish"):
+        step.finish()
+
+
+def _check_settings(owner, attributes):
+    """Raise ``ValueError`` unless a model's STFT settings are those of an STFT of its bins."""
+    name, wants = "stft_settings_", "be None or the settings of an STFT"
+    settings = attributes.get(name, "nothing of that name")
+    if settings is None:
+        return
+    if not isinstance(settings, dict):
+        refuse(owner, name, wants, shown(settings))
+    try:
+        n_fft = check_stft_settings(**settings)["n_fft"]
+    except (ValueError, TypeError) as error:
+        refuse(owner, name, wants, f"{shown(settings)} ({error})")
+    if n_fft // 2 + 1 != attributes["n_features_in_"]:
+        wants = f"have an n_fft of {attributes['n_features_in_']} bins (n_features_in_)"
+        refuse(owner, name, wants, f"{n_fft}, which has {n_fft // 2 + 1}")
 
 
 def _magnitude_sdr(target, estimate):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import warnings
 
 from sknmf_unfold._arrays import resolve_device, tree_to_numpy
 from sknmf_unfold._checks import check_folder
 from sknmf_unfold._version import __version__
+from sknmf_unfold._warn import warn_user
 
 # Of these the first two change no result, and the device counts as the one that it stands for.
 NOT_OF_THE_FIT = ("verbose", "checkpoint_dir", "device")
@@ -124,12 +124,10 @@ def _warn_of_others(path):
     fit = path.name.rsplit("-", 1)[0]
     others = sorted(other.name for other in path.parent.glob(f"{fit}-*.checkpoint"))
     if others and not path.exists():
-        warnings.warn(
+        warn_user(
             f"{path.parent} has a checkpoint of this fit by another version of sknmf_unfold or "
             f"torch, or on another device ({others[0]}); it stays, and this one trains from the "
             f"start.",
-            UserWarning,
-            stacklevel=5,
         )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
 from sknmf_unfold._progress import batch_bar, end_early, progress_bar
+from sknmf_unfold._warn import warn_user
 
 
 def train(separator, trainer, pairs, task, after_epoch):
@@ -70,12 +70,11 @@ def warn_if_diverged(trainer, name):
     """
     history = trainer.history
     if not math.isfinite(history[name][-1]):
-        warnings.warn(
+        warn_user(
             f"The loss became {history[name][-1]} in epoch {history['epoch'][-1]}; the "
             f"weights of epoch {trainer.best.epoch} are kept. Lower learning_rate, or scale "
             f"the recordings to [-1, 1].",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
 

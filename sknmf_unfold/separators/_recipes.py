@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from sknmf_unfold._checks import (
+    MAX_CONTEXT,
+    MAX_LEARNING_RATE,
     check_choice,
     check_flag,
     check_folder,
     check_number,
+    check_size,
     check_verbose,
 )
 from sknmf_unfold.signal.mixture_dataset import check_gains, check_speeds
@@ -104,12 +107,12 @@ DEEP_NMF_RECIPES = {
 LOSSES = ("signal_approximation", "phase_sensitive", "snr", "si_sdr")
 # What becomes of activations between frames.
 DYNAMICS = ("identity", "diagonal", "full")
+# Their least values.
 WHOLE_NUMBERS = {
     "batch_size": 1,
     "sequence_length": 1,
     "max_epochs": 0,
     "patience": 1,
-    "context": 1,
 }
 # Parts of the network that are trained or not.
 LEARNED = ("learn_thresholds", "learn_mask_exponent", "learn_dynamics")
@@ -159,28 +162,36 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     check_choice("recipe", recipe, recipes)
     given = {name: value for name, value in overrides.items() if value is not None}
     for name in given.keys() & WHOLE_NUMBERS.keys():
-        check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
+        given[name] = check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
+    if "context" in given:
+        given["context"] = check_size("context", given["context"], high=MAX_CONTEXT)
     for name in given.keys() & {*LEARNED, "remix", "evidence"}:
         check_flag(name, given[name])
     if "learning_rate" in given:
-        check_number("learning_rate", given["learning_rate"], low=0, open_low=True)
+        given["learning_rate"] = check_learning_rate(given["learning_rate"])
     if "loss" in given:
         check_choice("loss", given["loss"], LOSSES)
     if "speeds" in given:
-        check_speeds(given["speeds"])
+        given["speeds"] = check_speeds(given["speeds"])
     if "gain_db" in given:
-        check_gains(given["gain_db"])
+        given["gain_db"] = check_gains(given["gain_db"])
     if "level_frames" in given:
-        check_level_frames(given["level_frames"])
+        given["level_frames"] = check_level_frames(given["level_frames"])
     if "dynamics" in given:
         check_choice("dynamics", given["dynamics"], DYNAMICS)
     return recipes[recipe] | given
 
 
+def check_learning_rate(learning_rate):
+    """Return `learning_rate` as a float if it is a number > 0 that a step can be taken with."""
+    check_number("learning_rate", learning_rate, low=0, open_low=True)
+    return check_number("learning_rate", learning_rate, high=MAX_LEARNING_RATE)
+
+
 def check_level_frames(level_frames):
-    """Raise unless `level_frames` is a number of frames for a running level, 0 for none."""
+    """Return `level_frames` as an int if it counts frames of a running level, 0 for none."""
     bounds = {"low": 0, "high": MAX_LEVEL_FRAMES}
-    check_number("level_frames", level_frames, integer=True, **bounds)
+    return check_number("level_frames", level_frames, integer=True, **bounds)
 
 
 def check_training_parameters(separator):

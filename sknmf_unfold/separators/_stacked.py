@@ -5,13 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from sknmf_unfold._arrays import resolve_device, to_tensor, tree_to_numpy
-from sknmf_unfold._checks import check_number
+from sknmf_unfold._checks import MAX_LAYERS, MAX_UNITS, check_n_weights, check_size
+from sknmf_unfold._fitted import Invariant, refuse
+from sknmf_unfold._messages import shown
 
+from ._fitted_course import COURSE
 from ._recipes import STACKED_RECIPES, TRAINING, check_training_parameters, resolve_recipe
 from ._trained import TrainedSeparator
 
 # Frames that tell how to standardise what goes in.
 MAX_FRAMES = 20_000
+
+
+def _weight(name, shape, **bounds):
+    return Invariant(f"weights_[{name!r}]", shape, **bounds)
 
 
 class StackedSeparator(TrainedSeparator):
@@ -32,11 +39,36 @@ class StackedSeparator(TrainedSeparator):
 
         level = self._input_level
         frames = sequences.frames(MAX_FRAMES, rng, lambda magnitude, _: level(magnitude)[0])
-        values = draw_stacked(frames, self.n_layers, self.n_units, rng, self._kind)
+        values = draw_stacked(frames, int(self.n_layers), int(self.n_units), rng, self._kind)
         return {name: to_tensor(value, "cpu") for name, value in values.items()}
 
     def _remember_start(self, start):
         """Do nothing: drawn weights are not worth keeping."""
+
+    def _invariants(self):
+        from sknmf_unfold.networks.stacked import N_GATES
+
+        rows, layers = f"{N_GATES[self._kind]}*units", range(self._n_stored_layers())
+        table = [*COURSE, _weight("weight_hh_l0", f"{rows} units")]
+        table += [_weight("output_weights", "freqs units")]
+        table += [_weight("output_biases", "freqs"), _weight("offset", "freqs")]
+        table += [_weight("scale", "freqs", positive=True), _weight("floor", "", positive=True)]
+        for k in layers:
+            table.append(_weight(f"weight_ih_l{k}", f"{rows} {'units' if k else 'freqs'}"))
+            table.append(_weight(f"weight_hh_l{k}", f"{rows} units"))
+            table += [_weight(f"{name}_l{k}", rows) for name in ("bias_ih", "bias_hh")]
+        return table
+
+    def _n_stored_layers(self):
+        """Count the layers that have some weight."""
+        numbers = [name.rpartition("_l")[2] for name in self.weights_ if "_l" in name]
+        return 1 + max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    def _fitted_items(self):
+        weights = vars(self).get("weights_")
+        if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+            refuse(type(self).__name__, "weights_", "be a dict of arrays", shown(weights))
+        return vars(self) | {f"weights_[{name!r}]": value for name, value in weights.items()}
 
     def _fitted_values(self):
         n_layers, (_, n_units) = self._shape
@@ -96,8 +128,9 @@ class StackedSeparator(TrainedSeparator):
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
-        check_number("n_layers", self.n_layers, low=1, integer=True)
-        check_number("n_units", self.n_units, low=1, integer=True)
+        n_layers = check_size("n_layers", self.n_layers, high=MAX_LAYERS)
+        n_units = check_size("n_units", self.n_units, high=MAX_UNITS)
+        check_n_weights(n_layers * n_units**2, n_layers=n_layers, n_units=n_units)
         check_training_parameters(self)
         overrides = {name: getattr(self, name) for name in TRAINING}
         return resolve_recipe(self.recipe, overrides, STACKED_RECIPES)

@@ -19,11 +19,13 @@ from sknmf_unfold._checks import check_random_state
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._target_checks import warn_of_useless_targets
+from sknmf_unfold._warn import once_per_call
 from sknmf_unfold.signal.level import TrainingLevel
 
 from ._base import BaseSeparator
 from ._checkpoints import goes_on, naming, note_interrupt, open_checkpoint
 from ._epochs import say_what_is_kept, train, warn_if_diverged
+from ._fitted_course import check_course
 from ._going_on import check_same_level
 from ._recipes import LEARNED
 from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
@@ -45,7 +47,14 @@ class TrainedSeparator(BaseSeparator):
     - ``_attributes(network)``, a dict of the fitted attributes that hold the network.
     """
 
+    _fitted_mark = "n_parameters_"
+    _reason = (
+        "its weights grew too large in training, which diverged. Fit it again with a lower "
+        "`learning_rate`."
+    )
+
     @with_callbacks
+    @once_per_call()
     @default_settings()
     def fit(self, X, Y, validation_data=None):
         """Train, from the start or, with `warm_start`, from where the last fit ended.
@@ -149,8 +158,10 @@ class TrainedSeparator(BaseSeparator):
                 self._store_best(trainer)
         return self
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "n_parameters_")
+    def _check_fitted_attributes(self):
+        super()._check_fitted_attributes()
+        if self._fitted_mark in vars(self):
+            check_course(type(self).__name__, vars(self))
 
     def _check_data(self, X, Y, validation_data):
         """Check all data; return mixtures, targets and None or the pair to watch."""
@@ -248,7 +259,14 @@ class TrainedSeparator(BaseSeparator):
         # The fitted attributes, which the trainer began with, are the best weights.
         best = vars(trainer.best) | {"epoch": self.best_epoch_}
         trainer.rng = np.random.RandomState()
-        trainer.load_state_dict(state | {"best": best})
+        try:
+            trainer.load_state_dict(state | {"best": best})
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"`_training_state` of this {type(self).__name__}, from which partial_fit goes on, "
+                f"is not that of its network ({error}). Other parameters train another part of it: "
+                f"set them back, or call fit with warm_start=True."
+            ) from error
         trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
 
     def _train(self, trainer, pairs, task, checkpoint, plan, keep):

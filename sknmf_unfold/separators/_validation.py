@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from sknmf_unfold._data_checks import as_list, check_list, check_waveform, is_spectrogram, rows_of
 from sknmf_unfold._sequences import check_sequences, check_targets
+from sknmf_unfold._warn import warn_user
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
 
@@ -79,11 +78,9 @@ def split_recordings(n_recordings, fraction, rng):
     """
     if n_recordings > 1:
         return split_validation(n_recordings, fraction, rng)
-    warnings.warn(
+    warn_user(
         "X has one recording, which is trained on and watched too: early stopping cannot see "
-        "overfitting. Pass more recordings or validation_data.",
-        UserWarning,
-        stacklevel=6,
+        "overfitting. Pass more recordings or validation_data."
     )
     return np.zeros(1, dtype=int), np.zeros(1, dtype=int)
 

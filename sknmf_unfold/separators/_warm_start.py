@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sknmf_unfold._checks import check_number
+from sknmf_unfold._checks import MAX_COMPONENTS, check_size, check_sparsity
 from sknmf_unfold._messages import shown
 from sknmf_unfold.nmf import SparseNMF
+from sknmf_unfold.nmf.silencing import silencing_of
 
 from ._trained import TrainedSeparator
 from .supervised_nmf import SupervisedNMFSeparator
 
+# Frames that tell whether a dictionary can be active on the data.
+MAX_FRAMES = 5000
 # For each source, where neither the separator nor an NMF estimator says it.
 N_COMPONENTS = 100
 
@@ -47,14 +51,21 @@ class StartsFromNMF(TrainedSeparator):
         return super().set_params(**params)
 
     def _check_n_components(self):
-        if self.n_components is not None:
-            check_number("n_components", self.n_components, low=1, integer=True)
+        """Return the number of components, as far as it is known before the fit."""
+        if self.n_components is None:
+            return N_COMPONENTS
+        return check_size("n_components", self.n_components, high=MAX_COMPONENTS)
 
     def _starting_components(self, sequences, targets, seed, **settings):
-        names = ("n_components", "sparsity", "verbose")
-        settings |= {name: getattr(self, name) for name in names} | {"random_state": seed}
+        n_components = None if self.n_components is None else self._check_n_components()
+        settings |= {"n_components": n_components, "sparsity": check_sparsity(self.sparsity)}
+        settings |= {"verbose": self.verbose, "random_state": seed}
         settings["level_frames"] = self.level_frames_
-        return starting_components(self.nmf, sequences, targets, settings)
+        components = starting_components(self.nmf, sequences, targets, settings)
+        if settings.get("beta_loss", 2) in (2, "frobenius"):
+            frames = _some_frames(sequences, self._input_level)
+            silencing_of(frames, components, settings["sparsity"]).warn(pause_too=True)
+        return components
 
 
 def starting_components(nmf, sequences, targets, settings):
@@ -105,6 +116,17 @@ def starting_components(nmf, sequences, targets, settings):
     if not _is_fitted(nmf):
         nmf._fit_quietly(sequences.as_input(), targets.as_input())
     return nmf.components_
+
+
+def _some_frames(sequences, level):
+    """Frames of the first recordings at the reference level, enough to know how loud they are."""
+    parts, n_frames = [], 0
+    for frames in sequences:
+        parts.append(level(frames[np.newaxis])[0][0])
+        n_frames += len(frames)
+        if n_frames >= MAX_FRAMES:
+            break
+    return np.concatenate(parts)[:MAX_FRAMES]
 
 
 def _beside_target(nmf, sequences, targets, settings):

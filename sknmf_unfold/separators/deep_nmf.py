@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import check_number
+from sknmf_unfold._checks import (
+    MAX_LAYERS,
+    check_n_weights,
+    check_number,
+    check_size,
+    check_sparsity,
+)
+from sknmf_unfold._fitted import Invariant
+from sknmf_unfold._messages import shown
 from sknmf_unfold.nmf.divergence import check_beta
 
+from ._fitted_course import COURSE
 from ._recipes import (
     DEEP_NMF_RECIPES,
     MASK_OVERRIDES,
@@ -146,6 +155,14 @@ class DeepNMFSeparator(StartsFromNMF):
     [16000, 16000, 16000, 16000]
     """
 
+    _fitted_attributes = (
+        *COURSE,
+        Invariant("output_components_", "2*pairs freqs", low=0.0),
+        Invariant("initial_components_", "2*pairs freqs", low=0.0),
+        Invariant("components_", "updates? 2*pairs freqs", low=0.0),
+        Invariant("mask_exponent_", "", positive=True),
+    )
+
     def __init__(
         self,
         n_layers=25,
@@ -205,7 +222,7 @@ class DeepNMFSeparator(StartsFromNMF):
         components = to_tensor(components.astype(sequences.dtype), "cpu")
         return {
             "components": components,
-            "layer_components": components.repeat(self.n_trained_layers - 1, 1, 1),
+            "layer_components": components.repeat(int(self.n_trained_layers) - 1, 1, 1),
             "output_components": components,
             "mask_exponent": components.new_ones(()),
         }
@@ -214,7 +231,7 @@ class DeepNMFSeparator(StartsFromNMF):
         """Do nothing: the network keeps what it started from."""
 
     def _fitted_values(self):
-        if len(self.components_) != self.n_trained_layers - 1:
+        if len(self.components_) != int(self.n_trained_layers) - 1:
             raise ValueError(
                 f"`n_trained_layers` is {self.n_trained_layers}, but the fitted model has "
                 f"{len(self.components_) + 1}; training cannot go on from it."
@@ -224,11 +241,9 @@ class DeepNMFSeparator(StartsFromNMF):
     def _make_network(self, values, **learned):
         from sknmf_unfold.networks.deep_nmf import DeepNMF
 
-        n_fixed = self.n_layers - len(values["layer_components"])
-        beta = check_beta(self.beta_loss)
-        return DeepNMF(
-            **values, n_fixed_updates=n_fixed, beta=beta, sparsity=self.sparsity, **learned
-        )
+        n_fixed = int(self.n_layers) - len(values["layer_components"])
+        updates = {"beta": check_beta(self.beta_loss), "sparsity": check_sparsity(self.sparsity)}
+        return DeepNMF(**values, n_fixed_updates=n_fixed, **updates, **learned)
 
     @staticmethod
     def _attributes(network):
@@ -265,15 +280,18 @@ class DeepNMFSeparator(StartsFromNMF):
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
-        check_number("n_layers", self.n_layers, low=1, integer=True)
-        self._check_n_components()
-        bounds = {"low": 1, "high": self.n_layers + 1}
-        check_number("n_trained_layers", self.n_trained_layers, integer=True, **bounds)
-        check_number("sparsity", self.sparsity, low=0)
+        n_layers = check_size("n_layers", self.n_layers, high=MAX_LAYERS)
+        n_components = self._check_n_components()
+        bounds = {"low": 1, "high": n_layers + 1}
+        n_trained = check_number("n_trained_layers", self.n_trained_layers, integer=True, **bounds)
+        made = {"n_trained_layers": n_trained, "n_components": n_components}
+        check_n_weights(2 * n_trained * n_components, **made)
+        check_sparsity(self.sparsity)
         if not 1 <= check_beta(self.beta_loss) <= 2:
             raise ValueError(
                 f"`beta_loss` must be 'kullback-leibler', 'frobenius' or a number from 1 to 2, for "
-                f"which multiplicative updates need no exponent; got {self.beta_loss!r}."
+                f"which multiplicative updates need no exponent; got "
+                f"{shown(self.beta_loss)}."
             )
         check_training_parameters(self)
         overrides = {name: getattr(self, name) for name in MASK_OVERRIDES}

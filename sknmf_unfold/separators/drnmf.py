@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import check_number
+from sknmf_unfold._checks import (
+    MAX_LAYERS,
+    MAX_UNITS,
+    check_n_weights,
+    check_size,
+    check_sparsity,
+    check_step_size,
+)
+from sknmf_unfold._fitted import Invariant
 from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._explanation import MaskExplanation
+from ._fitted_course import COURSE
 from ._going_on import suited_values
 from ._onnx import OnnxExport
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
@@ -28,6 +39,25 @@ STATE = {
     "gate_biases": "gate_biases_",
     "gated_evidence": "gated_evidence_",
 }
+
+
+# What holds for them and the rest, see `_fitted`; `dynamics_` has two forms.
+FITTED = (
+    *COURSE,
+    Invariant("output_components_", "2*pairs freqs", low=0.0),
+    Invariant("initial_components_", "2*pairs freqs", low=0.0),
+    Invariant("components_", "layers 2*pairs freqs", low=0.0),
+    Invariant("envelopes_", "layers 2*pairs context", low=0.0),
+    Invariant("step_sizes_", "layers", positive=True),
+    Invariant("thresholds_", "layers 2*pairs", low=0.0),
+    Invariant("initial_activations_", "2*pairs", low=0.0),
+    Invariant("mask_exponent_", "", positive=True),
+    Invariant("evidence_", "2*pairs freqs | 0 freqs"),
+    Invariant("gated_evidence_", "units? freqs"),
+    Invariant("gate_inputs_", "3*units? 2*pairs"),
+    Invariant("gate_transitions_", "3*units? units?"),
+    Invariant("gate_biases_", "2 3*units?"),
+)
 
 
 class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
@@ -304,8 +334,14 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         self.random_state = random_state
         self.verbose = verbose
 
-    def __setstate__(self, state):
-        super().__setstate__(state)
+    def _invariants(self):
+        # A matrix of dynamics may have negative entries.
+        is_matrix = np.ndim(vars(self).get("dynamics_", 0)) == 2
+        shape, low = ("2*pairs 2*pairs", -np.inf) if is_matrix else ("2*pairs", 0.0)
+        return (*FITTED, Invariant("dynamics_", shape, low=low))
+
+    def _add_missing_attributes(self):
+        super()._add_missing_attributes()
         # Stored when the network itself had a level.
         level, _ = (self.__dict__.pop(name, 0) for name in ("level_", "level_decay_"))
         if level > 0:
@@ -326,21 +362,22 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         seed = rng.randint(2**31 - 1)
         components = self._starting_components(sequences, targets, seed)
         components = components.astype(sequences.dtype)
-        step_size = self.step_size
+        step_size = check_step_size(self.step_size)
         if step_size == "auto":
             step_size = 1 / largest_eigenvalue(components)
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
-        model |= {"gated_units": self.gated_units, "rng": rng}
-        components = to_tensor(components, "cpu")
-        return unfold(components, self.n_layers, self.sparsity, step_size, **model)
+        model |= {"gated_units": int(self.gated_units), "rng": rng}
+        components, sparsity = to_tensor(components, "cpu"), check_sparsity(self.sparsity)
+        return unfold(components, int(self.n_layers), sparsity, step_size, **model)
 
     def _remember_start(self, start):
         self.initial_components_ = to_numpy(start["output_components"])
 
     def _fitted_values(self):
         values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
-        return suited_values(values, self.n_layers, self.gated_units, self._recipe())
+        model = int(self.n_layers), int(self.gated_units)
+        return suited_values(values, *model, self._recipe())
 
     @staticmethod
     def _make_network(values, **learned):
@@ -379,14 +416,14 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""
-        check_number("n_layers", self.n_layers, low=1, integer=True)
-        self._check_n_components()
-        check_number("sparsity", self.sparsity, low=0)
-        if self.step_size != "auto":
-            check_number("step_size", self.step_size, low=0, open_low=True)
-        check_number("gated_units", self.gated_units, low=0, integer=True)
+        n_layers = check_size("n_layers", self.n_layers, high=MAX_LAYERS)
+        n_components = self._check_n_components()
+        check_sparsity(self.sparsity)
+        check_step_size(self.step_size)
+        gated_units = check_size("gated_units", self.gated_units, low=0, high=MAX_UNITS)
         check_training_parameters(self)
         settings = self._recipe()
+        self._check_n_weights(n_layers, 2 * n_components, gated_units, settings)
         if self.gated_units and not settings["evidence"]:
             raise ValueError(
                 f"`gated_units` is {self.gated_units} but there is no evidence for them to add to; "
@@ -395,6 +432,17 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         settings["learn_dynamics"] = settings.pop("dynamics") != "identity"
         del settings["context"], settings["evidence"]
         return settings
+
+    @staticmethod
+    def _check_n_weights(n_layers, n_components, gated_units, recipe):
+        context, is_full = recipe["context"], recipe["dynamics"] == "full"
+        layers = {"n_layers": n_layers, "n_components": n_components // 2, "context": context}
+        check_n_weights(n_layers * n_components * (context + 1), **layers)
+        if is_full:
+            made = {"dynamics": "full", "n_components": n_components // 2}
+            check_n_weights(n_components**2, **made)
+        gates = 3 * gated_units * (gated_units + n_components)
+        check_n_weights(gates, gated_units=gated_units, n_components=n_components // 2)
 
     def _recipe(self):
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})

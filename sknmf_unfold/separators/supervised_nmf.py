@@ -7,26 +7,33 @@ import numpy as np
 from sknmf_unfold._all_or_nothing import fits_all_or_nothing
 from sknmf_unfold._callbacks import FitTask, with_callbacks
 from sknmf_unfold._checks import (
+    MAX_COMPONENTS,
     check_choice,
     check_number,
     check_random_state,
+    check_size,
+    check_sparsity,
     check_step_size,
     check_verbose,
 )
+from sknmf_unfold._fitted import Invariant
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_components
 from sknmf_unfold._target_checks import warn_of_useless_targets
+from sknmf_unfold._warn import once_per_call
 from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.coordinate import solve_activations
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.inference import infer_activations
+from sknmf_unfold.nmf.settings import check_max_frames, check_tol
+from sknmf_unfold.nmf.silencing import Silencing, Watched
 from sknmf_unfold.signal.level import TrainingLevel
 from sknmf_unfold.signal.masks import trusted_ratio_masks
 
-from ._base import BaseSeparator
+from ._base import BASICS, BaseSeparator
 from ._blocks import framewise
 from ._frame_masks import FrameMasks
 from ._recipes import LEVEL_FRAMES, check_level_frames
@@ -117,6 +124,15 @@ class SupervisedNMFSeparator(BaseSeparator):
     [16000, 16000, 16000, 16000]
     """
 
+    _fitted_mark = "target_components_"
+    _fitted_attributes = (
+        *BASICS,
+        Invariant("target_components_", "targets freqs", low=0.0),
+        Invariant("interference_components_", "others freqs", low=0.0),
+        Invariant("n_iter_", whole=True, low=0),
+        Invariant("step_size_", positive=True),
+    )
+
     def __init__(
         self,
         n_components=100,
@@ -147,6 +163,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         self.verbose = verbose
 
     @with_callbacks
+    @once_per_call()
     @default_settings()
     @fits_all_or_nothing
     def fit(self, X, Y):
@@ -178,7 +195,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         return self._fit(X, Y, warn=False)
 
     def _fit(self, X, Y, warn):
-        self._check_parameters()
+        checked = self._check_parameters()
         task = FitTask(self._init_callback_context(), self, X, Y)
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
@@ -186,13 +203,14 @@ class SupervisedNMFSeparator(BaseSeparator):
         if warn:
             warn_of_useless_targets(sequences, targets)
         training = TrainingLevel(sequences)
-        frames = targets.frames(self.max_frames, rng, self._at_level(training))
+        frames = targets.frames(checked["max_frames"], rng, self._at_level(training))
         nmf = self._dictionary(rng).fit(frames)
-        n_iter = self._fit_interference(sequences, nmf.components_, rng, training)
+        n_iter = self._fit_interference(sequences, nmf.components_, checked, rng, training)
         self.n_iter_ = max(nmf.n_iter_, n_iter)
         task.end(dict)
         return self
 
+    @once_per_call()
     @default_settings()
     @fits_all_or_nothing
     def fit_interference(self, X, target_components):
@@ -214,18 +232,15 @@ class SupervisedNMFSeparator(BaseSeparator):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        self._check_parameters()
+        checked = self._check_parameters()
         sequences = check_sequences(self, X, reset=True)
         target_components = check_components(
             "target_components", target_components, sequences.n_freqs
         )
         rng = check_random_state(self.random_state)
         training = TrainingLevel(sequences)
-        self.n_iter_ = self._fit_interference(sequences, target_components, rng, training)
+        self.n_iter_ = self._fit_interference(sequences, target_components, checked, rng, training)
         return self
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "step_size_")
 
     def _at_level(self, training):
         """Make what brings recordings to the reference level, for `Sequences.frames`."""
@@ -238,17 +253,16 @@ class SupervisedNMFSeparator(BaseSeparator):
 
         return scaled
 
-    def _fit_interference(self, sequences, target, rng, training):
-        frames = sequences.frames(self.max_frames, rng, self._at_level(training))
+    def _fit_interference(self, sequences, target, checked, rng, training):
+        frames = sequences.frames(checked["max_frames"], rng, self._at_level(training))
         nmf = self._dictionary(rng, fixed_components=target).fit(frames)
         components = nmf.components_
         self.target_components_ = components[: len(target)]
         self.interference_components_ = components[len(target) :]
         self.stft_settings_ = sequences.settings
         self.input_scale_, self.level_frames_ = training.scale, int(self.level_frames)
-        self.step_size_ = (
-            1 / largest_eigenvalue(components) if self.step_size == "auto" else self.step_size
-        )
+        step_size = checked["step_size"]
+        self.step_size_ = 1 / largest_eigenvalue(components) if step_size == "auto" else step_size
         return nmf.n_iter_
 
     def _dictionary(self, rng, **settings):
@@ -270,40 +284,59 @@ class SupervisedNMFSeparator(BaseSeparator):
         return np.vstack([self.target_components_, self.interference_components_])
 
     def _check_parameters(self):
-        check_number("n_components", self.n_components, low=1, integer=True)
-        check_number("n_iter", self.n_iter, low=1, integer=True)
-        if self.max_frames is not None:
-            check_number("max_frames", self.max_frames, low=1, integer=True)
+        """Check all parameters; return as plain numbers those that are used here."""
+        check_size("n_components", self.n_components, high=MAX_COMPONENTS)
+        check_number("max_iter", self.max_iter, low=1, integer=True)
+        check_tol("tol", self.tol)
         check_level_frames(self.level_frames)
         check_verbose(self.verbose)
         check_choice("inference", self.inference, INFERENCES)
-        check_number("sparsity", self.sparsity, low=0)
-        check_step_size(self.step_size)
-        if self.inference not in ("auto", "mu") and check_beta(self.beta_loss) != 2:
+        checked = {
+            "n_iter": check_number("n_iter", self.n_iter, low=1, integer=True),
+            "max_frames": check_max_frames(self.max_frames),
+            "sparsity": check_sparsity(self.sparsity),
+            "step_size": check_step_size(self.step_size),
+            "beta": check_beta(self.beta_loss),
+        }
+        if self.inference not in ("auto", "mu") and checked["beta"] != 2:
             raise ValueError(
                 f"`inference`={self.inference!r} minimises beta_loss='frobenius' only; got "
                 f"beta_loss={self.beta_loss!r}. Use inference='auto'."
             )
+        return checked
 
     @property
     def _recurrent(self):
         return self.inference == "warm_ista"
 
     def _activation_step(self, dtype):
+        """Make the function that infers the activations, and what watches them."""
+        silencing, infer = Silencing(check_sparsity(self.sparsity)), self._inference_step(dtype)
+
+        def step(magnitude, state):
+            activations, state = infer(magnitude, state)
+            pair = (x.reshape(-1, x.shape[-1]) for x in (magnitude, activations))
+            silencing.add(*pair)
+            return activations, state
+
+        return Watched(step, silencing)
+
+    def _inference_step(self, dtype):
         # They may have been set since the fit.
-        self._check_parameters()
+        checked = self._check_parameters()
         components = self.components_.astype(dtype, copy=False)
-        beta, inference = check_beta(self.beta_loss), self.inference
+        n_iter, beta, inference = checked["n_iter"], checked["beta"], self.inference
+        settings = {"sparsity": checked["sparsity"]}
         if inference == "auto":
             inference = "cd" if beta == 2 else "mu"
         if inference == "cd":
-            settings = {"sparsity": self.sparsity, "max_iter": self.n_iter}
+            settings["max_iter"] = n_iter
             return framewise(lambda x: solve_activations(x, components, **settings))
+        settings["n_iter"] = n_iter
         if inference == "mu":
-            settings = {"beta": beta, "sparsity": self.sparsity, "n_iter": self.n_iter}
+            settings["beta"] = beta
             return framewise(lambda x: infer_activations(x, components, **settings))
-        step_size = dtype.type(self.step_size_)
-        settings = {"sparsity": self.sparsity, "step_size": step_size, "n_iter": self.n_iter}
+        settings["step_size"] = dtype.type(self.step_size_)
         if inference == "ista":
             return framewise(lambda x: ista(x, components, **settings))
 
@@ -326,19 +359,19 @@ class SupervisedNMFSeparator(BaseSeparator):
             estimates = np.stack([part @ dictionary for part, dictionary in parts])
             return trusted_ratio_masks(estimates)[0].reshape(magnitude.shape), state
 
-        return step
+        return Watched(step, infer.silencing)
 
     def _masks_at_level(self, dtype, n_streams, max_frames):
         if self.inference != "warm_ista":
             return super()._masks_at_level(dtype, n_streams, max_frames)
-        self._check_parameters()
+        checked = self._check_parameters()
         components = self.components_.astype(dtype)
         infer = FrameByFrame(
             components[np.newaxis],
             np.full(1, self.step_size_, dtype),
-            np.full((1, len(components)), self.sparsity, dtype),
+            np.full((1, len(components)), checked["sparsity"], dtype),
             np.zeros(len(components), dtype),
-            self.n_iter,
+            checked["n_iter"],
             n_streams,
             max_frames,
         )

@@ -47,7 +47,7 @@ def mix_at_snr(target, interference, snr_db, *, return_interference=False):
     """
     target = check_waveform(target, "target")
     interference = check_waveform(interference, "interference")
-    check_number("snr_db", snr_db, **SNR_LIMITS)
+    snr_db = check_number("snr_db", snr_db, **SNR_LIMITS)
     if len(interference) < len(target):
         raise ValueError(
             f"`interference` has {len(interference)} samples but `target` has {len(target)}; it "

@@ -84,8 +84,8 @@ class MixtureDataset:
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
         self.gain_db = check_gains(gain_db)
         self.speeds = check_speeds(speeds)
-        check_number("random_state", random_state, low=0, high=2**32 - 1, integer=True)
-        self.random_state = random_state
+        seed = {"low": 0, "high": 2**32 - 1, "integer": True}
+        self.random_state = check_number("random_state", random_state, **seed)
 
     def __len__(self):
         """Count the mixtures of an epoch."""
@@ -154,7 +154,7 @@ class MixtureDataset:
         x, y : ndarray of shape (n_times,)
             A mixture and its target. In the order of the targets they are those of `draw`.
         """
-        check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
+        epoch = check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
         rng = np.random.RandomState([self.random_state, epoch])
         which = rng.choice(len(self._lengths), len(self), p=self._lengths / self._lengths.sum())
         snrs = _draw(self.snr_db, len(self), rng)
@@ -260,9 +260,7 @@ def _check_levels(name, levels, limits):
         )
     if len(levels) == 0:
         raise ValueError(f"`{name}` is empty; wanted numbers to choose from.")
-    for i, level in enumerate(levels):
-        check_number(f"{name}[{i}]", level, **limits)
-    return [float(level) for level in levels]
+    return [check_number(f"{name}[{i}]", level, **limits) for i, level in enumerate(levels)]
 
 
 def _draw(levels, size, rng):

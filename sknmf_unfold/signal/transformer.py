@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import check_n_fft, check_number, check_sample_rate
 from sknmf_unfold._containers import RecordingsTransformerMixin
 from sknmf_unfold._data_checks import as_list, check_list, check_waveforms
 from sknmf_unfold._global_settings import default_settings
@@ -13,7 +12,7 @@ from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._table_checks import check_waveform_table
 
 from .spectrograms import Spectrogram, Spectrograms
-from .windows import synthesis_window
+from .windows import check_stft_settings
 
 
 class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
@@ -86,7 +85,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         self._check_parameters()
         task = FitTask(self._init_callback_context(), self, X, Y)
         self._check_input(X, reset=True)
-        self.n_freqs_ = self.n_fft // 2 + 1
+        self.n_freqs_ = self._n_features_out
         task.end(dict)
         return self
 
@@ -110,12 +109,12 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         ValueError, TypeError
             If a waveform is empty, not finite, not 1-D or not real.
         """
-        self._check_parameters()
+        settings = self._check_parameters()
         waveforms = self._check_input(X, reset=False)
-        # An array of samples may change; a number's own type matters to no reader of the model.
-        window = self.window if isinstance(self.window, (str, tuple)) else np.array(self.window)
-        settings = (int(self.n_fft), int(self.hop_length), window, int(self.sample_rate))
-        return Spectrograms(Spectrogram(x, *settings) for x in waveforms)
+        if not isinstance(self.window, (str, tuple)):
+            # An array of samples may change.
+            settings["window"] = np.array(self.window)
+        return Spectrograms(Spectrogram(x, **settings) for x in waveforms)
 
     @default_settings()
     def inverse_transform(self, X):
@@ -141,10 +140,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         return [item.inverse() for item in X]
 
     def _check_parameters(self):
-        check_n_fft(self.n_fft)
-        check_number("hop_length", self.hop_length, low=1, high=self.n_fft, integer=True)
-        check_sample_rate(self.sample_rate)
-        synthesis_window(self.window, self.n_fft, self.hop_length)
+        return check_stft_settings(self.n_fft, self.hop_length, self.window, self.sample_rate)
 
     def _check_input(self, X, reset):
         X = as_list(X)
@@ -159,7 +155,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
 
     @property
     def _n_features_out(self):
-        return self.n_fft // 2 + 1
+        return int(self.n_fft) // 2 + 1
 
     def __sklearn_is_fitted__(self):
         # Nothing is learned, so that a model can be read without having been fitted.

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from sknmf_unfold._checks import check_n_fft, check_number, check_sample_rate
 from sknmf_unfold._data_checks import as_numbers
 from sknmf_unfold._messages import shown
 
@@ -112,3 +113,42 @@ def synthesis_window(window, n_fft, hop_length):
             f"hop_length={max(1, n_fft // 4)}."
         )
     return values / np.resize(overlap, n_fft)
+
+
+def check_stft_settings(n_fft, hop_length, window, sample_rate):
+    """Check the settings of an STFT that has an inverse.
+
+    Parameters
+    ----------
+    n_fft, hop_length : int
+        Frame length and hop in samples.
+    window : str, tuple or array-like of shape (n_fft,)
+        The analysis window.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    settings : dict
+        The same, numbers as Python's own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one is out of bounds, or the window and its hop leave samples out.
+
+    Examples
+    --------
+    >>> check_stft_settings(np.int64(64), 16, "hann", 8000)
+    {'n_fft': 64, 'hop_length': 16, 'window': 'hann', 'sample_rate': 8000}
+    """
+    n_fft = check_n_fft(n_fft)
+    hop_length = check_number("hop_length", hop_length, low=1, high=n_fft, integer=True)
+    sample_rate = check_sample_rate(sample_rate)
+    synthesis_window(window, n_fft, hop_length)
+    return {
+        "n_fft": n_fft,
+        "hop_length": hop_length,
+        "window": window,
+        "sample_rate": sample_rate,
+    }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from sknmf_unfold._atomic import replacing
+from sknmf_unfold._warn import warn_user
 
 from .descriptions import HASHED
 from .locks import FileLock
@@ -160,11 +160,9 @@ class Checkpoint:
 
     def _warn(self, error):
         if not self._has_warned:
-            warnings.warn(
+            warn_user(
                 f"No checkpoint could be written to {self.path} ({error.strerror or error}); "
                 f"training continues, and after a kill it would resume from an earlier epoch.",
-                UserWarning,
-                stacklevel=9,
             )
         self._has_warned = True
 

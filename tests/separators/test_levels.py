@@ -13,7 +13,7 @@ from sknmf_unfold.signal.level import REFERENCE_LEVEL, TrainingLevel
 from sknmf_unfold.streaming import StreamingSeparator
 
 TRAINING = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
-NMF = SupervisedNMFSeparator(max_iter=10)
+NMF = SupervisedNMFSeparator(8, max_iter=10)
 SEPARATORS = {
     "supervised": SupervisedNMFSeparator(8, max_iter=20, random_state=0),
     "warm_ista": SupervisedNMFSeparator(
