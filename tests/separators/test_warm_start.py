@@ -69,6 +69,8 @@ def test_only_a_seed_that_nmf_lacks_is_drawn_from_the_separators(magnitudes, sep
     np.testing.assert_array_equal(start(4, 0), start(4, 1))
 
 
+# One of the weights that are searched silences the data.
+@pytest.mark.filterwarnings("ignore:.*all activations are 0")
 @each_class
 def test_a_search_reaches_the_parameters_of_nmf(speech, separator_class):
     nmf = SupervisedNMFSeparator(4, max_iter=10, random_state=0)
