@@ -70,6 +70,7 @@ class VersionedEstimator(BaseEstimator, ABC):
             )
         state = dict(state)
         version, digest = state.pop(VERSION_KEY, "unknown"), state.pop(DIGEST_KEY, None)
+        is_other = digest is not None and digest != digest_of(state)
         if version != __version__:
             warnings.warn(
                 InconsistentVersionWarning(
@@ -80,14 +81,14 @@ class VersionedEstimator(BaseEstimator, ABC):
                 stacklevel=2,
             )
         # Parameters that the version which stored it did not have.
-        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        for name in FORMER_PARAMETERS - defaults.keys():
-            state.pop(name, None)
+        defaults = {key: p.default for key, p in inspect.signature(type(self)).parameters.items()}
+        for parameter in FORMER_PARAMETERS - defaults.keys():
+            state.pop(parameter, None)
         super().__setstate__(defaults | state)
         self._add_missing_attributes()
         # First, because it names what is wrong.
         self._check_fitted_attributes()
-        if digest is not None and digest != digest_of(state):
+        if is_other:
             raise ValueError(
                 f"The contents of the loaded {name} do not match their checksum. {WAY_OUT} (A "
                 f"state that was edited on purpose loads without its {DIGEST_KEY!r}.)"

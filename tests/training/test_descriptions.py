@@ -18,7 +18,7 @@ from sknmf_unfold.training.descriptions import describe
 
 def test_descriptions_tell_values_apart_and_are_the_same_for_the_same():
     def values():
-        fitted = SparseNMF(3, random_state=0).fit(np.eye(4))
+        fitted = SparseNMF(3, sparsity=0.1, random_state=0).fit(np.eye(4))
         return [3, "auto", None, 0.5, np.arange(3.0), np.random.RandomState(0), fitted]
 
     descriptions = [describe(value) for value in values()]
