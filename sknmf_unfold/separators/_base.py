@@ -13,6 +13,7 @@ from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
+from sknmf_unfold._threads import one_thread_an_operation
 from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.signal.level import InputLevel, MasksAtReferenceLevel, at_reference_level
 
@@ -67,6 +68,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         return True
 
     @default_settings()
+    @one_thread_an_operation()
     def predict(self, X):
         """Separate the target from the mixtures.
 
@@ -94,11 +96,15 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             return self._run(sequences, step, lambda frames, mask: frames * mask)
         inverses = [item.overlap_add() for item in sequences.items]
         step = at_reference_level(step, self._input_level)
-        for i, frames, mask in run_in_blocks(sequences, step, self._recurrent):
+
+        def append(i, frames, mask):
             inverses[i].append(frames * mask)
+
+        run_in_blocks(sequences, step, append, self._recurrent)
         return [inverse.waveform for inverse in inverses]
 
     @default_settings()
+    @one_thread_an_operation()
     def predict_mask(self, X):
         """Estimate the masks of the target.
 
@@ -116,6 +122,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         return self._run(sequences, self._mask_step(sequences.dtype))
 
     @default_settings()
+    @one_thread_an_operation()
     def transform(self, X):
         """Infer the activations of the components of both sources.
 
@@ -140,11 +147,15 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         if sequences.kind == "table":
             return run_on_table(sequences.frames(), step)
         rows = [Rows(n) for n in sequences.n_frames]
-        for i, frames, result in run_in_blocks(sequences, step, self._recurrent):
+
+        def append(i, frames, result):
             rows[i].append(combine(frames, result))
+
+        run_in_blocks(sequences, step, append, self._recurrent)
         return [each.array for each in rows]
 
     @default_settings()
+    @one_thread_an_operation()
     def score(self, X, y, sample_weight=None):
         """Measure the mean SDR of the separated target in dB; higher is better.
 

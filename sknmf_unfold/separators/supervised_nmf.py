@@ -27,7 +27,7 @@ from sknmf_unfold.signal.level import TrainingLevel
 from sknmf_unfold.signal.masks import trusted_ratio_masks
 
 from ._base import BaseSeparator
-from ._blocks import framewise
+from ._blocks import finished, framewise
 from ._frame_masks import FrameMasks
 from ._recipes import LEVEL_FRAMES, check_level_frames
 
@@ -321,10 +321,13 @@ class SupervisedNMFSeparator(BaseSeparator):
 
         def step(magnitude, state):
             activations, state = infer(magnitude, state)
+            return lambda: mask(finished(activations)).reshape(magnitude.shape), state
+
+        def mask(activations):
             rows = activations.reshape(-1, activations.shape[-1])
             parts = zip((rows[:, :n_target], rows[:, n_target:]), components, strict=True)
             estimates = np.stack([part @ dictionary for part, dictionary in parts])
-            return trusted_ratio_masks(estimates)[0].reshape(magnitude.shape), state
+            return trusted_ratio_masks(estimates)[0]
 
         return step
 
