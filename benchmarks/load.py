@@ -162,8 +162,8 @@ def report(text, value, bound):
 def seconds_of_fit(X, Y, seed):
     """Time a fit in a worker of joblib."""
     start = time.perf_counter()
-    nmf = SupervisedNMFSeparator(max_iter=20, random_state=seed)
-    DRNMFSeparator(n_components=20, nmf=nmf, max_epochs=4, random_state=seed).fit(X, Y)
+    nmf = SupervisedNMFSeparator(20, max_iter=20, random_state=seed)
+    DRNMFSeparator(nmf=nmf, max_epochs=4, random_state=seed).fit(X, Y)
     return time.perf_counter() - start
 
 

@@ -89,8 +89,10 @@ class Workers:
                 # Each takes tasks until there are none.
                 if len(others) < self.n_threads - 1:
                     others.append(self._pool.submit(tasks.work))
-                while len(tasks) > self.n_threads:
-                    tasks.work_once()
+                while len(tasks) > 3 * self.n_threads:
+                    # Results that wait for an earlier one take memory too.
+                    if not tasks.work_once():
+                        wait(others)
             tasks.work()
         finally:
             tasks.clear()
@@ -111,7 +113,8 @@ class _Tasks:
         self._settings = np.geterr()
 
     def __len__(self):
-        return len(self._left)
+        """Count the items whose results are not consumed yet."""
+        return self._n_items - self._due
 
     def append(self, item):
         self.raise_error()

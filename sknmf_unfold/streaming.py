@@ -159,6 +159,7 @@ class StreamingSeparator:
         self.reset()
         return rest
 
+    @briefly_one_thread()
     @default_settings()
     def _build(self, dtype):
         """Make everything that samples of a dtype go through."""
