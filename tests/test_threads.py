@@ -89,10 +89,10 @@ def test_a_fit_resumed_with_another_number_of_threads_ends_in_the_same_bits(data
     model = clone(SEPARATORS["drnmf"]).set_params(max_epochs=4, checkpoint_dir=tmp_path)
     epoch = Trainer.epoch
 
-    def killed(self):
+    def killed(self, *args):
         if self.n_epochs == 2:
             raise ZeroDivisionError
-        return epoch(self)
+        return epoch(self, *args)
 
     with threads(2), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "epoch", killed)
