@@ -27,7 +27,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, _threads
 from sknmf_unfold._threads import Workers
 from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.separators import LSTMSeparator, _blocks
@@ -56,7 +56,7 @@ def busy_processes(n):
 @contextlib.contextmanager
 def as_it_is():
     """Do the work as the package does it, on `N_THREADS` threads."""
-    with _threads(N_THREADS):
+    with _limited_to(N_THREADS):
         yield
 
 
@@ -68,21 +68,26 @@ def undivided(n_threads):
     def alone(*_):
         yield Workers(1)
 
-    process = StreamingSeparator.process.__wrapped__
+    def unlimited(*_):
+        """Leave the numbers of threads as they are."""
+
     patches = (
         mock.patch.object(loop, "worker_threads", alone),
         mock.patch.object(loop, "parts_of", lambda batch: [batch]),
         mock.patch.object(_blocks, "worker_threads", alone),
-        mock.patch.object(StreamingSeparator, "process", process),
+        mock.patch.object(_threads, "_limit_torch", unlimited),
+        mock.patch.object(_threads, "_set_product_threads", unlimited),
+        mock.patch.object(StreamingSeparator, "process", StreamingSeparator.process.__wrapped__),
+        mock.patch.object(StreamingSeparator, "_build", StreamingSeparator._build.__wrapped__),
     )
-    with contextlib.ExitStack() as stack, _threads(n_threads):
+    with contextlib.ExitStack() as stack, _limited_to(n_threads):
         for patch in patches:
             stack.enter_context(patch)
         yield
 
 
 @contextlib.contextmanager
-def _threads(n):
+def _limited_to(n):
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
