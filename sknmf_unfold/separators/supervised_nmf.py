@@ -34,7 +34,7 @@ from sknmf_unfold.signal.level import TrainingLevel
 from sknmf_unfold.signal.masks import trusted_ratio_masks
 
 from ._base import BASICS, BaseSeparator
-from ._blocks import framewise
+from ._blocks import framewise, then
 from ._frame_masks import FrameMasks
 from ._recipes import LEVEL_FRAMES, check_level_frames
 
@@ -314,10 +314,13 @@ class SupervisedNMFSeparator(BaseSeparator):
         silencing, infer = Silencing(check_sparsity(self.sparsity)), self._inference_step(dtype)
 
         def step(magnitude, state):
+            def watched(activations):
+                pair = (x.reshape(-1, x.shape[-1]) for x in (magnitude, activations))
+                silencing.add(*pair)
+                return activations
+
             activations, state = infer(magnitude, state)
-            pair = (x.reshape(-1, x.shape[-1]) for x in (magnitude, activations))
-            silencing.add(*pair)
-            return activations, state
+            return then(activations, watched), state
 
         return Watched(step, silencing)
 
@@ -354,10 +357,13 @@ class SupervisedNMFSeparator(BaseSeparator):
 
         def step(magnitude, state):
             activations, state = infer(magnitude, state)
+            return then(activations, lambda found: mask(found).reshape(magnitude.shape)), state
+
+        def mask(activations):
             rows = activations.reshape(-1, activations.shape[-1])
             parts = zip((rows[:, :n_target], rows[:, n_target:]), components, strict=True)
             estimates = np.stack([part @ dictionary for part, dictionary in parts])
-            return trusted_ratio_masks(estimates)[0].reshape(magnitude.shape), state
+            return trusted_ratio_masks(estimates)[0]
 
         return Watched(step, infer.silencing)
 
