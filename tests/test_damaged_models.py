@@ -334,6 +334,5 @@ def test_a_fit_that_failed_leaves_a_model_that_is_not_fitted():
     for model, mixtures, targets in cases:
         with pytest.raises(ValueError, match=r"leaves the range|has 9 frames"):
             model.fit(mixtures, targets)
-        assert model.n_features_in_ == 33, "it came so far"
         with pytest.raises(NotFittedError):
             load(model).transform(ones)
