@@ -63,18 +63,18 @@ class VersionedEstimator(BaseEstimator, ABC):
         return {**state, DIGEST_KEY: digest_of(state), VERSION_KEY: __version__}
 
     def __setstate__(self, state):
-        name = type(self).__name__
+        owner = type(self).__name__
         if not isinstance(state, dict):
             raise ValueError(
-                f"The state of a {name} must be a dict; got {type(state).__name__}. {WAY_OUT}"
+                f"The state of a {owner} must be a dict; got {type(state).__name__}. {WAY_OUT}"
             )
         state = dict(state)
         version, digest = state.pop(VERSION_KEY, "unknown"), state.pop(DIGEST_KEY, None)
-        is_other = digest is not None and digest != digest_of(state)
+        is_whole = digest is None or digest == digest_of(state)
         if version != __version__:
             warnings.warn(
                 InconsistentVersionWarning(
-                    estimator_name=name,
+                    estimator_name=owner,
                     current_sklearn_version=__version__,
                     original_sklearn_version=version,
                 ),
@@ -88,8 +88,8 @@ class VersionedEstimator(BaseEstimator, ABC):
         self._add_missing_attributes()
         # First, because it names what is wrong.
         self._check_fitted_attributes()
-        if is_other:
+        if not is_whole:
             raise ValueError(
-                f"The contents of the loaded {name} do not match their checksum. {WAY_OUT} (A "
+                f"The contents of the loaded {owner} do not match their checksum. {WAY_OUT} (A "
                 f"state that was edited on purpose loads without its {DIGEST_KEY!r}.)"
             )
