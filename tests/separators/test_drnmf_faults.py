@@ -335,7 +335,7 @@ def test_a_killed_warm_start_resumes_to_the_same_attributes(
 
 
 def test_a_fit_at_speeds_of_a_distribution_resumes(speech, spectrograms, tmp_path, monkeypatch):
-    settings = {"max_epochs": 3, "batch_size": 2, "nmf": SupervisedNMFSeparator(max_iter=3)}
+    settings = {"max_epochs": 3, "batch_size": 2, "nmf": SupervisedNMFSeparator(4, max_iter=3)}
 
     def fit():
         # Each has numpy's global generator in it, as it is then.
@@ -588,7 +588,7 @@ def test_a_parameter_that_no_other_process_knows_again_is_refused(speech, spectr
         def rvs(self, size, random_state):
             return random_state.uniform(0.9, 1.1, size)
 
-    settings = {"max_epochs": 1, "nmf": SupervisedNMFSeparator(max_iter=3)}
+    settings = {"max_epochs": 1, "nmf": SupervisedNMFSeparator(4, max_iter=3)}
     separator = small(speeds=Speeds(), checkpoint_dir=tmp_path, **settings)
     separator.fit(spectrograms, speech[1])
     separator.speeds.lock = threading.Lock()

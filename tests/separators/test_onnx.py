@@ -123,3 +123,13 @@ def test_what_cannot_be_exported_is_refused(exported, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"sknmf_unfold\[onnx\]"):
         exported[0].export_onnx(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_gain_changes_no_mask(exported):
+    separator, spectrograms, session = exported
+    magnitude = spectrograms[0].magnitude()[np.newaxis]
+    expected = run(session, magnitude)
+    for gain in (2.0**-10, 2.0**5):
+        masks = run(session, np.float32(gain) * magnitude)
+        # Only the recipe of the paper hears it.
+        assert np.array_equal(masks, expected) == (separator.level_frames_ > 0)
