@@ -194,7 +194,9 @@ def measure_inference(n_layers, n_total, pipe, args):
         n_frames, sequences = sum(map(len, X)), check_sequences(separator, X, reset=False)
 
         def masks(step, sequences=sequences):
-            return [mask.shape for _, _, mask in run_in_blocks(sequences, step)]
+            shapes = []
+            run_in_blocks(sequences, step, lambda i, frames, mask: shapes.append(mask.shape))
+            return shapes
 
         ours = best(lambda run=masks: run(separator._mask_step(np.dtype("float32"))), 3)
         row(

@@ -7,6 +7,7 @@ import numpy as np
 from ._data_checks import as_numbers
 from ._distortion import sdr_function, si_sdr_of_pair
 from ._global_settings import default_settings
+from ._threads import one_thread_a_product
 from ._waveform_pairs import check_pairs
 
 # Where scores are averaged or subtracted they are limited to this. It is beyond 16-bit audio
@@ -253,6 +254,7 @@ def _limited(values):
     return np.clip(values, -LIMIT_DB, LIMIT_DB)
 
 
+@one_thread_a_product()
 def _score(one, references, estimates):
     """Map `one` over the pairs, with the values that are defined for silence."""
     values = np.empty(len(references))

@@ -13,6 +13,7 @@ from ._data_checks import as_array, check_finite, check_level
 from ._global_settings import default_settings
 from ._messages import shown
 from ._samples import float_samples
+from ._threads import briefly_one_thread
 from .separators._base import BaseSeparator, check_masks
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
@@ -114,6 +115,7 @@ class StreamingSeparator:
         # Samples that lie before the beginning of the recording.
         self._n_out = self.hop_length_ - self.latency_
 
+    @briefly_one_thread()
     @default_settings()
     def process(self, samples):
         """Take samples, and return those that are finished.
@@ -140,6 +142,7 @@ class StreamingSeparator:
         self._n_in += samples.shape[1]
         return self._finished(self._run(samples.astype(self._dtype, copy=False)))
 
+    @briefly_one_thread()
     @default_settings()
     def flush(self):
         """End the recording: return its last samples and begin again.
@@ -158,6 +161,7 @@ class StreamingSeparator:
         self.reset()
         return rest
 
+    @briefly_one_thread()
     @default_settings()
     def _build(self, dtype):
         """Make everything that samples of a dtype go through."""

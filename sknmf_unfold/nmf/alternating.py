@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._threads import Blocks, block_length, one_thread_a_product
+from sknmf_unfold._threads import one_thread_a_product
+
+from ._threads import Blocks, block_length
 from .coordinate import solve_activations
 from .couplings import couplings_of
 from .descent import CHECK_EVERY

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._threads import Blocks, Workspace, block_length, one_thread_a_product
+from sknmf_unfold._threads import one_thread_a_product
+
+from ._threads import Blocks, Workspace, block_length
 from .couplings import couplings_of
 from .inference import check_range
 from .multiplicative import initial_activations

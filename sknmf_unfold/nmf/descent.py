@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._threads import Blocks, block_length, one_thread_a_product
+from sknmf_unfold._threads import one_thread_a_product
+
+from ._threads import Blocks, block_length
 from .multiplicative import (
     FLOOR,
     TINY,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknmf_unfold._threads import one_thread_a_product
+
 from . import alternating, descent
-from ._threads import Blocks, block_length, one_thread_a_product
+from ._threads import Blocks, block_length
 from .coordinate import solve_activations
 from .inference import infer_activations
 from .multiplicative import (

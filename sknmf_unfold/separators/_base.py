@@ -15,12 +15,13 @@ from sknmf_unfold._messages import shown
 from sknmf_unfold._persistence import VersionedEstimator
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._table_checks import check_sample_weight
+from sknmf_unfold._threads import one_thread_an_operation
 from sknmf_unfold._warn import warn_user
 from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.signal.level import InputLevel, MasksAtReferenceLevel, at_reference_level
 from sknmf_unfold.signal.windows import check_stft_settings
 
-from ._blocks import Rows, run_in_blocks, run_on_table
+from ._blocks import Rows, after, run_in_blocks, run_on_table
 from ._frame_masks import StepMasks
 
 # What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
@@ -80,6 +81,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         return True
 
     @default_settings()
+    @one_thread_an_operation()
     def predict(self, X):
         """Separate the target from the mixtures.
 
@@ -113,11 +115,15 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             return self._run_step(sequences, step, lambda frames, mask: frames * mask)
         inverses = [item.overlap_add() for item in sequences.items]
         step = at_reference_level(step, self._input_level)
-        for i, frames, mask in run_in_blocks(sequences, step, self._recurrent):
+
+        def append(i, frames, mask):
             inverses[i].append(frames * mask)
+
+        run_in_blocks(sequences, step, append, self._recurrent)
         return [inverse.waveform for inverse in inverses]
 
     @default_settings()
+    @one_thread_an_operation()
     def predict_mask(self, X):
         """Estimate the masks of the target.
 
@@ -136,6 +142,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         return self._run(sequences, step)
 
     @default_settings()
+    @one_thread_an_operation()
     def transform(self, X):
         """Infer the activations of the components of both sources.
 
@@ -168,11 +175,15 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         if sequences.kind == "table":
             return run_on_table(sequences.frames(), step)
         rows = [Rows(n) for n in sequences.n_frames]
-        for i, frames, result in run_in_blocks(sequences, step, self._recurrent):
+
+        def append(i, frames, result):
             rows[i].append(combine(frames, result))
+
+        run_in_blocks(sequences, step, append, self._recurrent)
         return [each.array for each in rows]
 
     @default_settings()
+    @one_thread_an_operation()
     def score(self, X, y, sample_weight=None):
         """Measure the mean SDR of the separated target in dB; higher is better.
 
@@ -245,8 +256,11 @@ class _FiniteMasks:
 
     def __call__(self, magnitude, state):
         masks, state = self._step(magnitude, state)
+        return after(masks, self._checked), state
+
+    def _checked(self, masks):
         check_masks(masks, self._reason)
-        return masks, state
+        return masks
 
     def finish(self):
         """Let the step that makes them warn."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from sknmf_unfold._arrays import batches_by_length, pad
+from sknmf_unfold._threads import worker_threads
 
 # Padded frames of the recordings that go through a recurrence together, and how many frames of
 # all of them take part in one step: enough to fill matrix products. More recordings than can
@@ -12,10 +15,15 @@ from sknmf_unfold._arrays import batches_by_length, pad
 MAX_FRAMES = 16_000
 BLOCK = 1536
 MAX_SHARES = 64
+# Threads at most, each with a block in memory; those of a recurrence come one after the other, and
+# only what is left to do for each goes on beside it.
+MAX_THREADS, RECURRENT_THREADS = 8, 2
 
 
-def run_in_blocks(sequences, step, recurrent=True):
+def run_in_blocks(sequences, step, consume, recurrent=True):
     """Apply a function to all recordings, block by block of frames.
+
+    It is called block after block; results that are callables are computed beside that.
 
     Parameters
     ----------
@@ -23,29 +31,85 @@ def run_in_blocks(sequences, step, recurrent=True):
         Recordings.
     step : callable
         ``step(magnitude, state) -> (result, state)`` with `magnitude` (batch, frames, bins),
-        `result` (batch, frames, anything) and a state that is None at first and then what the
-        last call on these recordings returned: None, or an array or Tensor of shape (batch, ...).
+        `result` (batch, frames, anything), or a callable that computes it in another thread, and a
+        state that is None at first and then what the last call on these recordings returned: None,
+        or an array or Tensor of shape (batch, ...).
+    consume : callable
+        ``consume(index, frames, result)`` gets which recording it is, of shape (n_frames, n_freqs)
+        its next frames, complex for a spectrogram, magnitudes for magnitudes, and of shape
+        (n_frames, anything) what `step` made of them. The blocks of each recording come in order,
+        one call after the other.
     recurrent : bool, default=True
         Whether frames depend on those before them, so that recordings of similar length are worth
         padding to go through together.
-
-    Yields
-    ------
-    index : int
-        Which recording; the blocks of each come in order.
-    frames : ndarray of shape (n_frames, n_freqs)
-        Its next frames: complex for a spectrogram, magnitudes for magnitudes.
-    result : ndarray of shape (n_frames, anything)
-        What `step` made of them.
     """
+    with worker_threads(_most_threads(recurrent)) as workers:
+        workers.run(_finish, _blocks(sequences, step, recurrent), lambda rows: _each(consume, rows))
+
+
+def _most_threads(recurrent=False):
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        # What several threads gave to a GPU would only have to fit into its memory together.
+        return 1
+    return RECURRENT_THREADS if recurrent else MAX_THREADS
+
+
+def _finish(block):
+    indices, frames, result = block
+    rows = zip(indices, frames, finished(result), strict=True)
+    return [(i, part, row[: len(part)]) for i, part, row in rows]
+
+
+def _each(function, rows):
+    for row in rows:
+        function(*row)
+
+
+def finished(result):
+    """Return the result of a step, or compute it if the step has left that.
+
+    Parameters
+    ----------
+    result : ndarray or callable
+
+    Returns
+    -------
+    result : ndarray
+    """
+    return result() if callable(result) else result
+
+
+def after(result, function):
+    """Apply a function to the result of a step, when it is computed.
+
+    Parameters
+    ----------
+    result : ndarray or callable
+    function : callable
+
+    Returns
+    -------
+    result : ndarray or callable
+
+    Examples
+    --------
+    >>> after(lambda: 2, float)()
+    2.0
+    """
+    return (lambda: function(result())) if callable(result) else function(result)
+
+
+def _blocks(sequences, step, recurrent):
+    """Yield recordings, their next frames, and the result of the step, block after block."""
     lengths = sequences.n_frames
     alone = [[i] for i in range(len(sequences))]
     for batch in batches_by_length(lengths, MAX_FRAMES) if recurrent else alone:
-        yield from _run_batch(sequences, step, batch, lengths[batch])
+        yield from _batch_blocks(sequences, step, batch, lengths[batch])
 
 
-def _run_batch(sequences, step, indices, lengths):
-    """`run_in_blocks` for some recordings, the shortest first, which leave when they have ended."""
+def _batch_blocks(sequences, step, indices, lengths):
+    """`_blocks` of some recordings, the shortest first, which leave when they have ended."""
     start, state = 0, None
     while start < lengths[-1]:
         ended = np.searchsorted(lengths, start, side="right")
@@ -54,9 +118,8 @@ def _run_batch(sequences, step, indices, lengths):
         stop = start + max(BLOCK // min(len(indices), MAX_SHARES), 1)
         frames = [sequences.block(i, start, stop) for i in indices]
         magnitude, _ = pad([_magnitude(x, sequences.dtype) for x in frames], frames_first=True)
-        results, state = step(magnitude.swapaxes(0, 1), state)
-        for i, part, result in zip(indices, frames, results, strict=True):
-            yield i, part, result[: len(part)]
+        result, state = step(magnitude.swapaxes(0, 1), state)
+        yield indices, frames, result
         start = stop
 
 
@@ -73,8 +136,10 @@ def run_on_table(table, step):
     -------
     results : ndarray of shape (n_samples, anything)
     """
-    rows = [table[start : start + BLOCK, None] for start in range(0, len(table), BLOCK)]
-    return np.concatenate([step(block, None)[0][:, 0] for block in rows])
+    blocks = [table[start : start + BLOCK, None] for start in range(0, len(table), BLOCK)]
+    with worker_threads(_most_threads()) as workers:
+        results = workers.map(lambda x: finished(step(x, None)[0])[:, 0], blocks)
+    return np.concatenate(results)
 
 
 def framewise(infer):
@@ -91,8 +156,8 @@ def framewise(infer):
     """
 
     def step(magnitude, state):
-        activations = infer(magnitude.reshape(-1, magnitude.shape[-1]))
-        return activations.reshape(*magnitude.shape[:2], -1), None
+        rows = magnitude.reshape(-1, magnitude.shape[-1])
+        return lambda: infer(rows).reshape(*magnitude.shape[:2], -1), None
 
     return step
 

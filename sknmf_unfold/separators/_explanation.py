@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sknmf_unfold._global_settings import default_settings
+from sknmf_unfold._threads import one_thread_an_operation
 
 TERMS = ("estimates", "evidence", "gated_units")
 
@@ -19,6 +20,7 @@ class MaskExplanation:
     _run: Callable
 
     @default_settings()
+    @one_thread_an_operation()
     def explain_mask(self, X):
         r"""Tell what speaks for the target and against it, in every frame and bin.
 

@@ -7,6 +7,8 @@ from scipy.special import expit
 
 from sknmf_unfold._arrays import as_numpy, resolve_device, to_tensor
 
+from ._blocks import finished
+
 
 class FrameMasks:
     """The target's mask from activations that are inferred frame by frame.
@@ -88,7 +90,7 @@ class StepMasks:
     def __call__(self, magnitude):
         """Estimate the mask of the next frames, as `FrameMasks` does."""
         mask, self._state = self._step(magnitude, self._state)
-        return mask
+        return finished(mask)
 
     def reset(self):
         """Begin again before the first frame."""

@@ -12,7 +12,7 @@ from sknmf_unfold.networks.frame_by_frame import FrameByFrame
 from sknmf_unfold.networks.gates import GATES, RunningGates
 from sknmf_unfold.networks.masks import QUIET
 
-from ._blocks import BLOCK
+from ._blocks import BLOCK, finished
 from ._frame_masks import FrameMasks, PowerShare, Votes
 
 
@@ -73,7 +73,11 @@ def _step(infer, finish):
     @torch.no_grad()
     def step(magnitude, state):
         hidden, state = infer(magnitude, state)
-        return as_numpy(finish(hidden).transpose(0, 1)), state
+        return functools.partial(compute, hidden), state
+
+    @torch.no_grad()
+    def compute(hidden):
+        return as_numpy(finish(finished(hidden)).transpose(0, 1))
 
     return step
 
@@ -104,7 +108,8 @@ def unfolded_inference(network):
             # For a single sequence torch's calls take longer than their products.
             past, now = np.split(as_numpy(frames), [network.context - 1], axis=1)
             alone().go_on_from(activations, past)
-            hidden = to_tensor(alone()(now).swapaxes(0, 1), network.device)
+            # Copied: the next call overwrites what the mask of this block is made of.
+            hidden = to_tensor(alone()(now).swapaxes(0, 1), network.device).clone()
         hidden = network.with_units(hidden, units)
         return hidden, network.next_state(frames, hidden)
 

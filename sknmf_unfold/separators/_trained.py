@@ -19,6 +19,7 @@ from sknmf_unfold._checks import check_random_state
 from sknmf_unfold._global_settings import default_settings
 from sknmf_unfold._sequences import check_sequences, check_targets
 from sknmf_unfold._target_checks import warn_of_useless_targets
+from sknmf_unfold._threads import one_thread_an_operation
 from sknmf_unfold._warn import once_per_call
 from sknmf_unfold.signal.level import TrainingLevel
 
@@ -56,6 +57,7 @@ class TrainedSeparator(BaseSeparator):
     @with_callbacks
     @once_per_call()
     @default_settings()
+    @one_thread_an_operation()
     def fit(self, X, Y, validation_data=None):
         """Train, from the start or, with `warm_start`, from where the last fit ended.
 
@@ -110,6 +112,7 @@ class TrainedSeparator(BaseSeparator):
         return self
 
     @default_settings()
+    @one_thread_an_operation()
     def partial_fit(self, X, Y):
         """Train on data once more; the first call also fits the NMF to start from.
 

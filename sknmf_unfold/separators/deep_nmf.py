@@ -275,8 +275,12 @@ class DeepNMFSeparator(StartsFromNMF):
 
     @staticmethod
     def _inference(network):
-        """Make the inference for `mask_step`, which knows no state."""
-        return lambda magnitude, _: (network.hidden(to_tensor(magnitude, network.device)), None)
+        """Make the inference for `mask_step`, which knows no state and can wait."""
+
+        def infer(magnitude, state):
+            return lambda: network.hidden(to_tensor(magnitude, network.device)), None
+
+        return infer
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""

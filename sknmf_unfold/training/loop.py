@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import time
@@ -10,11 +11,14 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from sknmf_unfold._arrays import batches_by_length
+from sknmf_unfold._threads import Workers, worker_threads
 
 from .checkpoint import rng_state, set_rng_state
-from .parts import batch_loss
+from .parts import batch_loss, parts_of
 from .recipe import Best
 
+# Threads that take part at most, each with a part of a batch in memory, or a batch of validation.
+MAX_THREADS = 8
 HISTORY = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
 
@@ -53,6 +57,7 @@ class Trainer:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
+        self._workers = Workers(1)
         self.history: dict[str, list] = {name: [] for name in HISTORY}
         self.best = Best(math.inf, 0, copy.deepcopy(self.average.state_dict()))
 
@@ -76,7 +81,21 @@ class Trainer:
         self._train = train
         self._validation = validation
         if not self.history["epoch"]:
-            self._record(0, math.nan, self._validate(), 0.0)
+            with self._threads():
+                loss = self._validate()
+            self._record(0, math.nan, loss, 0.0)
+
+    @contextlib.contextmanager
+    def _threads(self):
+        """Share the parts of a batch, and the batches of validation, among threads inside."""
+        if self.device.type != "cpu":
+            yield
+            return
+        with worker_threads(MAX_THREADS) as self._workers:
+            try:
+                yield
+            finally:
+                self._workers = Workers(1)
 
     @property
     def n_epochs(self):
@@ -105,8 +124,9 @@ class Trainer:
             Validation loss.
         """
         start = time.perf_counter()
-        train_loss = _mean(self._train_parts(batches))
-        loss = self._validate()
+        with self._threads():
+            train_loss = _mean(self._train_parts(batches))
+            loss = self._validate()
         seconds = self.history["seconds"][-1] + time.perf_counter() - start
         self._record(self.n_epochs + 1, train_loss, loss, seconds)
         self._anneal()
@@ -131,14 +151,27 @@ class Trainer:
         count : int
             Number of entries in the sum.
         """
-        self.optimizer.zero_grad(set_to_none=True)
-        total, count = self.loss(self.network, batch)
-        (total / count).backward()
+        results = self._workers.map(self._part_gradients, parts_of(batch))
+        totals, counts, gradients = zip(*results, strict=True)
+        self._set_gradients(gradients, sum(counts))
         if self.recipe.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_gradient_norm)
         self.optimizer.step()
         self._averager.update_parameters(self.network)
-        return total.detach().item(), count
+        return math.fsum(totals), sum(counts)
+
+    def _part_gradients(self, batch):
+        """Compute the summed loss of some sequences, its count, and its gradients."""
+        total, count = self.loss(self.network, batch)
+        gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
+        return total.detach().item(), count, gradients
+
+    def _set_gradients(self, parts, count):
+        """Add up the gradients of all parts, always in the same order, for the mean loss."""
+        by_parameter = zip(*parts, strict=True)
+        for parameter, gradients in zip(self.parameters, by_parameter, strict=True):
+            used = [gradient for gradient in gradients if gradient is not None]
+            parameter.grad = sum(used[1:], start=used[0]) / count if used else None
 
     @torch.no_grad()
     def validation_step(self, batch):
@@ -196,7 +229,11 @@ class Trainer:
         frames = self.recipe.batch_size * self.recipe.sequence_length
         batches = batches_by_length(self._validation.n_frames, frames)
         pairs = self._validation
-        return _mean(self.validation_step(pairs.batch(i, self.device)) for i in batches)
+
+        def step(indices):
+            return self.validation_step(pairs.batch(indices, self.device))
+
+        return _mean(self._workers.map(step, batches))
 
     def _train_parts(self, watch):
         """Take the steps of an epoch, and yield what they return."""

@@ -17,6 +17,31 @@ from .losses import masked_error, signal_approximation, valid_frames
 
 # Rows (frames times batch) of a part.
 ROWS = 1024
+# Sequences of a part of a batch: with fewer, products are so small that a network takes longer for
+# all of them, one part after the other; more leave cores without work.
+MIN_SEQUENCES, MAX_SEQUENCES = 8, 16
+
+
+def parts_of(batch):
+    """Divide a batch into parts of its sequences, which do not depend on threads.
+
+    Parameters
+    ----------
+    batch : tuple of Tensor
+        From `Pairs.batch`.
+
+    Returns
+    -------
+    parts : list of tuple of Tensor
+        In memory of their own, frames first; the batch itself on a GPU, which takes all at once.
+    """
+    if batch[0].device.type != "cpu":
+        return [batch]
+    mixture, target, n_frames = batch
+    n_parts = max(min(-(-len(n_frames) // MIN_SEQUENCES), 2), -(-len(n_frames) // MAX_SEQUENCES))
+    columns = [x.transpose(0, 1).tensor_split(n_parts, dim=1) for x in (mixture, target)]
+    parts = zip(*columns, n_frames.tensor_split(n_parts), strict=True)
+    return [(*(x.contiguous().transpose(0, 1) for x in pair), n) for *pair, n in parts]
 
 
 def batch_loss(network, batch):

@@ -7,17 +7,19 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from sknmf_unfold import SparseNMF
+from sknmf_unfold import _threads as base
+from sknmf_unfold._threads import one_thread_a_product
 from sknmf_unfold.nmf import _threads
-from sknmf_unfold.nmf._threads import Blocks, Workspace, block_length, one_thread_a_product
+from sknmf_unfold.nmf._threads import Blocks, Workspace, block_length
 
 
 def blas_threads():
-    return max(each["num_threads"] for each in _threads._controller().info())
+    return max(each.num_threads for each in base._libraries())
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_results_come_in_order_whoever_is_done_first(monkeypatch, n_threads):
-    monkeypatch.setattr(_threads, "_controller", lambda: FakeController(n_threads))
+    monkeypatch.setattr(base, "_libraries", lambda: [FakeLibrary(n_threads)])
     results, workers = [], set()
 
     def work(frames, workspace):
@@ -31,27 +33,21 @@ def test_results_come_in_order_whoever_is_done_first(monkeypatch, n_threads):
     assert len(workers) == 1 if n_threads == 1 else 2 <= len(workers) <= n_threads
 
 
-class FakeController:
-    """Claims that products may have so many threads."""
+class FakeLibrary:
+    """A library of matrix products that may have so many threads."""
 
-    def __init__(self, n_threads):
-        self.n_threads = n_threads
+    def __init__(self, num_threads):
+        self.num_threads = num_threads
 
-    def info(self):
-        return [{"num_threads": self.n_threads}]
-
-    def limit(self, limits):
-        return self
-
-    def restore_original_limits(self):
-        pass
+    def set_num_threads(self, num_threads):
+        self.num_threads = num_threads
 
 
 def test_sums_do_not_depend_on_threads(monkeypatch):
     X = np.random.RandomState(0).rand(5000, 7).astype("float32")
     totals = []
     for n_threads in (1, 3):
-        monkeypatch.setattr(_threads, "_controller", lambda n=n_threads: FakeController(n))
+        monkeypatch.setattr(base, "_libraries", lambda n=n_threads: [FakeLibrary(n)])
         totals.append(Blocks(5000, 64).sum(lambda i, _: (X[i].T @ X[i], float(X[i].sum()))))
     np.testing.assert_array_equal(totals[0][0], totals[1][0])
     assert totals[0][1] == totals[1][1]
@@ -75,7 +71,7 @@ def test_components_do_not_depend_on_threads(monkeypatch, beta_loss):
 
 
 def test_what_fails_in_a_thread_fails_outside(monkeypatch):
-    monkeypatch.setattr(_threads, "_controller", lambda: FakeController(2))
+    monkeypatch.setattr(base, "_libraries", lambda: [FakeLibrary(2)])
     done = []
 
     def work(frames, workspace):
@@ -92,7 +88,7 @@ def test_what_fails_in_a_thread_fails_outside(monkeypatch):
 
 
 def test_numpy_warns_in_threads_as_outside(monkeypatch):
-    monkeypatch.setattr(_threads, "_controller", lambda: FakeController(2))
+    monkeypatch.setattr(base, "_libraries", lambda: [FakeLibrary(2)])
     zeros = np.zeros(1000)
 
     def work(frames, workspace):
@@ -137,6 +133,33 @@ def test_callers_that_overlap_leave_the_threads_as_they_were():
         leave.set()
         thread.join()
         assert blas_threads() == 1, "this caller is still inside"
+    assert blas_threads() == before
+
+
+def test_the_limit_holds_in_any_thread_and_whoever_leaves_last():
+    before, seen = blas_threads(), []
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with one_thread_a_product():
+            seen.append(blas_threads())
+            entered.set()
+            leave.wait(10)
+
+    with threadpool_limits(2):
+        with one_thread_a_product():
+            thread = threading.Thread(target=other)
+            thread.start()
+            entered.wait(10)
+        assert blas_threads() == 1, "the other one is still inside"
+        leave.set()
+        thread.join()
+        assert blas_threads() == 2
+        # The first caller of all is another thread than the one that limited before.
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert seen == [1, 1]
     assert blas_threads() == before
 
 

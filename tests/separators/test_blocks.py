@@ -111,9 +111,12 @@ def test_a_step_has_few_frames_and_each_recording_comes_in_order(lengths, recurr
         return magnitude + counts[:, None, None], counts + 1000
 
     rows = [_blocks.Rows(n) for n in lengths]
-    for i, frames, result in _blocks.run_in_blocks(sequences_of(lengths), step, recurrent):
+
+    def consume(i, frames, result):
         assert (frames == i).all() and len(frames) == len(result) > 0
         rows[i].append(result)
+
+    _blocks.run_in_blocks(sequences_of(lengths), step, consume, recurrent)
     for i, (n, row) in enumerate(zip(lengths, rows, strict=True)):
         assert row.array.shape == (n, 3)
         # The state of a recording is its own: it counts that recording's blocks.
@@ -132,8 +135,7 @@ def test_recordings_leave_when_they_have_ended(monkeypatch):
         seen.append((len(magnitude), None if state is None else state.tolist()))
         return magnitude, magnitude[:, 0, 0]
 
-    for _ in _blocks.run_in_blocks(sequences_of([4, 9, 5]), step):
-        pass
+    _blocks.run_in_blocks(sequences_of([4, 9, 5]), step, lambda *_: None)
     # Three recordings in blocks of 2 frames, then those that go on, with states of their own.
     assert seen[0] == (3, None)
     assert seen[1][0] == 3 and seen[2] == (2, [2.0, 1.0])
