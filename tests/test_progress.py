@@ -13,7 +13,7 @@ from sknmf_unfold.training.loop import Trainer
 
 
 def small(**settings):
-    nmf = SupervisedNMFSeparator(max_iter=5)
+    nmf = SupervisedNMFSeparator(4, max_iter=5)
     defaults = {"n_components": 4, "nmf": nmf, "sparsity": 0.1, "random_state": 0, "batch_size": 1}
     return DRNMFSeparator(**(defaults | settings))
 
@@ -36,7 +36,7 @@ def test_an_nmf_that_converged_ends_with_a_full_bar(magnitudes, capsys):
 
 def test_training_that_stopped_early_ends_with_a_full_bar(magnitudes, capsys, monkeypatch):
     monkeypatch.setattr(Trainer, "_is_best", lambda self, loss: self.n_epochs == 1)
-    small(max_epochs=30, patience=2, verbose=1, nmf=SparseNMF(max_iter=2)).fit(*magnitudes)
+    small(max_epochs=30, patience=2, verbose=1, nmf=SparseNMF(4, max_iter=2)).fit(*magnitudes)
     line = shown(capsys)[-1]
     assert line.startswith("DRNMFSeparator: 100%") and " 3/3 " in line
     assert line.endswith(", stopped early]")
@@ -116,7 +116,7 @@ shell.get_ipython = lambda: None
 sys.modules["IPython"] = shell
 sys.modules["ipywidgets"] = None
 from sknmf_unfold import SparseNMF
-SparseNMF(2, max_iter=3, random_state=0, verbose=VERBOSE).fit(np.eye(4))
+SparseNMF(2, max_iter=3, random_state=0, verbose=VERBOSE).fit(10 * np.eye(4))
 print("tqdm" in sys.modules)
 """
 

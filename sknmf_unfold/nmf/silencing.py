@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
 from sknmf_unfold._warn import warn_user
@@ -37,8 +35,6 @@ class Silencing:
 
     def __init__(self, sparsity: float) -> None:
         self.sparsity = sparsity
-        # Blocks may come from several threads.
-        self._lock = threading.Lock()
         self._n_frames = 0
         self._norms = self._squares = self._peak = self._active = 0.0
 
@@ -54,16 +50,11 @@ class Silencing:
         """
         squares = np.einsum("tf,tf->t", frames, frames, dtype=np.float64)
         norms = np.sqrt(squares)
-        largest = float(activations.max(axis=1, initial=0.0).sum(dtype=np.float64))
-        with self._lock:
-            self._take(squares, norms, largest)
-
-    def _take(self, squares, norms, largest):
         self._n_frames += int(np.count_nonzero(squares))
         self._norms += float(norms.sum())
         self._squares += float(squares.sum())
         self._peak = max(self._peak, float(norms.max(initial=0.0)))
-        self._active += largest
+        self._active += float(activations.max(axis=1, initial=0.0).sum(dtype=np.float64))
 
     @property
     def found(self) -> bool:

@@ -21,7 +21,7 @@ from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.signal.level import InputLevel, MasksAtReferenceLevel, at_reference_level
 from sknmf_unfold.signal.windows import check_stft_settings
 
-from ._blocks import Rows, run_in_blocks, run_on_table, then
+from ._blocks import Rows, after, run_in_blocks, run_on_table
 from ._frame_masks import StepMasks
 
 # What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
@@ -256,7 +256,7 @@ class _FiniteMasks:
 
     def __call__(self, magnitude, state):
         masks, state = self._step(magnitude, state)
-        return then(masks, self._checked), state
+        return after(masks, self._checked), state
 
     def _checked(self, masks):
         check_masks(masks, self._reason)

@@ -80,18 +80,22 @@ def finished(result):
     return result() if callable(result) else result
 
 
-def then(result, function):
-    """Apply a function to the result of a step, or leave that too where the step has left it.
+def after(result, function):
+    """Apply a function to the result of a step, when it is computed.
 
     Parameters
     ----------
     result : ndarray or callable
     function : callable
-        Of an ndarray.
 
     Returns
     -------
-    result : object or callable
+    result : ndarray or callable
+
+    Examples
+    --------
+    >>> after(lambda: 2, float)()
+    2.0
     """
     return (lambda: function(result())) if callable(result) else function(result)
 

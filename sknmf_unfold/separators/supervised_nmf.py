@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+
 import numpy as np
 
 from sknmf_unfold._all_or_nothing import fits_all_or_nothing
@@ -34,7 +37,7 @@ from sknmf_unfold.signal.level import TrainingLevel
 from sknmf_unfold.signal.masks import trusted_ratio_masks
 
 from ._base import BASICS, BaseSeparator
-from ._blocks import framewise, then
+from ._blocks import after, framewise
 from ._frame_masks import FrameMasks
 from ._recipes import LEVEL_FRAMES, check_level_frames
 
@@ -312,15 +315,18 @@ class SupervisedNMFSeparator(BaseSeparator):
     def _activation_step(self, dtype):
         """Make the function that infers the activations, and what watches them."""
         silencing, infer = Silencing(check_sparsity(self.sparsity)), self._inference_step(dtype)
+        # Blocks are inferred in several threads.
+        lock = threading.Lock()
 
         def step(magnitude, state):
-            def watched(activations):
-                pair = (x.reshape(-1, x.shape[-1]) for x in (magnitude, activations))
-                silencing.add(*pair)
-                return activations
-
             activations, state = infer(magnitude, state)
-            return then(activations, watched), state
+            return after(activations, functools.partial(watched, magnitude)), state
+
+        def watched(magnitude, activations):
+            pair = (x.reshape(-1, x.shape[-1]) for x in (magnitude, activations))
+            with lock:
+                silencing.add(*pair)
+            return activations
 
         return Watched(step, silencing)
 
@@ -357,7 +363,7 @@ class SupervisedNMFSeparator(BaseSeparator):
 
         def step(magnitude, state):
             activations, state = infer(magnitude, state)
-            return then(activations, lambda found: mask(found).reshape(magnitude.shape)), state
+            return after(activations, lambda x: mask(x).reshape(magnitude.shape)), state
 
         def mask(activations):
             rows = activations.reshape(-1, activations.shape[-1])
