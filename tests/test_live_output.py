@@ -14,36 +14,18 @@ import pytest
 import soundfile
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT, SupervisedNMFSeparator
+from sknmf_unfold import STFT
 from sknmf_unfold import _live as live
 from sknmf_unfold.__main__ import main
 from sknmf_unfold._live_output import WavFile
 from sknmf_unfold.streaming import StreamingSeparator
 from tests._small_disk import small_disk
+from tests._stream_command import fails, run, store_model
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, speech):
-    X, Y = speech
-    separator = SupervisedNMFSeparator(
-        5, inference="warm_ista", n_iter=2, max_iter=10, random_state=0
-    )
-    pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
-    path = tmp_path_factory.mktemp("live") / "model.joblib"
-    joblib.dump(pipe, path)
-    soundfile.write(path.parent / "in.wav", X[0], 16000, subtype="FLOAT")
-    return SimpleNamespace(pipe=pipe, path=path, folder=path.parent, x=X[0])
-
-
-def run(model, *arguments):
-    return main(["stream", str(model.path), *map(str, arguments)])
-
-
-def fails(capsys, model, *arguments):
-    with pytest.raises(SystemExit) as info:
-        run(model, *arguments)
-    assert info.value.code == 2
-    return capsys.readouterr().err
+    return store_model(tmp_path_factory.mktemp("live"), speech)
 
 
 @pytest.mark.parametrize(("suffix", "snr"), [("flac", 60), ("aiff", 60), ("ogg", 5), ("mp3", 5)])

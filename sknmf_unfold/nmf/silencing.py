@@ -18,7 +18,7 @@ BLOCK = 1024
 
 
 class Silencing:
-    """What the activations of a call amount to, beside its frames.
+    """Sums of the activations of a call, and of the frames that they are for.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What training goes on from: the values of a fitted model, where the parameters suit it."""
+"""Check the values of a fitted model from which training resumes."""
 
 from __future__ import annotations
 

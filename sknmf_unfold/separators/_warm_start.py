@@ -1,4 +1,4 @@
-"""Where trained separators start from: the dictionaries of an NMF estimator, fitted or not."""
+"""Starting dictionaries of trained separators: those of an NMF estimator, fitted or not."""
 
 from __future__ import annotations
 

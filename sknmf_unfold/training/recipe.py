@@ -1,4 +1,4 @@
-"""What a `Trainer` is told, and the best that it has found."""
+"""Hyper-parameters of a `Trainer`, and the best weights that it has found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How to train.
+    """Hyper-parameters of training.
 
     Parameters
     ----------
