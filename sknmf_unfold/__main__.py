@@ -53,6 +53,8 @@ def fit(args):
     _recordings.refuse_equal(X, Y, pairs)
     settings = {"n_components": args.components, "random_state": args.seed, "verbose": 1}
     if args.model == "nmf":
+        if args.level_frames is not None:
+            settings["level_frames"] = args.level_frames
         separator = SupervisedNMFSeparator(**settings)
     else:
         names = ("max_epochs", "recipe", "remix", "gain_db", "level_frames", "device")

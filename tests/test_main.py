@@ -108,3 +108,5 @@ def test_fit_hears_a_running_level_where_asked(folders, tmp_path):
     assert joblib.load(path)["sep"].gain_db == [-3, -2, -1, 0]
     assert joblib.load(path)["sep"].level_frames_ == 50
     assert joblib.load(folders / "model.joblib")["sep"].level_frames_ == 250
+    assert main([*fit, "--model", "nmf", "--level-frames", "50", "-o", str(path)]) == 0
+    assert joblib.load(path)["sep"].level_frames_ == 50
