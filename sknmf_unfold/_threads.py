@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from threadpoolctl import OpenBLASController, ThreadpoolController
+from threadpoolctl import ThreadpoolController
 
 
 class Workers:
@@ -229,23 +229,44 @@ class _Limit:
 
 
 def _set_product_threads(numbers):
-    # threadpoolctl lets one thread alone set a number that is one of the whole process, and ignores
-    # all others: whichever was the last one has left.
-    release = getattr(OpenBLASController, "clear_controlling_thread", _nothing)
-    release(force=True)
     for library, n_threads in numbers:
         library.set_num_threads(n_threads)
-    release(force=True)
 
 
-def _nothing(force):
-    pass
+class _Library:
+    """A library of matrix products, whose number of threads any thread may set.
+
+    threadpoolctl lets one thread alone set a number that is one of the whole process, and takes
+    longer than a frame of a stream may: OpenBLAS is called directly where it can be found.
+    """
+
+    def __init__(self, controller):
+        self._controller = controller
+        self._get = self._set = None
+        find = getattr(controller, "_get_symbol", None)
+        if find and controller.internal_api == "openblas":
+            if controller.threading_layer == "pthreads":
+                self._get = find("openblas_get_num_threads")
+                self._set = find("openblas_set_num_threads")
+
+    @property
+    def num_threads(self):
+        return self._get() if self._get else self._controller.num_threads or 1
+
+    def set_num_threads(self, n_threads):
+        if self._set:
+            self._set(n_threads)
+            return
+        release = getattr(self._controller, "clear_controlling_thread", lambda force: None)
+        release(force=True)
+        self._controller.set_num_threads(n_threads)
+        release(force=True)
 
 
 @functools.cache
-def _controllers():
-    """Return what controls the threads of each library of matrix products."""
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+def _libraries():
+    """Return the libraries of matrix products."""
+    return [_Library(x) for x in ThreadpoolController().select(user_api="blas").lib_controllers]
 
 
 @contextmanager
@@ -262,7 +283,7 @@ def one_thread_a_product():
     """
     with _Limit.lock:
         if _Limit.n_callers == 0:
-            _Limit.before = [(each, each.num_threads or 1) for each in _controllers()]
+            _Limit.before = [(each, each.num_threads) for each in _libraries()]
             _Limit.n_threads = max((n for _, n in _Limit.before), default=1)
             _set_product_threads((each, 1) for each, _ in _Limit.before)
         _Limit.n_callers += 1

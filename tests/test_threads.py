@@ -55,7 +55,7 @@ def in_a_new_thread(function):
 
 def settings():
     """Threads of torch here and in threads to come, and of each library of matrix products."""
-    products = [each.num_threads for each in base._controllers()]
+    products = [each.num_threads for each in base._libraries()]
     return torch.get_num_threads(), in_a_new_thread(torch.get_num_threads), products
 
 
@@ -118,7 +118,7 @@ def test_operations_of_every_worker_have_one_thread():
         before = settings()
         with worker_threads(8) as workers:
             results = workers.map(operation, range(20))
-            assert [each.num_threads for each in base._controllers()] == [1] * len(before[2])
+            assert [each.num_threads for each in base._libraries()] == [1] * len(before[2])
         assert settings() == before
     assert 2 <= len({ident for ident, *_ in results}) <= 3
     # Threads of the user that begin in the meantime are not limited.
@@ -180,7 +180,7 @@ def test_streaming_works_in_the_calling_thread(data, monkeypatch):
     seen, run = [], StreamingSeparator._run
 
     def watch():
-        seen.append((torch.get_num_threads(), {x.num_threads for x in base._controllers()}))
+        seen.append((torch.get_num_threads(), {x.num_threads for x in base._libraries()}))
 
     monkeypatch.setattr(StreamingSeparator, "_run", lambda *args: watch() or run(*args))
     with threads(2):

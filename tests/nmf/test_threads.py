@@ -14,12 +14,12 @@ from sknmf_unfold.nmf._threads import Blocks, Workspace, block_length
 
 
 def blas_threads():
-    return max(each.num_threads for each in base._controllers())
+    return max(each.num_threads for each in base._libraries())
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_results_come_in_order_whoever_is_done_first(monkeypatch, n_threads):
-    monkeypatch.setattr(base, "_controllers", lambda: [FakeLibrary(n_threads)])
+    monkeypatch.setattr(base, "_libraries", lambda: [FakeLibrary(n_threads)])
     results, workers = [], set()
 
     def work(frames, workspace):
@@ -47,7 +47,7 @@ def test_sums_do_not_depend_on_threads(monkeypatch):
     X = np.random.RandomState(0).rand(5000, 7).astype("float32")
     totals = []
     for n_threads in (1, 3):
-        monkeypatch.setattr(base, "_controllers", lambda n=n_threads: [FakeLibrary(n)])
+        monkeypatch.setattr(base, "_libraries", lambda n=n_threads: [FakeLibrary(n)])
         totals.append(Blocks(5000, 64).sum(lambda i, _: (X[i].T @ X[i], float(X[i].sum()))))
     np.testing.assert_array_equal(totals[0][0], totals[1][0])
     assert totals[0][1] == totals[1][1]
@@ -71,7 +71,7 @@ def test_components_do_not_depend_on_threads(monkeypatch, beta_loss):
 
 
 def test_what_fails_in_a_thread_fails_outside(monkeypatch):
-    monkeypatch.setattr(base, "_controllers", lambda: [FakeLibrary(2)])
+    monkeypatch.setattr(base, "_libraries", lambda: [FakeLibrary(2)])
     done = []
 
     def work(frames, workspace):
@@ -88,7 +88,7 @@ def test_what_fails_in_a_thread_fails_outside(monkeypatch):
 
 
 def test_numpy_warns_in_threads_as_outside(monkeypatch):
-    monkeypatch.setattr(base, "_controllers", lambda: [FakeLibrary(2)])
+    monkeypatch.setattr(base, "_libraries", lambda: [FakeLibrary(2)])
     zeros = np.zeros(1000)
 
     def work(frames, workspace):
