@@ -93,6 +93,8 @@ class Workers:
                     # Results that wait for an earlier one take memory too.
                     if not tasks.work_once():
                         wait(others)
+                        # After an error of another thread there are results that never come.
+                        tasks.raise_error()
             tasks.work()
         finally:
             tasks.clear()
