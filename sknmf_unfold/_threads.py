@@ -93,8 +93,8 @@ class Workers:
                     # Results that wait for an earlier one take memory too.
                     if not tasks.work_once():
                         wait(others)
-                    # What failed is never consumed.
-                    tasks.raise_error()
+                        # After an error of another thread there are results that never come.
+                        tasks.raise_error()
             tasks.work()
         finally:
             tasks.clear()
@@ -252,9 +252,8 @@ class _Library:
         find = getattr(controller, "_get_symbol", None)
         if find and controller.internal_api == "openblas":
             if controller.threading_layer == "pthreads":
-                self._get, self._set = map(
-                    find, ("openblas_get_num_threads", "openblas_set_num_threads")
-                )
+                self._get = find("openblas_get_num_threads")
+                self._set = find("openblas_set_num_threads")
 
     @property
     def num_threads(self):
