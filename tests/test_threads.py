@@ -210,6 +210,20 @@ def test_an_error_of_any_thread_stops_all():
     assert len(done) < 50
 
 
+def test_an_error_of_another_thread_ends_the_wait_for_its_result():
+    caller = threading.get_ident()
+
+    def work(i):
+        # The calling thread works off all that may wait before the other one fails.
+        if threading.get_ident() != caller:
+            time.sleep(0.1)
+            raise KeyError("of another thread")
+        time.sleep(0.001)
+
+    with threads(2), worker_threads(8) as workers, pytest.raises(KeyError, match="another"):
+        workers.run(work, iter(range(1000)), lambda result: None)
+
+
 def test_items_are_not_made_far_ahead():
     made, ahead = [], []
 
