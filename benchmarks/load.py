@@ -76,7 +76,8 @@ def undivided(n_threads):
         mock.patch.object(loop, "parts_of", lambda batch: [batch]),
         mock.patch.object(_blocks, "worker_threads", alone),
         mock.patch.object(_threads, "_limit_torch", unlimited),
-        mock.patch.object(_threads, "_set_product_threads", unlimited),
+        mock.patch.object(_threads, "_begin_limit", lambda: n_threads),
+        mock.patch.object(_threads, "_end_limit", unlimited),
         mock.patch.object(StreamingSeparator, "process", StreamingSeparator.process.__wrapped__),
         mock.patch.object(StreamingSeparator, "_build", StreamingSeparator._build.__wrapped__),
     )
@@ -191,10 +192,13 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--busy", type=int, nargs="*", default=[1, 2, 4])
+    parser.add_argument("--works", nargs="+", default=[""], help="beginnings of their names")
     args = parser.parse_args()
     print_environment(environment(args.seed))
     one, two = functools.partial(undivided, 1), functools.partial(undivided, N_THREADS)
     for name, work in works(args.seed).items():
+        if not name.startswith(tuple(args.works)):
+            continue
         alone = ratio(work, as_it_is, two, args.rounds)
         report(f"{name}: alone, to two threads", alone, MAX_ALONE)
         for n in args.busy:

@@ -216,7 +216,8 @@ _here = threading.local()
 def _begin_work(n_operations):
     _here.is_working = True
     # Some libraries count for each thread.
-    _set_product_threads((each, 1) for each, _ in _Limit.before)
+    for library, _ in _Limit.before:
+        library.set_num_threads(1)
     if n_operations:
         with _torch_lock:
             _limit_torch(n_operations)
@@ -234,11 +235,6 @@ class _Limit:
     before: Any = ()
 
 
-def _set_product_threads(numbers):
-    for library, n_threads in numbers:
-        library.set_num_threads(n_threads)
-
-
 class _Library:
     """A library of matrix products, whose number of threads any thread may set.
 
@@ -248,21 +244,18 @@ class _Library:
 
     def __init__(self, controller):
         self._controller = controller
-        self._get = self._set = None
+        self._get, self.set_num_threads = None, self._set_slowly
         find = getattr(controller, "_get_symbol", None)
         if find and controller.internal_api == "openblas":
             if controller.threading_layer == "pthreads":
                 self._get = find("openblas_get_num_threads")
-                self._set = find("openblas_set_num_threads")
+                self.set_num_threads = find("openblas_set_num_threads")
 
     @property
     def num_threads(self):
         return self._get() if self._get else self._controller.num_threads or 1
 
-    def set_num_threads(self, n_threads):
-        if self._set:
-            self._set(n_threads)
-            return
+    def _set_slowly(self, n_threads):
         release = getattr(self._controller, "clear_controlling_thread", lambda force: None)
         release(force=True)
         self._controller.set_num_threads(n_threads)
@@ -287,19 +280,31 @@ def one_thread_a_product():
     n_threads : int
         How many threads a product might have had.
     """
+    n_threads = _begin_limit()
+    try:
+        yield n_threads
+    finally:
+        _end_limit()
+
+
+def _begin_limit():
+    """Limit products to one thread; return how many they might have had."""
     with _Limit.lock:
         if _Limit.n_callers == 0:
             _Limit.before = [(each, each.num_threads) for each in _libraries()]
             _Limit.n_threads = max((n for _, n in _Limit.before), default=1)
-            _set_product_threads((each, 1) for each, _ in _Limit.before)
+            for library, _ in _Limit.before:
+                library.set_num_threads(1)
         _Limit.n_callers += 1
-    try:
-        yield _Limit.n_threads
-    finally:
-        with _Limit.lock:
-            _Limit.n_callers -= 1
-            if _Limit.n_callers == 0:
-                _set_product_threads(_Limit.before)
+        return _Limit.n_threads
+
+
+def _end_limit():
+    with _Limit.lock:
+        _Limit.n_callers -= 1
+        if _Limit.n_callers == 0:
+            for library, n_threads in _Limit.before:
+                library.set_num_threads(n_threads)
 
 
 @contextmanager
@@ -341,23 +346,28 @@ def one_thread_an_operation():
         yield
 
 
-@contextmanager
-def briefly_one_thread():
+def briefly_one_thread(method):
     """Do as `one_thread_an_operation`, in a few microseconds, for what does not take long either.
 
-    A thread that uses torch for the first time in the meantime keeps to one thread an operation.
+    A decorator of methods, whose object tells by ``_uses_torch`` whether torch works for it. A
+    thread that uses torch for the first time in the meantime keeps to one thread an operation.
     """
-    torch: Any = sys.modules.get("torch")
-    n_threads = torch.get_num_threads() if torch else 1
-    with one_thread_a_product():
-        if n_threads == 1:
-            yield
-            return
-        torch.set_num_threads(1)
+
+    @functools.wraps(method)
+    def limited(self, *args, **kwargs):
+        torch: Any = sys.modules.get("torch") if self._uses_torch else None
+        n_threads = torch.get_num_threads() if torch else 1
+        _begin_limit()
         try:
-            yield
+            if n_threads != 1:
+                torch.set_num_threads(1)
+            return method(self, *args, **kwargs)
         finally:
-            torch.set_num_threads(n_threads)
+            if n_threads != 1:
+                torch.set_num_threads(n_threads)
+            _end_limit()
+
+    return limited
 
 
 def _limit_torch(n_others):

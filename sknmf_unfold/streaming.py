@@ -115,7 +115,12 @@ class StreamingSeparator:
         # Samples that lie before the beginning of the recording.
         self._n_out = self.hop_length_ - self.latency_
 
-    @briefly_one_thread()
+    @property
+    def _uses_torch(self):
+        """Whether torch estimates the masks, as it does of all but DR-NMF and warm-start ISTA."""
+        return not hasattr(self, "_masks") or self._masks.uses_torch
+
+    @briefly_one_thread
     @default_settings()
     def process(self, samples):
         """Take samples, and return those that are finished.
@@ -142,7 +147,7 @@ class StreamingSeparator:
         self._n_in += samples.shape[1]
         return self._finished(self._run(samples.astype(self._dtype, copy=False)))
 
-    @briefly_one_thread()
+    @briefly_one_thread
     @default_settings()
     def flush(self):
         """End the recording: return its last samples and begin again.
@@ -161,7 +166,7 @@ class StreamingSeparator:
         self.reset()
         return rest
 
-    @briefly_one_thread()
+    @briefly_one_thread
     @default_settings()
     def _build(self, dtype):
         """Make everything that samples of a dtype go through."""

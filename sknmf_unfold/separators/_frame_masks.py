@@ -26,6 +26,8 @@ class FrameMasks:
         What else speaks for the target.
     """
 
+    uses_torch = False
+
     def __init__(self, infer, target, rest, share, log_odds=None):
         self._infer, self._target, self._rest, self._share = infer, target, rest, share
         self._log_odds = log_odds
@@ -67,6 +69,8 @@ class StepMasks:
     dtype : dtype
         Of the magnitudes.
     """
+
+    uses_torch = True
 
     def __init__(self, separator, dtype):
         self._separator, self._dtype = separator, dtype

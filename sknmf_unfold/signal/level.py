@@ -121,7 +121,11 @@ class InputLevel:
 
     def _running(self, levels):
         """Measure the running level from the levels of all frames and those before them."""
-        windows = np.lib.stride_tricks.sliding_window_view(levels, self.n_frames, axis=1)
+        if levels.shape[1] == self.n_frames:
+            # A single frame, as in streams, for which a view takes longer than its numbers.
+            windows = levels[:, np.newaxis]
+        else:
+            windows = np.lib.stride_tricks.sliding_window_view(levels, self.n_frames, axis=1)
         # Relative to the largest, so that no square overflows.
         peak = np.maximum(windows.max(axis=-1), np.finfo(np.float64).tiny)
         shares = windows / peak[..., np.newaxis]
@@ -183,6 +187,7 @@ class MasksAtReferenceLevel:
 
     def __init__(self, masks, level):
         self._masks, self._level, self._past = masks, level, None
+        self.uses_torch = masks.uses_torch
 
     def __call__(self, magnitude):
         """Estimate the mask of the next frames, as `FrameMasks` does."""
