@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import joblib
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from ._atomic import check_writable, replacing
+from ._persistence import is_fitted
 
 # How pickles begin, plain or compressed by zlib, gzip, bz2, lzma, xz or lz4, as joblib does.
 MODEL_STARTS = (
@@ -94,18 +93,10 @@ def save_unfinished(pipe: Pipeline, path: Path) -> str:
         If it cannot be written.
     """
     separator = pipe[-1]
-    if not _is_fitted(separator) or getattr(separator, "best_epoch_", 0) == 0:
+    if not is_fitted(separator) or getattr(separator, "best_epoch_", 0) == 0:
         return f"Interrupted before there was a trained model; nothing was written to {path}"
     save_model(pipe, path)
     return (
         f"Interrupted after {separator.history_['epoch'][-1]} epochs; the unfinished model, of "
         f"epoch {separator.best_epoch_}, is in {path}"
     )
-
-
-def _is_fitted(estimator):
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True

@@ -8,7 +8,8 @@ import warnings
 from abc import ABC, abstractmethod
 
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from ._digest import digest_of
 from ._fitted import WAY_OUT, Invariant, check_invariants
@@ -93,3 +94,21 @@ class VersionedEstimator(BaseEstimator, ABC):
                 f"The contents of the loaded {owner} do not match their checksum. {WAY_OUT} (A "
                 f"state that was edited on purpose loads without its {DIGEST_KEY!r}.)"
             )
+
+
+def is_fitted(estimator: BaseEstimator) -> bool:
+    """Tell whether an estimator has been fitted.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+
+    Returns
+    -------
+    is_fitted : bool
+    """
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold._checks import MAX_COMPONENTS, check_size, check_sparsity
 from sknmf_unfold._messages import shown
+from sknmf_unfold._persistence import is_fitted
 from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.silencing import silencing_of
 
@@ -104,7 +103,7 @@ def starting_components(nmf, sequences, targets, settings):
             f"`nmf` must be a SupervisedNMFSeparator, a SparseNMF, one of them in a "
             f"FrozenEstimator, or None; got {shown(nmf)}."
         )
-    elif _is_fitted(nmf):
+    elif is_fitted(nmf):
         _check_fitted(nmf, sequences.n_freqs, settings["n_components"])
     else:
         _check_number_of(nmf.n_components, settings["n_components"])
@@ -113,7 +112,7 @@ def starting_components(nmf, sequences, targets, settings):
             nmf.set_params(random_state=settings["random_state"])
     if isinstance(nmf, SparseNMF):
         return _beside_target(nmf, sequences, targets, settings)
-    if not _is_fitted(nmf):
+    if not is_fitted(nmf):
         nmf._fit_quietly(sequences.as_input(), targets.as_input())
     return nmf.components_
 
@@ -130,7 +129,7 @@ def _some_frames(sequences, level):
 
 
 def _beside_target(nmf, sequences, targets, settings):
-    if not _is_fitted(nmf):
+    if not is_fitted(nmf):
         nmf.fit(targets.as_input())
     settings = settings | {"n_components": len(nmf.components_)}
     separator = SupervisedNMFSeparator(**settings)
@@ -161,11 +160,3 @@ def _check_number_of(n_nmf, n_components):
             f"`n_components` is {n_components} but `nmf` brings {n_nmf} components for each "
             f"source; leave n_components=None to take those of nmf, or make both the same."
         )
-
-
-def _is_fitted(estimator):
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
