@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def default_settings():
     """
     with contextlib.ExitStack() as stack:
         # What underflows is meant to become 0.
-        numpy = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
+        numpy: Any = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
         stack.enter_context(numpy)
         # Nobody has set anything of what is not loaded.
         torch = sys.modules.get("torch")

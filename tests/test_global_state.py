@@ -47,6 +47,19 @@ UNUSUAL = {
 }
 
 
+def has_array_api():
+    """Whether scikit-learn dispatches arrays; before 1.7 it needs another package for that."""
+    try:
+        with sklearn.config_context(array_api_dispatch=True):
+            return True
+    except ImportError:
+        return False
+
+
+if not has_array_api():
+    del UNUSUAL["scikit-learn's array API"]
+
+
 @contextlib.contextmanager
 def threads(n_threads):
     with threadpool_limits(n_threads, user_api="blas"):
