@@ -22,10 +22,8 @@ from unittest import mock
 
 import joblib
 import numpy as np
-import torch
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
-from threadpoolctl import threadpool_limits
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, _threads
 from sknmf_unfold._threads import Workers
@@ -35,6 +33,7 @@ from sknmf_unfold.streaming import StreamingSeparator
 from sknmf_unfold.training import loop
 
 from ._environment import environment, print_environment
+from ._threads import limited_to
 
 MAX_BESIDE, MAX_ALONE = 1.3, 1.1
 N_THREADS = 2
@@ -56,7 +55,7 @@ def busy_processes(n):
 @contextlib.contextmanager
 def as_it_is():
     """Do the work as the package does it, on `N_THREADS` threads."""
-    with _limited_to(N_THREADS):
+    with limited_to(N_THREADS):
         yield
 
 
@@ -81,21 +80,10 @@ def undivided(n_threads):
         mock.patch.object(StreamingSeparator, "process", StreamingSeparator.process.__wrapped__),
         mock.patch.object(StreamingSeparator, "_build", StreamingSeparator._build.__wrapped__),
     )
-    with contextlib.ExitStack() as stack, _limited_to(n_threads):
+    with contextlib.ExitStack() as stack, limited_to(n_threads):
         for patch in patches:
             stack.enter_context(patch)
         yield
-
-
-@contextlib.contextmanager
-def _limited_to(n):
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        with threadpool_limits(n, user_api="blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def works(seed):

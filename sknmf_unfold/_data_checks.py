@@ -33,6 +33,11 @@ def waveform_of(item):
     return item.waveform if item.mask is None else item.inverse()
 
 
+def sound_of(item):
+    """Return what a spectrogram sounds like, and anything else as it is."""
+    return waveform_of(item) if is_spectrogram(item) else item
+
+
 def as_list(X):
     """Make a list of an object array or Series of recordings; return anything else as it is.
 

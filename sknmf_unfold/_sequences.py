@@ -17,7 +17,7 @@ from ._data_checks import (
     is_number,
     is_spectrogram,
     rows_of,
-    waveform_of,
+    sound_of,
 )
 from ._messages import shown
 from ._table_checks import check_magnitude_table, check_table_targets
@@ -232,7 +232,7 @@ def _waveform_targets(Y, sequences, name):
 
 def _waveform_target(y, label):
     check_one_source(y, label, 1)
-    return check_waveform(waveform_of(y) if is_spectrogram(y) else y, label)
+    return check_waveform(sound_of(y), label)
 
 
 def _with_dtype(arrays, dtype, name):

@@ -9,8 +9,7 @@ from ._data_checks import (
     as_list,
     check_waveform,
     is_number,
-    is_spectrogram,
-    waveform_of,
+    sound_of,
 )
 from ._samples import check_rows, refuse_bytes
 
@@ -56,7 +55,7 @@ def check_pairs(**signals):
     labels = {name: name if single else name + "[{}]" for name in signals}
     waveforms = {
         name: [
-            check_waveform(_sound(item), labels[name].format(i)).astype(np.float64)
+            check_waveform(sound_of(item), labels[name].format(i)).astype(np.float64)
             for i, item in enumerate([signal] if single else signal)
         ]
         for name, signal in signals.items()
@@ -68,13 +67,9 @@ def check_pairs(**signals):
     return list(waveforms.values()), single
 
 
-def _sound(item):
-    return waveform_of(item) if is_spectrogram(item) else item
-
-
 def _as_waveforms(signal, name):
     """Return a list of waveforms as it is and anything else, a DataFrame for one, as an array."""
-    signal = as_list(_sound(signal))
+    signal = as_list(sound_of(signal))
     if isinstance(signal, (list, tuple)):
         # Pieces of bytes look like numbers, or like recordings.
         refuse_bytes(signal[0] if signal else None, f"{name}[0]")

@@ -1,6 +1,5 @@
 """Work shared among threads: the same bits, and settings of the process as they were."""
 
-import contextlib
 import threading
 import time
 
@@ -11,6 +10,7 @@ import torch
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
+from benchmarks._threads import limited_to
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold import _threads as base
 from sknmf_unfold._threads import (
@@ -32,17 +32,6 @@ SEPARATORS = {
         5, max_iter=10, n_iter=2, inference="warm_ista", random_state=0
     ),
 }
-
-
-@contextlib.contextmanager
-def threads(n):
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        with threadpool_limits(n, user_api="blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def in_a_new_thread(function):
@@ -75,7 +64,7 @@ def test_the_number_of_threads_changes_no_bit(separator, data):
     X, Y = data
     results = []
     for n in (1, 2, 4):
-        with threads(n):
+        with limited_to(n):
             model = clone(separator).fit(X, Y)
             methods = model.predict, model.predict_mask, model.transform
             results.append([joblib.hash(method(X)) for method in methods])
@@ -84,7 +73,7 @@ def test_the_number_of_threads_changes_no_bit(separator, data):
 
 def test_a_fit_resumed_with_another_number_of_threads_ends_in_the_same_bits(data, tmp_path):
     X, Y = data
-    with threads(1):
+    with limited_to(1):
         whole = clone(SEPARATORS["drnmf"]).set_params(max_epochs=4).fit(X, Y)
     model = clone(SEPARATORS["drnmf"]).set_params(max_epochs=4, checkpoint_dir=tmp_path)
     epoch = Trainer.epoch
@@ -94,11 +83,11 @@ def test_a_fit_resumed_with_another_number_of_threads_ends_in_the_same_bits(data
             raise ZeroDivisionError
         return epoch(self, *args)
 
-    with threads(2), pytest.MonkeyPatch.context() as patch:
+    with limited_to(2), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "epoch", killed)
         with pytest.raises(ZeroDivisionError):
             model.fit(X, Y)
-    with threads(4):
+    with limited_to(4):
         model.fit(X, Y)
     for name in ("components_", "output_components_", "evidence_"):
         np.testing.assert_array_equal(getattr(model, name), getattr(whole, name))
@@ -114,7 +103,7 @@ def test_operations_of_every_worker_have_one_thread():
         others = in_a_new_thread(torch.get_num_threads)
         return threading.get_ident(), torch.get_num_threads(), others
 
-    with threads(3):
+    with limited_to(3):
         before = settings()
         with worker_threads(8) as workers:
             results = workers.map(operation, range(20))
@@ -130,7 +119,7 @@ def test_operations_of_every_worker_have_one_thread():
     [(1, 3, 8, 1), (3, 1, 8, 1), (3, 2, 8, 2), (4, 4, 3, 3)],
 )
 def test_the_lowest_limit_counts(torch_threads, product_threads, at_most, n_threads):
-    with threads(torch_threads), threadpool_limits(product_threads, user_api="blas"):
+    with limited_to(torch_threads), threadpool_limits(product_threads, user_api="blas"):
         with worker_threads(at_most) as workers:
             assert workers.n_threads == n_threads
 
@@ -140,7 +129,7 @@ def test_workers_have_none_of_their_own():
         with worker_threads(8) as one, product_workers() as other:
             return one.n_threads, other.n_threads
 
-    with threads(2), worker_threads(8) as workers:
+    with limited_to(2), worker_threads(8) as workers:
         assert workers.n_threads == 2
         assert set(workers.map(inner, range(8))) == {(1, 1)}
 
@@ -150,7 +139,7 @@ def test_settings_are_as_before_when_training_fails(data, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(Trainer, "_part_gradients", fails)
-    with threads(2):
+    with limited_to(2):
         before = settings()
         with pytest.raises(ZeroDivisionError):
             clone(SEPARATORS["drnmf"]).fit(*data)
@@ -159,7 +148,7 @@ def test_settings_are_as_before_when_training_fails(data, monkeypatch):
 
 def test_settings_are_as_before_when_two_fits_overlap(data):
     expected = joblib.hash(clone(SEPARATORS["drnmf"]).fit(*data).components_)
-    with threads(2):
+    with limited_to(2):
         before, found = settings(), []
 
         def fit():
@@ -183,7 +172,7 @@ def test_streaming_works_in_the_calling_thread(data, monkeypatch):
         seen.append((torch.get_num_threads(), {x.num_threads for x in base._libraries()}))
 
     monkeypatch.setattr(StreamingSeparator, "_run", lambda *args: watch() or run(*args))
-    with threads(2):
+    with limited_to(2):
         before = settings()
         stream = StreamingSeparator(model)
         stream.process(np.zeros(2000, np.float32))
@@ -205,7 +194,7 @@ def test_an_error_of_any_thread_stops_all():
             raise KeyError("five")
         done.append(i)
 
-    with threads(3), worker_threads(8) as workers, pytest.raises(KeyError, match="five"):
+    with limited_to(3), worker_threads(8) as workers, pytest.raises(KeyError, match="five"):
         workers.run(work, iter(range(1000)), lambda result: None)
     assert len(done) < 50
 
@@ -220,7 +209,7 @@ def test_an_error_of_another_thread_ends_the_wait_for_its_result():
             raise KeyError("of another thread")
         time.sleep(0.001)
 
-    with threads(2), worker_threads(8) as workers, pytest.raises(KeyError, match="another"):
+    with limited_to(2), worker_threads(8) as workers, pytest.raises(KeyError, match="another"):
         workers.run(work, iter(range(1000)), lambda result: None)
 
 
@@ -235,7 +224,7 @@ def test_items_are_not_made_far_ahead():
     def consume(i):
         ahead.append(len(made) - i)
 
-    with threads(2), worker_threads(8) as workers:
+    with limited_to(2), worker_threads(8) as workers:
         workers.run(lambda i: time.sleep(0.001 if i % 7 else 0.05) or i, items(), consume)
     # However long a thread takes for one of them.
     assert 1 < max(ahead) <= 3 * 2 + 1

@@ -138,12 +138,9 @@ class TrainedSeparator(BaseSeparator):
         settings = self._check_parameters()
         first = not self.__sklearn_is_fitted__()
         with gradients(), all_or_nothing(self):
-            sequences = check_sequences(self, X, reset=True) if first else self._check_input(X)
-            targets = check_targets(Y, sequences)
-            warn_of_useless_targets(sequences, targets)
+            sequences, targets = self._check_pair(X, Y, not first)
             suit_data(settings, self, sequences)
             rng = check_random_state(self.random_state)
-            self.stft_settings_ = sequences.settings
             self._set_level(settings, sequences, not first)
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
@@ -168,15 +165,20 @@ class TrainedSeparator(BaseSeparator):
 
     def _check_data(self, X, Y, validation_data):
         """Check all data; return mixtures, targets and None or the pair to watch."""
-        sequences = self._check_input(X) if goes_on(self) else check_sequences(self, X, reset=True)
-        targets = check_targets(Y, sequences)
-        warn_of_useless_targets(sequences, targets)
-        self.stft_settings_ = sequences.settings
+        sequences, targets = self._check_pair(X, Y, goes_on(self))
         if validation_data is None:
             return sequences, targets, None
         watched = check_validation_data(self, validation_data, sequences)
         warn_of_useless_targets(*watched)
         return sequences, targets, watched
+
+    def _check_pair(self, X, Y, goes_on):
+        """Check mixtures and targets, against those of the first fit where one goes on from it."""
+        sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
+        targets = check_targets(Y, sequences)
+        warn_of_useless_targets(sequences, targets)
+        self.stft_settings_ = sequences.settings
+        return sequences, targets
 
     def _set_level(self, settings, sequences, goes_on):
         """Choose how magnitudes are brought to the reference level, once for a model."""
