@@ -25,7 +25,7 @@ from benchmarks._environment import environment, print_environment
 from benchmarks.table1 import by_known_sources
 from sknmf_unfold.datasets import mix_at_snr
 from sknmf_unfold.metrics import sdr
-from sknmf_unfold.nmf.inference import infer_activations
+from sknmf_unfold.nmf.mu_inference import infer_activations
 
 KINDS = ("ambience", "effects", "music", "people")
 UPDATES = 60

@@ -25,8 +25,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, _threads
-from sknmf_unfold._threads import Workers
+from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+from sknmf_unfold.base import threads
+from sknmf_unfold.base.threads import Workers
 from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.separators import LSTMSeparator, _blocks
 from sknmf_unfold.streaming import StreamingSeparator
@@ -74,9 +75,9 @@ def undivided(n_threads):
         mock.patch.object(loop, "worker_threads", alone),
         mock.patch.object(loop, "parts_of", lambda batch: [batch]),
         mock.patch.object(_blocks, "worker_threads", alone),
-        mock.patch.object(_threads, "_limit_torch", unlimited),
-        mock.patch.object(_threads, "_begin_limit", lambda: n_threads),
-        mock.patch.object(_threads, "_end_limit", unlimited),
+        mock.patch.object(threads, "_limit_torch", unlimited),
+        mock.patch.object(threads, "_begin_limit", lambda: n_threads),
+        mock.patch.object(threads, "_end_limit", unlimited),
         mock.patch.object(StreamingSeparator, "process", StreamingSeparator.process.__wrapped__),
         mock.patch.object(StreamingSeparator, "_build", StreamingSeparator._build.__wrapped__),
     )

@@ -30,13 +30,13 @@ from threadpoolctl import threadpool_limits
 from benchmarks._environment import environment, print_environment
 from benchmarks.network_peers import LSTM, AutogradRecurrence, lstm_step, operations
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
-from sknmf_unfold._arrays import batches_by_length, pad
-from sknmf_unfold._sequences import check_sequences
+from sknmf_unfold.base.tensors import batches_by_length, pad
 from sknmf_unfold.datasets import make_noisy_speech
-from sknmf_unfold.networks import _graphs
+from sknmf_unfold.networks import cuda_graphs
 from sknmf_unfold.separators._blocks import run_in_blocks
 from sknmf_unfold.streaming import StreamingSeparator
 from sknmf_unfold.training.parts import batch_loss
+from sknmf_unfold.validation.sequences import check_sequences
 
 N_FREQS = 257
 UNITS = {200: 54, 2000: 250}
@@ -310,9 +310,9 @@ def measure_gpu(n_layers, n_total, pipe, args, device="cuda"):
     loop = AutogradRecurrence(network, gram, unbind=True)
     theirs = best(waited(lambda: step(loop, batch)), 2)
     row("  by autograd, frame by frame", theirs, "it to ours", theirs / ours)
-    os.environ[_graphs.SWITCH] = "0"
+    os.environ[cuda_graphs.SWITCH] = "0"
     theirs = best(waited(lambda: step(network, batch)), 2)
-    del os.environ[_graphs.SWITCH]
+    del os.environ[cuda_graphs.SWITCH]
     row("  ours, kernel by kernel", theirs, "it to ours", theirs / ours)
     for precision in ("high", "medium"):
         with matmul_precision(precision):

@@ -24,9 +24,9 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks import nmf_solvers, open_speech
 from benchmarks._environment import environment, print_environment
 from sknmf_unfold import STFT, SparseNMF
-from sknmf_unfold.nmf import descent
-from sknmf_unfold.nmf.coordinate import solve_activations
-from sknmf_unfold.nmf.multiplicative import initial_activations, objective, unit_rows
+from sknmf_unfold.nmf import mu
+from sknmf_unfold.nmf.cd_inference import solve_activations
+from sknmf_unfold.nmf.mu_updates import initial_activations, objective, unit_rows
 
 # Iterations at which the curves of other libraries have points.
 STEPS = (2, 5, 10, 20, 50)
@@ -131,9 +131,7 @@ def compare_divergences(X, W):
         times = [
             1000 * nmf_solvers.seconds_an_iteration(run)
             for run in (
-                lambda n, b=beta: descent.factorize(
-                    X, W, H, beta=b, sparsity=0.0, max_iter=n, tol=0
-                ),
+                lambda n, b=beta: mu.factorize(X, W, H, beta=b, sparsity=0.0, max_iter=n, tol=0),
                 lambda n, b=beta: _scikit_learn_steps(X, W, H, b, n),
                 lambda n, b=beta: _torchnmf_steps(X, W, H, b, n),
             )

@@ -14,8 +14,8 @@ import torch
 from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
-from sknmf_unfold.nmf import alternating, descent
-from sknmf_unfold.nmf.multiplicative import initial_activations, objective
+from sknmf_unfold.nmf import cd, mu
+from sknmf_unfold.nmf.mu_updates import initial_activations, objective
 
 
 class Reached(Exception):
@@ -34,9 +34,9 @@ def ours(X, W, solver, *, max_iter, goal=0.0, sparsity=0.0, seed=0):
     settings = {"sparsity": sparsity, "max_iter": max_iter, "tol": 0, "callback": report}
     try:
         if solver == "cd":
-            alternating.factorize(X, W, rng=np.random.RandomState(seed), **settings)
+            cd.factorize(X, W, rng=np.random.RandomState(seed), **settings)
         else:
-            descent.factorize(X, W, initial_activations(X, W), beta=2, **settings)
+            mu.factorize(X, W, initial_activations(X, W), beta=2, **settings)
     except Reached:
         pass
     return curve

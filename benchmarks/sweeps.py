@@ -19,7 +19,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks._environment import environment, print_environment
-from sknmf_unfold.nmf._threads import Workspace
+from sknmf_unfold.nmf.blocks import Workspace
 from sknmf_unfold.nmf.couplings import WIDTH, BinCouplings, Couplings
 
 # What numba keeps in registers: frames of a group, times four components.

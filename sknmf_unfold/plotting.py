@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import check_array
 
-from ._checks import check_n_fft, check_number
-from ._data_checks import as_array, as_numbers
-from ._messages import shown
-from ._waveform_pairs import check_pairs
 from .signal.stft import stft
+from .validation.messages import shown
+from .validation.pairs import check_pairs
+from .validation.parameters import check_n_fft, check_number
+from .validation.recordings import as_array, as_numbers
 
 SPECTROGRAM_RANGE_DB = 80.0
 DICTIONARY_RANGE_DB = 60.0

@@ -8,17 +8,17 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._checks import check_size
-from ._data_checks import as_array, check_finite, check_level
-from ._global_settings import default_settings
-from ._messages import shown
-from ._samples import float_samples
-from ._threads import briefly_one_thread
+from .base.global_settings import default_settings
+from .base.threads import briefly_one_thread
 from .separators._base import BaseSeparator, check_masks
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
 from .signal.running_stft import RunningSTFT
 from .signal.stft import n_frames_of
+from .validation.messages import shown
+from .validation.parameters import check_size
+from .validation.recordings import as_array, check_finite, check_level
+from .validation.samples import float_samples
 
 # Frames that go through Fourier transforms and matrix products together where a call brings many.
 MAX_FRAMES = 32
@@ -78,7 +78,7 @@ class StreamingSeparator:
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from sknmf_unfold import SupervisedNMFSeparator
+    >>> from . import SupervisedNMFSeparator
     >>> from sknmf_unfold.datasets import make_noisy_speech
     >>> X, Y = make_noisy_speech(2, duration=1.0, random_state=0)
     >>> separator = SupervisedNMFSeparator(5, inference="warm_ista", n_iter=2, max_iter=10)

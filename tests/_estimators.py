@@ -12,10 +12,15 @@ import sknmf_unfold
 QUICK = {"n_components": 5, "max_iter": 30, "n_iter": 30, "max_epochs": 2, "random_state": 0}
 
 
+# Rooms that users do not import from.
+INTERNAL = {"base", "cli", "runtime", "validation"}
+
+
 def public_modules():
     yield sknmf_unfold
     for module in pkgutil.walk_packages(sknmf_unfold.__path__, "sknmf_unfold."):
-        if not any(part.startswith("_") for part in module.name.split(".")):
+        _, room, *rest = module.name.split(".")
+        if room not in INTERNAL and not any(part.startswith("_") for part in (room, *rest)):
             yield importlib.import_module(module.name)
 
 
@@ -26,6 +31,7 @@ def public_estimator_classes():
         for module in public_modules()
         for value in vars(module).values()
         if inspect.isclass(value) and value.__module__.startswith("sknmf_unfold")
+        if value.__module__.split(".")[1] not in INTERNAL
     }
     public = (c for c in found if issubclass(c, BaseEstimator) and not c.__name__.startswith("_"))
     return sorted((c for c in public if not inspect.isabstract(c)), key=lambda c: c.__name__)

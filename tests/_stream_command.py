@@ -8,7 +8,7 @@ import soundfile
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT, SupervisedNMFSeparator
-from sknmf_unfold.__main__ import main
+from sknmf_unfold.cli.main import main
 
 
 def store_model(folder, speech):

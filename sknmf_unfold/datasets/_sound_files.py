@@ -7,7 +7,7 @@ import os
 import numpy as np
 import soundfile
 
-from sknmf_unfold._messages import shown_path
+from sknmf_unfold.validation.messages import shown_path
 
 from ._unclosed import map_unclosed
 

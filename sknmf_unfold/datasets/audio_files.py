@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from sknmf_unfold._atomic import replacing
-from sknmf_unfold._checks import MAX_SAMPLE_RATE, check_path, check_sample_rate
-from sknmf_unfold._data_checks import check_waveform
-from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._messages import shown
+from sknmf_unfold.base.atomic_files import replacing
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.parameters import MAX_SAMPLE_RATE, check_path, check_sample_rate
+from sknmf_unfold.validation.recordings import check_waveform
 
 from ._audio_output import AudioOutput
 

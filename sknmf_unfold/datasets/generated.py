@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._checks import (
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.signal.mixing import SNR_LIMITS, mix_at_snr
+from sknmf_unfold.signal.mixture_dataset import GAIN_LIMITS
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.parameters import (
     check_number,
     check_random_state,
     check_sample_rate,
     check_size,
 )
-from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._messages import shown
-from sknmf_unfold._synthesis import draw_speaker, interference, voice
-from sknmf_unfold.signal.mixing import SNR_LIMITS, mix_at_snr
-from sknmf_unfold.signal.mixture_dataset import GAIN_LIMITS
+
+from ._synthesis import draw_speaker, interference, voice
 
 # Speech of this many seconds has a vowel in it, whoever speaks.
 SHORTEST_SPEECH = 0.5

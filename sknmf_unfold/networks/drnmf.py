@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .gates import GATES, Gates
+from .gru import GATES, Gates
 from .masks import PowerMaskOutput, component_shares, evidence_log_odds, power_masks
 from .recurrence import unfolded_recurrence
 
@@ -79,7 +79,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
 
     Examples
     --------
-    >>> from sknmf_unfold.networks.unfolding import unfold
+    >>> from .unfolding import unfold
     >>> values = unfold(torch.eye(4), n_layers=2, sparsity=0.1, step_size=1.0)
     >>> masks, state = DRNMF(**values)(torch.rand(3, 5, 4))
     >>> tuple(masks.shape), tuple(state.shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from sknmf_unfold._arrays import empty_like
+from sknmf_unfold.base.tensors import empty_like
 
 
 def project(rows, encoders, n_frames):

@@ -16,9 +16,10 @@ from __future__ import annotations
 import torch
 from torch.autograd.function import once_differentiable
 
-from sknmf_unfold._arrays import empty_like
-from sknmf_unfold.networks import _graphs, frame_loops
-from sknmf_unfold.networks.envelopes import add_inputs, inputs_backward, project
+from sknmf_unfold.base.tensors import empty_like
+
+from . import cuda_graphs, recurrence_loops
+from .envelopes import add_inputs, inputs_backward, project
 
 # Rows (frames times batch) of the products outside the loop: large enough to run at full speed,
 # small enough to stay in the cache and to need little memory beside the activations.
@@ -119,7 +120,7 @@ class GramRecurrence(torch.autograd.Function):
             else:
                 part = activations[:, frames].copy_(biases[:, None, None])
                 add_inputs(part, project(rows, encoders, part.shape[1] + n_past), envelopes)
-            frame_loops.gram_forward(activations[:, frames], transitions, state)
+            recurrence_loops.gram_forward(activations[:, frames], transitions, state)
             state = activations[-1, frames.stop - 1]
         saved = magnitude, encoders, transitions, initial, envelopes, activations
         ctx.save_for_backward(*saved)
@@ -141,7 +142,7 @@ class GramRecurrence(torch.autograd.Function):
         for frames in reversed(_parts(magnitude, n_past)):
             # Gradients of what goes into the rectifiers, which pass none where they gave 0.
             inner = _signs(activations[:, frames], room)
-            frame_loops.gram_backward(inner, flow, matrices, _earlier(gradient, None, frames))
+            recurrence_loops.gram_backward(inner, flow, matrices, _earlier(gradient, None, frames))
             _add_products(by_transitions.mT, inner, _entered(activations, initial, frames))
             by_biases += inner.sum(dim=(1, 2))
             rows = _rows(magnitude, frames, n_past)
@@ -185,7 +186,7 @@ class ResidualRecurrence(torch.autograd.Function):
         for frames in _parts(magnitude):
             written = activations[:, frames], residuals[:, frames]
             rest = components, step_sizes, biases, dynamics, state
-            frame_loops.residual_forward(*written, magnitude[:, frames], *rest)
+            recurrence_loops.residual_forward(*written, magnitude[:, frames], *rest)
             state = activations[-1, frames.stop - 1]
         saved = (magnitude, components, step_sizes, dynamics, initial, activations, residuals)
         ctx.save_for_backward(*saved)
@@ -211,7 +212,7 @@ class ResidualRecurrence(torch.autograd.Function):
             begun = None if dynamics is None else _earlier(activations[-1], initial, frames)
             written = inner, outer, flow, by_dynamics
             rest = components, step_sizes, dynamics, begun, _earlier(gradient, None, frames)
-            frame_loops.residual_backward(*written, *rest)
+            recurrence_loops.residual_backward(*written, *rest)
             entered = _entered(activations, initial, frames)
             if dynamics is not None:
                 entered[0] = entered[0] * dynamics
@@ -237,7 +238,7 @@ def _parts(magnitude, n_past=0):
     n_batch, n_frames, _ = magnitude.shape
     n_frames -= n_past
     length = max(ROWS // n_batch, 1)
-    if not _graphs.are_wanted(magnitude):
+    if not cuda_graphs.are_wanted(magnitude):
         return [slice(i, min(i + length, n_frames)) for i in range(0, n_frames, length)]
     # Each length takes a recording of its own: of powers of two there are few.
     length, parts, start = 1 << (length.bit_length() - 1), [], 0

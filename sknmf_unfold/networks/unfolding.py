@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .gates import draw_gates
+from .gru import draw_gates
 
 # What is left of a component in the frame before, at the start: its envelope.
 DECAY = 0.3

@@ -6,8 +6,8 @@ import numbers
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number
-from sknmf_unfold._messages import shown
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.parameters import check_number
 
 BETA_LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 

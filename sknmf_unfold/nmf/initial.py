@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 from sklearn.decomposition._nmf import _initialize_nmf
 
-from sknmf_unfold._messages import shown
-from sknmf_unfold._table_checks import check_components
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.tables import check_components
 
-from .multiplicative import unit_rows
+from .mu_updates import unit_rows
 
 INITS = ("random", "nndsvd", "exemplar")
 # Frames that a decomposition looks at.

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import alternating, descent, online
-from .multiplicative import initial_activations, objective
+from . import cd, mu, online
+from .mu_updates import initial_activations, objective
 
 # Bytes of activations above which they are not kept, and frames of a batch then.
 MAX_ACTIVATIONS = 12 * 2**20
@@ -68,10 +68,10 @@ def learn(frames, W, *, solver, beta, batch_size, rng, device=None, **settings):
         settings |= {"beta": beta, "batch_size": batch_size, "rng": rng}
         return Learned(*online.factorize(frames, W, **settings))
     if solver == "cd":
-        W, H, curve = alternating.factorize(frames, W, rng=rng, **settings)
+        W, H, curve = cd.factorize(frames, W, rng=rng, **settings)
     else:
         H = _scattered(initial_activations(frames, W), rng)
-        W, H, curve = descent.factorize(frames, W, H, beta=beta, device=device, **settings)
+        W, H, curve = mu.factorize(frames, W, H, beta=beta, device=device, **settings)
     return Learned(W, curve, objective(frames, W, H, beta, 0.0))
 
 

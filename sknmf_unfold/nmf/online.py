@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._threads import one_thread_a_product
+from sknmf_unfold.base.threads import one_thread_a_product
 
-from . import alternating, descent
-from ._threads import Blocks, block_length
-from .coordinate import solve_activations
-from .inference import infer_activations
-from .multiplicative import (
+from . import cd, mu
+from .blocks import Blocks, block_length
+from .cd_inference import solve_activations
+from .mu_inference import infer_activations
+from .mu_updates import (
     FLOOR,
     TINY,
     exponent,
@@ -105,8 +105,8 @@ def first_components(X, W, *, beta, sparsity, n_fixed, rng):
     """
     settings = {"sparsity": sparsity, "n_fixed": n_fixed, "max_iter": FIRST_ITERATIONS}
     if beta == 2:
-        return alternating.factorize(X, W, rng=rng, **settings)[0]
-    return descent.factorize(X, W, initial_activations(X, W), beta=beta, **settings)[0]
+        return cd.factorize(X, W, rng=rng, **settings)[0]
+    return mu.factorize(X, W, initial_activations(X, W), beta=beta, **settings)[0]
 
 
 @one_thread_a_product()
@@ -165,7 +165,7 @@ def _learn_squared_error(X, W, H, statistics, past, n_fixed):
     products, gram = (statistics[i].astype(W.dtype) for i in ("products", "gram"))
     W = W.copy()
     for _ in range(2):
-        alternating.sweep_components(W, products, gram, n_fixed)
+        cd.sweep_components(W, products, gram, n_fixed)
     return W
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from numbers import Integral
 from typing import NamedTuple
 
-from sknmf_unfold._arrays import resolve_device
-from sknmf_unfold._checks import (
+from sknmf_unfold.base.tensors import resolve_device
+from sknmf_unfold.validation.fitted import Invariant, refuse
+from sknmf_unfold.validation.parameters import (
     MAX_COMPONENTS,
     MAX_WEIGHT,
     check_choice,
@@ -15,7 +16,6 @@ from sknmf_unfold._checks import (
     check_sparsity,
     check_verbose,
 )
-from sknmf_unfold._fitted import Invariant, refuse
 
 from .divergence import check_beta
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._warn import warn_user
+from sknmf_unfold.validation.warn import warn_user
 
 # Activations below this part of the frames' norms are as good as none.
 MIN_SHARE = 1e-3

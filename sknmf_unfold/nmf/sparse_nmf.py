@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknmf_unfold._all_or_nothing import fits_all_or_nothing
-from sknmf_unfold._callbacks import CallbackSupportMixin, FitTask, with_callbacks
-from sknmf_unfold._checks import check_random_state
-from sknmf_unfold._containers import RecordingsTransformerMixin
-from sknmf_unfold._data_checks import as_list, check_list
-from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._persistence import VersionedEstimator
-from sknmf_unfold._progress import end_early, progress_bar
-from sknmf_unfold._sequences import check_sequences, is_nested_table
-from sknmf_unfold._table_checks import check_activations, check_array_like, check_components
+from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
+from sknmf_unfold.base.callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.progress import end_early, progress_bar
+from sknmf_unfold.base.set_output import RecordingsTransformerMixin
+from sknmf_unfold.base.versions import VersionedEstimator
+from sknmf_unfold.validation.parameters import check_random_state
+from sknmf_unfold.validation.recordings import as_list, check_list
+from sknmf_unfold.validation.sequences import check_sequences, is_nested_table
+from sknmf_unfold.validation.tables import check_activations, check_array_like, check_components
 
-from . import on_device
-from .coordinate import solve_activations
-from .inference import check_range, infer_activations
+from . import mu_torch
+from .cd_inference import solve_activations
 from .initial import initial_components
 from .learning import learn, learn_more
-from .multiplicative import unit_rows
+from .mu_inference import check_range, infer_activations
+from .mu_updates import unit_rows
 from .settings import check_settings, invariants, n_fixed_of, solver_of, torch_device
 from .silencing import Silencing, is_blank, silencing_of
 
@@ -274,7 +274,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
                 return solve_activations(x, W, **stop, **settings)
             updates = {"beta": checked.beta, "n_iter": checked.max_iter}
             if device is not None:
-                return on_device.infer_activations(x, W, device=device, **updates, **settings)
+                return mu_torch.infer_activations(x, W, device=device, **updates, **settings)
             return infer_activations(x, W, **updates, **settings)
 
         table = sequences.kind == "table"

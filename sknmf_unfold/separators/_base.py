@@ -7,22 +7,22 @@ from abc import abstractmethod
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknmf_unfold._callbacks import CallbackSupportMixin
-from sknmf_unfold._containers import RecordingsTransformerMixin
-from sknmf_unfold._fitted import Invariant, refuse
-from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._messages import shown
-from sknmf_unfold._persistence import VersionedEstimator
-from sknmf_unfold._sequences import check_sequences, check_targets
-from sknmf_unfold._table_checks import check_sample_weight
-from sknmf_unfold._threads import one_thread_an_operation
-from sknmf_unfold._warn import warn_user
+from sknmf_unfold.base.callbacks import CallbackSupportMixin
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.set_output import RecordingsTransformerMixin
+from sknmf_unfold.base.threads import one_thread_an_operation
+from sknmf_unfold.base.versions import VersionedEstimator
 from sknmf_unfold.metrics import mean_over_active, sdr
-from sknmf_unfold.signal.level import InputLevel, MasksAtReferenceLevel, at_reference_level
+from sknmf_unfold.runtime.level import InputLevel, MasksAtReferenceLevel, at_reference_level
 from sknmf_unfold.signal.windows import check_stft_settings
+from sknmf_unfold.validation.fitted import Invariant, refuse
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.tables import check_sample_weight
+from sknmf_unfold.validation.warn import warn_user
 
 from ._blocks import Rows, after, run_in_blocks, run_on_table
-from ._frame_masks import StepMasks
+from ._stepwise_masks import StepMasks
 
 # What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
 BASICS = (

@@ -6,10 +6,10 @@ import contextlib
 import hashlib
 import json
 
-from sknmf_unfold._arrays import resolve_device, tree_to_numpy
-from sknmf_unfold._checks import check_folder
 from sknmf_unfold._version import __version__
-from sknmf_unfold._warn import warn_user
+from sknmf_unfold.base.tensors import resolve_device, tree_to_numpy
+from sknmf_unfold.validation.parameters import check_folder
+from sknmf_unfold.validation.warn import warn_user
 
 # Of these the first two change no result, and the device counts as the one that it stands for.
 NOT_OF_THE_FIT = ("verbose", "checkpoint_dir", "device")

@@ -6,8 +6,8 @@ import math
 
 from sklearn.exceptions import ConvergenceWarning
 
-from sknmf_unfold._progress import batch_bar, end_early, progress_bar
-from sknmf_unfold._warn import warn_user
+from sknmf_unfold.base.progress import batch_bar, end_early, progress_bar
+from sknmf_unfold.validation.warn import warn_user
 
 
 def train(separator, trainer, pairs, task, after_epoch):

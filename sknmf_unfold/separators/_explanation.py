@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._threads import one_thread_an_operation
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.threads import one_thread_an_operation
 
 TERMS = ("estimates", "evidence", "gated_units")
 
@@ -57,7 +57,7 @@ class MaskExplanation:
         >>> bool(np.abs(mask - separator.predict_mask(X)[0]).max() < 1e-4)
         True
         """
-        from ._network_steps import terms_step, unfolded_inference
+        from ._steps import terms_step, unfolded_inference
 
         sequences = self._check_input(X)
         network = self._network(sequences.dtype)

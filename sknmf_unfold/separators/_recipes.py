@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sknmf_unfold._checks import (
+from sknmf_unfold.signal.mixture_dataset import check_gains, check_speeds
+from sknmf_unfold.validation.parameters import (
     MAX_CONTEXT,
     MAX_LEARNING_RATE,
     check_choice,
@@ -12,7 +13,6 @@ from sknmf_unfold._checks import (
     check_size,
     check_verbose,
 )
-from sknmf_unfold.signal.mixture_dataset import check_gains, check_speeds
 
 # Near enough to each other to be any speed between.
 SPEEDS = tuple(hundredths / 100 for hundredths in range(80, 121, 2))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._data_checks import waveform_of
-from sknmf_unfold._sequences import Sequences
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
+from sknmf_unfold.validation.recordings import waveform_of
+from sknmf_unfold.validation.sequences import Sequences
 
 # What compares waveforms, and so goes through complex frames.
 WAVEFORM_LOSSES = ("snr", "si_sdr")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._stacked import StackedSeparator
+from ._stacked_rnn import StackedSeparator
 
 
 class LSTMSeparator(StackedSeparator):
@@ -115,7 +115,7 @@ class LSTMSeparator(StackedSeparator):
     >>> from sklearn.pipeline import Pipeline
     >>> from sknmf_unfold import STFT
     >>> from sknmf_unfold.datasets import make_noisy_speech
-    >>> from sknmf_unfold.separators import LSTMSeparator
+    >>> from . import LSTMSeparator
     >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
     >>> separator = LSTMSeparator(n_units=10, max_epochs=2, random_state=0)
     >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
@@ -281,7 +281,7 @@ class RNNSeparator(StackedSeparator):
     >>> from sklearn.pipeline import Pipeline
     >>> from sknmf_unfold import STFT
     >>> from sknmf_unfold.datasets import make_noisy_speech
-    >>> from sknmf_unfold.separators import RNNSeparator
+    >>> from . import RNNSeparator
     >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
     >>> separator = RNNSeparator(n_units=10, max_epochs=2, random_state=0)
     >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import (
+from sknmf_unfold.base.tensors import resolve_device, to_numpy, to_tensor
+from sknmf_unfold.nmf.divergence import check_beta
+from sknmf_unfold.validation.fitted import Invariant
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.parameters import (
     MAX_LAYERS,
     check_n_weights,
     check_number,
     check_size,
     check_sparsity,
 )
-from sknmf_unfold._fitted import Invariant
-from sknmf_unfold._messages import shown
-from sknmf_unfold.nmf.divergence import check_beta
 
-from ._fitted_course import COURSE
+from ._fitted_training import COURSE
+from ._nmf_init import StartsFromNMF
 from ._recipes import (
     DEEP_NMF_RECIPES,
     MASK_OVERRIDES,
     check_training_parameters,
     resolve_recipe,
 )
-from ._warm_start import StartsFromNMF
 
 # What the network is made of, and the fitted attribute that holds it.
 STATE = {
@@ -147,7 +147,7 @@ class DeepNMFSeparator(StartsFromNMF):
     >>> from sklearn.pipeline import Pipeline
     >>> from sknmf_unfold import STFT
     >>> from sknmf_unfold.datasets import make_noisy_speech
-    >>> from sknmf_unfold.separators import DeepNMFSeparator
+    >>> from . import DeepNMFSeparator
     >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
     >>> separator = DeepNMFSeparator(n_layers=5, n_components=10, max_epochs=2, random_state=0)
     >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
@@ -254,13 +254,13 @@ class DeepNMFSeparator(StartsFromNMF):
         return False
 
     def _mask_step(self, dtype):
-        from ._network_steps import mask_step
+        from ._steps import mask_step
 
         network = self._network(dtype)
         return mask_step(network, self._inference(network))
 
     def _activation_step(self, dtype):
-        from ._network_steps import hidden_step
+        from ._steps import hidden_step
 
         return hidden_step(self._inference(self._network(dtype)))
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._arrays import resolve_device, to_numpy, to_tensor
-from sknmf_unfold._checks import (
+from sknmf_unfold.base.tensors import resolve_device, to_numpy, to_tensor
+from sknmf_unfold.runtime.ista import largest_eigenvalue
+from sknmf_unfold.runtime.onnx import OnnxExport
+from sknmf_unfold.validation.fitted import Invariant
+from sknmf_unfold.validation.parameters import (
     MAX_LAYERS,
     MAX_UNITS,
     check_n_weights,
@@ -13,15 +16,12 @@ from sknmf_unfold._checks import (
     check_sparsity,
     check_step_size,
 )
-from sknmf_unfold._fitted import Invariant
-from sknmf_unfold.networks.ista import largest_eigenvalue
 
 from ._explanation import MaskExplanation
-from ._fitted_course import COURSE
-from ._going_on import suited_values
-from ._onnx import OnnxExport
+from ._fitted_training import COURSE
+from ._nmf_init import StartsFromNMF
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
-from ._warm_start import StartsFromNMF
+from ._resume import suited_values
 
 # What the network is made of, and the fitted attribute that holds it.
 STATE = {
@@ -350,7 +350,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
             )
         if hasattr(self, "evidence_") and not hasattr(self, "gated_evidence_"):
             # Stored when there were no gated units yet.
-            from sknmf_unfold.networks.gates import draw_gates
+            from sknmf_unfold.networks.gru import draw_gates
 
             components = to_tensor(self.output_components_, "cpu")
             for name, value in draw_gates(components, 0, None).items():
@@ -398,19 +398,19 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
 
     def _mask_step(self, dtype):
-        from ._network_steps import mask_step, unfolded_inference
+        from ._steps import mask_step, unfolded_inference
 
         network = self._network(dtype)
         return mask_step(network, unfolded_inference(network))
 
     def _activation_step(self, dtype):
-        from ._network_steps import hidden_step, unfolded_inference
+        from ._steps import hidden_step, unfolded_inference
 
         network = self._network(dtype)
         return hidden_step(unfolded_inference(network), len(network.initial))
 
     def _masks_at_level(self, dtype, n_streams, max_frames):
-        from ._network_steps import frame_masks
+        from ._steps import frame_masks
 
         return frame_masks(self._network(dtype), n_streams, max_frames)
 

@@ -7,9 +7,22 @@ import threading
 
 import numpy as np
 
-from sknmf_unfold._all_or_nothing import fits_all_or_nothing
-from sknmf_unfold._callbacks import FitTask, with_callbacks
-from sknmf_unfold._checks import (
+from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
+from sknmf_unfold.base.callbacks import FitTask, with_callbacks
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.nmf import SparseNMF
+from sknmf_unfold.nmf.cd_inference import solve_activations
+from sknmf_unfold.nmf.divergence import check_beta
+from sknmf_unfold.nmf.mu_inference import infer_activations
+from sknmf_unfold.nmf.settings import check_max_frames, check_tol
+from sknmf_unfold.nmf.silencing import Silencing, Watched
+from sknmf_unfold.runtime.ista import ista, largest_eigenvalue, warm_ista
+from sknmf_unfold.runtime.level import TrainingLevel
+from sknmf_unfold.runtime.masks import FrameMasks
+from sknmf_unfold.runtime.recurrence import FrameByFrame
+from sknmf_unfold.signal.masks import trusted_ratio_masks
+from sknmf_unfold.validation.fitted import Invariant
+from sknmf_unfold.validation.parameters import (
     MAX_COMPONENTS,
     check_choice,
     check_number,
@@ -19,26 +32,13 @@ from sknmf_unfold._checks import (
     check_step_size,
     check_verbose,
 )
-from sknmf_unfold._fitted import Invariant
-from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._sequences import check_sequences, check_targets
-from sknmf_unfold._table_checks import check_components
-from sknmf_unfold._target_checks import warn_of_useless_targets
-from sknmf_unfold._warn import once_per_call
-from sknmf_unfold.networks.frame_by_frame import FrameByFrame
-from sknmf_unfold.networks.ista import ista, largest_eigenvalue, warm_ista
-from sknmf_unfold.nmf import SparseNMF
-from sknmf_unfold.nmf.coordinate import solve_activations
-from sknmf_unfold.nmf.divergence import check_beta
-from sknmf_unfold.nmf.inference import infer_activations
-from sknmf_unfold.nmf.settings import check_max_frames, check_tol
-from sknmf_unfold.nmf.silencing import Silencing, Watched
-from sknmf_unfold.signal.level import TrainingLevel
-from sknmf_unfold.signal.masks import trusted_ratio_masks
+from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.tables import check_components
+from sknmf_unfold.validation.targets import warn_of_useless_targets
+from sknmf_unfold.validation.warn import once_per_call
 
 from ._base import BASICS, BaseSeparator
 from ._blocks import after, framewise
-from ._frame_masks import FrameMasks
 from ._recipes import LEVEL_FRAMES, check_level_frames
 
 INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")

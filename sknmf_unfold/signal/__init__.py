@@ -2,6 +2,6 @@
 
 from .masks import ratio_masks
 from .spectrograms import Spectrogram, Spectrograms
-from .transformer import STFT
+from .stft_transformer import STFT
 
 __all__ = ["STFT", "Spectrogram", "Spectrograms", "ratio_masks"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number
-from sknmf_unfold._data_checks import as_array
-from sknmf_unfold._global_settings import default_settings
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.parameters import check_number
+from sknmf_unfold.validation.recordings import as_array
 
 # Below this summed estimate (in units of an unnormalised STFT of audio in [-1, 1]) no source has
 # said anything, and the mask moves to an equal share instead of dividing rounding errors.
@@ -48,7 +48,7 @@ def ratio_masks(estimates: Any, axis: int = 0) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from sknmf_unfold.signal import ratio_masks
+    >>> from . import ratio_masks
     >>> ratio_masks(np.array([[[3.0, 0.0]], [[1.0, 0.0]]]))
     array([[[0.75, 0.5 ]],
            [[0.25, 0.5 ]]])

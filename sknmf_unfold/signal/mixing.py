@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number
-from sknmf_unfold._data_checks import check_waveform
-from sknmf_unfold._global_settings import default_settings
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.parameters import check_number
+from sknmf_unfold.validation.recordings import check_waveform
 
 SNR_LIMITS = {"low": -300, "high": 300}
 

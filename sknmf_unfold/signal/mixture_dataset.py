@@ -7,10 +7,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from sknmf_unfold._checks import check_number
-from sknmf_unfold._data_checks import check_same_length, check_waveforms, is_number, rows_of
-from sknmf_unfold._global_settings import default_settings
-from sknmf_unfold._messages import shown
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.parameters import check_number
+from sknmf_unfold.validation.recordings import (
+    check_same_length,
+    check_waveforms,
+    is_number,
+    rows_of,
+)
 
 from .mixing import SNR_LIMITS, mix_at_snr
 

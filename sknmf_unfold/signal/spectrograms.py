@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknmf_unfold._data_checks import check_mask
-from sknmf_unfold._global_settings import default_settings
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.recordings import check_mask
 
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft
@@ -36,7 +36,7 @@ class Spectrogram:
     Examples
     --------
     >>> import numpy as np
-    >>> from sknmf_unfold.signal import Spectrogram
+    >>> from . import Spectrogram
     >>> item = Spectrogram(np.ones(1000), 512, 128, "sqrt_hann", 16000)
     >>> item.shape, item.magnitude().dtype
     ((11, 257), dtype('float64'))

@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from sknmf_unfold._checks import check_n_fft, check_number, check_sample_rate
-from sknmf_unfold._data_checks import as_numbers
-from sknmf_unfold._messages import shown
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.parameters import check_n_fft, check_number, check_sample_rate
+from sknmf_unfold.validation.recordings import as_numbers
 
 # A window whose overlapped squares dip further than this below their peak would amplify rounding
 # (and every change that a mask makes) by as much in the dips.

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sknmf_unfold._atomic import replacing
-from sknmf_unfold._warn import warn_user
+from sknmf_unfold.base.atomic_files import replacing
+from sknmf_unfold.validation.warn import warn_user
 
 from .descriptions import HASHED
 from .locks import FileLock

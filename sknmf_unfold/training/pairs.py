@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sknmf_unfold._arrays import pad, to_tensor
+from sknmf_unfold.base.tensors import pad, to_tensor
 
 
 class LazyFrames:

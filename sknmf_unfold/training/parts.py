@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch.autograd.function import once_differentiable
 
-from sknmf_unfold._arrays import empty_like
+from sknmf_unfold.base.tensors import empty_like
 
 from .losses import masked_error, signal_approximation, valid_frames
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.drnmf import DRNMF
-from sknmf_unfold.networks.ista import largest_eigenvalue, warm_ista
 from sknmf_unfold.networks.unfolding import DECAY, unfold
+from sknmf_unfold.runtime.ista import largest_eigenvalue, warm_ista
 from sknmf_unfold.signal.masks import ratio_masks
 from tests.oracles.ista import warm_ista_loop
 

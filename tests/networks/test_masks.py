@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.masks import QUIET, evidence_log_odds, power_mask, power_masks
-from sknmf_unfold.separators._frame_masks import PowerShare, Votes
+from sknmf_unfold.runtime.masks import PowerShare, Votes
 from sknmf_unfold.signal.masks import ratio_masks
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from sknmf_unfold import SparseNMF
-from sknmf_unfold.nmf.coordinate import solve_activations
+from sknmf_unfold.nmf.cd_inference import solve_activations
 from sknmf_unfold.nmf.initial import INITS, initial_components
-from sknmf_unfold.nmf.multiplicative import objective
+from sknmf_unfold.nmf.mu_updates import objective
 
 
 def planted(n_frames=500, seed=0):

@@ -5,7 +5,7 @@ from sklearn.base import clone
 
 from sknmf_unfold import SparseNMF
 from sknmf_unfold.nmf import learning
-from sknmf_unfold.nmf.multiplicative import unit_rows
+from sknmf_unfold.nmf.mu_updates import unit_rows
 from sknmf_unfold.nmf.online import learn_batch, random_batches
 
 BETAS = [2, 1, 0, 0.5]

@@ -6,7 +6,7 @@ from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sknmf_unfold import STFT, SparseNMF
-from sknmf_unfold.nmf.coordinate import optimality_gap
+from sknmf_unfold.nmf.cd_inference import optimality_gap
 from sknmf_unfold.nmf.divergence import check_beta
 from tests.oracles.nmf import divergence_loop, objective_loop
 

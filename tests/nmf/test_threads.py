@@ -7,10 +7,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from sknmf_unfold import SparseNMF
-from sknmf_unfold import _threads as base
-from sknmf_unfold._threads import one_thread_a_product
-from sknmf_unfold.nmf import _threads
-from sknmf_unfold.nmf._threads import Blocks, Workspace, block_length
+from sknmf_unfold.base import threads as base
+from sknmf_unfold.base.threads import one_thread_a_product
+from sknmf_unfold.nmf import blocks
+from sknmf_unfold.nmf.blocks import Blocks, Workspace, block_length
 
 
 def blas_threads():
@@ -59,8 +59,8 @@ def test_sums_do_not_depend_on_threads(monkeypatch):
 def test_components_do_not_depend_on_threads(monkeypatch, beta_loss):
     X = np.random.RandomState(0).gamma(0.5, 1.0, (300, 12))
     # So many blocks that each thread has some.
-    monkeypatch.setattr(_threads, "MIN_BLOCK", 16)
-    monkeypatch.setattr(_threads, "BLOCK_SIZE", 1)
+    monkeypatch.setattr(blocks, "MIN_BLOCK", 16)
+    monkeypatch.setattr(blocks, "BLOCK_SIZE", 1)
     fits = []
     for n_threads in (1, 2):
         with threadpool_limits(n_threads):
@@ -184,4 +184,4 @@ def test_memory_is_used_again():
 def test_blocks_are_neither_tiny_nor_huge():
     lengths = [block_length(n) for n in (1, 100, 300, 5000)]
     assert lengths == sorted(lengths, reverse=True)
-    assert lengths[0] == _threads.MAX_BLOCK and lengths[-1] == _threads.MIN_BLOCK
+    assert lengths[0] == blocks.MAX_BLOCK and lengths[-1] == blocks.MIN_BLOCK

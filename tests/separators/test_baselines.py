@@ -4,7 +4,7 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT
-from sknmf_unfold.networks.stacked import StackedNetwork, draw_stacked
+from sknmf_unfold.networks.stacked_rnn import StackedNetwork, draw_stacked
 from sknmf_unfold.separators import LSTMSeparator, RNNSeparator
 from sknmf_unfold.streaming import StreamingSeparator
 

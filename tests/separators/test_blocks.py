@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
-from sknmf_unfold._sequences import Sequences
 from sknmf_unfold.separators import _blocks
+from sknmf_unfold.validation.sequences import Sequences
 
 NMF = {"n_components": 4, "max_iter": 20, "random_state": 0}
 SEPARATORS = {

@@ -8,8 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.metrics import sdr
+from sknmf_unfold.runtime.level import REFERENCE_LEVEL, TrainingLevel
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, RNNSeparator
-from sknmf_unfold.signal.level import REFERENCE_LEVEL, TrainingLevel
 from sknmf_unfold.streaming import StreamingSeparator
 
 TRAINING = {"max_epochs": 2, "random_state": 0, "device": "cpu"}

@@ -3,7 +3,7 @@ import pytest
 
 from sknmf_unfold import STFT, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr
-from sknmf_unfold.signal.level import FAINTEST, REFERENCE_LEVEL
+from sknmf_unfold.runtime.level import FAINTEST, REFERENCE_LEVEL
 from tests.oracles.ista import warm_ista_loop
 from tests.oracles.level import at_running_level
 

@@ -1,0 +1,1 @@
+"""Commands of ``python -m sknmf_unfold``, one file for each."""

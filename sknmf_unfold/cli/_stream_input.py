@@ -1,0 +1,80 @@
+"""Input of the command `stream`: a sound file, or raw samples from standard input."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from sknmf_unfold.datasets._sound_files import open_audio, read_blocks
+
+HEAD_BYTES = 64
+FILE_MARKS = {
+    b"RIFF": "a WAV file",
+    b"RF64": "an RF64 file",
+    b"RIFX": "a WAV file",
+    b"riff": "a W64 file",
+    b"fLaC": "a FLAC file",
+    b"OggS": "an Ogg file",
+    b"FORM": "an AIFF file",
+    b"caff": "a CAF file",
+    b".snd": "an AU file",
+    b"ID3": "an MP3 file",
+    b"NIST_1A": "a SPHERE file",
+    b"Creative Voice File": "a VOC file",
+    b"wvpk": "a WavPack file",
+    b"\x1aE\xdf\xa3": "a Matroska file",
+}
+
+
+def open_input(stack, source, rate, chunk):
+    """Iterate over chunks of samples, mono."""
+    if str(source) == "-":
+        return _read_pcm(rate, chunk)
+    file = stack.enter_context(open_audio(source))
+    if file.samplerate != rate:
+        raise ValueError(
+            f"{source} has {file.samplerate} Hz but the model works at {rate} Hz; resample it."
+        )
+    return _finite(read_blocks(file, source, chunk), source)
+
+
+def _finite(chunks, source):
+    """Iterate over chunks; raise ``ValueError`` at the first sample that is not finite."""
+    n_times = 0
+    for samples in chunks:
+        bad = np.flatnonzero(~np.isfinite(samples))
+        if len(bad):
+            raise ValueError(f"{source} contains NaN or infinity at sample {n_times + bad[0]}.")
+        n_times += len(samples)
+        yield samples
+
+
+def _read_pcm(rate, chunk):
+    """Iterate over chunks of samples from standard input, to its end."""
+    head = sys.stdin.buffer.read(HEAD_BYTES)
+    _check_raw(head, rate)
+    return _decode_pcm(head, 2 * chunk)
+
+
+def _decode_pcm(head, n_bytes):
+    """Read chunks of so many bytes, the first of them from `head`."""
+    # Half a sample at the end is none.
+    while len(data := head[:n_bytes] + sys.stdin.buffer.read(max(n_bytes - len(head), 0))) >= 2:
+        head = head[n_bytes:]
+        yield np.frombuffer(data, "<i2", len(data) // 2)
+
+
+def _check_raw(head, rate):
+    """Raise ``ValueError`` if standard input begins as a sound file does, not as raw samples."""
+    kind = next((kind for mark, kind in FILE_MARKS.items() if head.startswith(mark)), None)
+    if head[4:8] == b"ftyp":
+        kind = "an MP4 file"
+    # Frames of MP3 begin as loud samples may; the first one of a file names what made it.
+    if head[:1] == b"\xff" and any(word in head for word in (b"Xing", b"Info", b"LAME")):
+        kind = "an MP3 file"
+    if kind is not None:
+        raise ValueError(
+            f"standard input is {kind}, not raw 16-bit PCM; pass the name of the file in place of "
+            f"-, or make PCM of it: ffmpeg -i FILE -f s16le -ac 1 -ar {rate} -"
+        )

@@ -1,0 +1,145 @@
+"""Coordinate descent for the activations of a fixed dictionary, beta = 2: pure functions.
+
+Minimises ``1/2 ||x - h W||^2 + sparsity * sum(h)`` over ``h >= 0`` for every frame x.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sknmf_unfold.base.threads import one_thread_a_product
+
+from .blocks import Blocks, Workspace, block_length
+from .couplings import couplings_of
+from .mu_inference import check_range
+from .mu_updates import initial_activations
+
+# Sweeps between two looks at how far from optimal the activations are.
+CHECK_EVERY = 5
+# Momentum at most. More overshoots.
+MOMENTUM = 0.7
+# Distance from optimal that is good enough to separate with, see `optimality_gap`.
+TOLERANCE = 5e-3
+
+
+@one_thread_a_product()
+@np.errstate(over="ignore", invalid="ignore")
+def solve_activations(X, W, *, sparsity, initial=None, tol=TOLERANCE, max_iter=200):
+    """Find the optimal activations for a fixed dictionary.
+
+    Every frame is a convex problem of its own; its result does not depend on the frames around it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_frames, n_freqs)
+        Magnitudes.
+    W : ndarray of shape (n_components, n_freqs)
+        Components, none of them all zeros.
+    sparsity : float
+        Weight of the l1 penalty.
+    initial : ndarray of shape (n_frames, n_components), optional
+        Where to start from.
+    tol : float, default=5e-3
+        A frame is done when no activation is further from the best value for its component, given
+        the others, than `tol` times the largest activation of the frame.
+    max_iter : int, default=200
+        Sweeps at most.
+
+    Returns
+    -------
+    H : ndarray of shape (n_frames, n_components)
+        Exactly 0 where the optimum is.
+
+    Raises
+    ------
+    ValueError
+        If the squares of such magnitudes leave the range of their dtype.
+
+    References
+    ----------
+    .. [1] Cichocki, Phan, "Fast local algorithms for large scale nonnegative matrix and tensor
+       factorizations", IEICE Transactions E92-A(3), 2009: the sweep.
+    .. [2] O'Donoghue, Candes, "Adaptive restart for accelerated gradient schemes", Foundations of
+       Computational Mathematics 15, 2015: the restart, here for each frame.
+
+    Examples
+    --------
+    >>> W = np.array([[1.0, 0.0], [0.6, 0.8]])
+    >>> solve_activations(np.array([[2.0, 0.0], [0.6, 0.8]]), W, sparsity=0.0, tol=1e-9).round(6)
+    array([[2., 0.],
+           [0., 1.]])
+    """
+    couplings = couplings_of(W, sparsity)
+    H = np.empty((len(X), len(W)), dtype=X.dtype)
+
+    def solve(frames, workspace):
+        x = X[frames]
+        first = initial_activations(x, W) if initial is None else initial[frames]
+        targets = couplings.targets(x, workspace)
+        start = workspace.array("start", len(W), len(x), dtype=X.dtype)
+        start[:] = first.T
+        H[frames] = _solve_block(start, targets, couplings, workspace, tol, max_iter).T
+
+    Blocks(len(X), block_length(len(W))).run(solve)
+    check_range(X, 2, H)
+    return H
+
+
+def optimality_gap(X, W, H, sparsity):
+    """Measure how far activations are from optimal.
+
+    Parameters
+    ----------
+    X, W, H : ndarray
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+    sparsity : float
+        Weight of the l1 penalty.
+
+    Returns
+    -------
+    gap : ndarray of shape (n_frames,)
+        Largest distance of an activation from the best value for its component, given the others,
+        in units of the largest activation of the frame; 0 is optimal, by the conditions of Karush,
+        Kuhn and Tucker.
+    """
+    couplings = couplings_of(W, sparsity)
+    return couplings.assess(H.T, couplings.targets(X, Workspace()))[0]
+
+
+def _solve_block(start, targets, couplings, workspace, tol, max_iter):
+    """Sweep with momentum; each frame keeps what it had when it was good enough."""
+    arrays = [workspace.array(i, *start.shape, dtype=start.dtype) for i in range(5)]
+    result, H, point, before, step = arrays
+    H[:], point[:] = start, start
+    n_frames = start.shape[1]
+    frames, is_open = np.arange(n_frames), np.ones(n_frames, dtype=bool)
+    age, value = np.zeros(n_frames, dtype=H.dtype), np.full(n_frames, np.inf)
+    limit = np.full_like(age, MOMENTUM)
+    for i in range(1, max_iter + 1):
+        np.copyto(before, point)
+        couplings.sweep(point, targets, workspace)
+        np.subtract(point, H, out=step)
+        # Where the step turned against the momentum, the momentum starts anew.
+        before -= point
+        turned = np.einsum("nt,nt->t", before, step) > 0
+        age = np.where(turned, 0, age + 1).astype(H.dtype)
+        step *= np.minimum(age / (age + 3), limit)
+        # The old activations are needed no more: their memory becomes the next point's.
+        H, point = point, H
+        np.maximum(np.add(H, step, out=point), 0, out=point)
+        if i % CHECK_EVERY == 0:
+            gap, now = couplings.assess(H, targets)
+            # Momentum may go round in circles, which a restart does not see; less of it does not.
+            limit, value = np.where(now < value, limit, limit / 2).astype(H.dtype), now
+            done = is_open & (gap <= tol)
+            result[:, frames[done]] = H[:, done]
+            is_open &= ~done
+            if not is_open.any():
+                return result
+            # Leaving frames out copies the others.
+            if is_open.mean() < 0.7:
+                frames, age, limit, value = (a[is_open] for a in (frames, age, limit, value))
+                H, point, targets = (a[:, is_open] for a in (H, point, targets))
+                before, step, is_open = np.empty_like(H), np.empty_like(H), is_open[is_open]
+    result[:, frames[is_open]] = H[:, is_open]
+    return result

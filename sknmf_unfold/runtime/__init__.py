@@ -1,0 +1,1 @@
+"""Fitted models frame by frame, without torch."""

@@ -1,0 +1,310 @@
+"""DR-NMF's step as an ONNX graph: one frame in, masks out, for runtimes without Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknmf_unfold.base.atomic_files import replacing
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.tensors import tree_to_numpy
+from sknmf_unfold.validation.parameters import check_path
+
+from .ista import transition_matrix
+from .level import FAINTEST, REFERENCE_LEVEL
+
+# The oldest operators that have all of what is needed, so that old runtimes read the file.
+OPSET, IR_VERSION = 13, 8
+
+
+def import_onnx():
+    """Import ``onnx``, or raise ImportError naming the extra.
+
+    Returns
+    -------
+    onnx : module
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('`export_onnx` needs onnx: pip install "sknmf_unfold[onnx]".') from error
+    return onnx
+
+
+def onnx_step(values, level, settings):
+    """Make the model ``(magnitude, state) -> (masks, next_state)`` of a frame.
+
+    Parameters
+    ----------
+    values : dict of ndarray
+        What `networks.drnmf.DRNMF` takes, float32.
+    level : InputLevel
+        Brings frames to the level that the network works at.
+    settings : dict or None
+        STFT settings; kept as metadata ``stft`` in JSON, beside the ``initial_state``.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        Inputs ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), outputs
+        ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``.
+    """
+    onnx = import_onnx()
+    graph = _Graph(onnx)
+    n_components, n_freqs = values["output_components"].shape
+    n_layers, _, context = values["envelopes"].shape
+    n_past = (context - 1) * n_layers * n_components
+    n_levels = max(level.n_frames - 1, 0)
+    n_units = len(values["gated_evidence"])
+    widths = {"before": n_components, "past": n_past, "levels_before": n_levels}
+    widths["units_before"] = n_units
+    activations, past, levels, units = graph.parts("state", widths)
+    magnitude = graph.at_level("magnitude", levels, level)
+    state = graph.enter(activations, values["dynamics"])
+    inputs = graph.lasting_inputs(magnitude, past, values) if n_past else [None] * n_layers
+    names = "components", "envelopes", "step_sizes", "sparsity"
+    for k, layer in enumerate(zip(*(values[name] for name in names), strict=True)):
+        state = graph.layer(k, magnitude, inputs[k], state, *layer)
+    votes = graph.log_odds(state, units, values) if len(values["evidence"]) else None
+    graph.next_state(state, n_past, n_levels, n_units)
+    graph.masks(state, values["output_components"], values["mask_exponent"], votes)
+    sizes = {
+        "magnitude": ["streams", n_freqs],
+        "state": ["streams", sum(widths.values())],
+        "masks": ["streams", 2, n_freqs],
+        "next_state": ["streams", sum(widths.values())],
+    }
+    infos = {
+        name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in sizes.items()
+    }
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "drnmf_step",
+            [infos["magnitude"], infos["state"]],
+            [infos["masks"], infos["next_state"]],
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="sknmf_unfold",
+    )
+    initial = [*values["initial_activations"].tolist(), *[0.0] * (n_past + n_levels + n_units)]
+    facts = {"initial_state": initial, "stft": settings}
+    onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
+    onnx.checker.check_model(model)
+    return model
+
+
+class OnnxExport:
+    """Gives a separator that has `_network(dtype)`, a `DRNMF`, its export."""
+
+    stft_settings_: dict | None
+    _network: Callable
+    _input_level: Any
+
+    @default_settings()
+    def export_onnx(self, path):
+        """Write the step of one frame as an ONNX model, for use without Python.
+
+        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), its
+        outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
+        float32. The metadata ``initial_state`` is the state to begin with, of n_state numbers,
+        ``stft`` the settings of the STFT, both in JSON.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file, which is replaced if it exists, when the new one is complete.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ImportError
+            If onnx is not installed; the extra ``onnx`` brings it.
+        ValueError, OSError
+            If there can be no file of that name.
+        """
+        check_is_fitted(self)
+        path = check_path("path", path)
+        with replacing(path) as unfinished:
+            values = tree_to_numpy(self._network(np.float32).values())
+            model = onnx_step(values, self._input_level, self.stft_settings_)
+            unfinished.write_bytes(model.SerializeToString())
+
+
+class _Graph:
+    """Nodes and constants, each result under a name of its own."""
+
+    def __init__(self, onnx):
+        self._onnx = onnx
+        self.nodes: list = []
+        self.constants: list = []
+
+    def constant(self, name, array, dtype=np.float32):
+        array = np.ascontiguousarray(array, dtype)
+        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, operator, inputs, output, **attributes):
+        outputs = output if isinstance(output, list) else [output]
+        made = self._onnx.helper.make_node(operator, inputs, outputs, **attributes)
+        self.nodes.append(made)
+        return output
+
+    def split(self, whole, sizes, names):
+        """Columns of an array."""
+        sizes = self.constant(f"sizes_{names[0]}", sizes, np.int64)
+        return self.node("Split", [whole, sizes], names, axis=1)
+
+    def parts(self, whole, widths):
+        """Columns of an array by their names, None where there are none."""
+        kept = {name: width for name, width in widths.items() if width}
+        if len(kept) > 1:
+            self.split(whole, list(kept.values()), list(kept))
+        else:
+            self.node("Identity", [whole], next(iter(kept)))
+        return [name if width else None for name, width in widths.items()]
+
+    def at_level(self, magnitude, past, level):
+        """Bring the frame to the reference level, as `InputLevel`."""
+        if level.scale != 1:
+            magnitude = self.node("Mul", [magnitude, self.constant("scale", level.scale)], "scaled")
+        if not level.n_frames:
+            return magnitude
+        mean = self.node("ReduceMean", [magnitude], "mean", axes=[1], keepdims=1)
+        levels = mean if past is None else self.node("Concat", [past, mean], "levels", axis=1)
+        if past is not None:
+            bounds = {"first_level": 1, "last_level": level.n_frames, "level_axis": 1}
+            named = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
+            self.node("Slice", [levels, *named], "levels_kept")
+        # Relative to the largest, so that no square overflows.
+        tiny = self.constant("tiny", np.finfo(np.float32).tiny)
+        peak = self.node("ReduceMax", [levels], "largest_level", axes=[1], keepdims=1)
+        peak = self.node("Max", [peak, tiny], "peak_level")
+        shares = self.node("Div", [levels, peak], "level_shares")
+        squares = self.node("Mul", [shares, shares], "level_squares")
+        squares = self.sum_columns(squares, "squares")
+        plain = self.node("Max", [self.sum_columns(shares, "plain"), tiny], "some")
+        running = self.node("Mul", [self.node("Div", [squares, plain], "share"), peak], "running")
+        least = self.constant("faintest", FAINTEST * REFERENCE_LEVEL)
+        running = self.node("Max", [running, least], "running_level")
+        reference = self.constant("reference", REFERENCE_LEVEL)
+        gain = self.node("Div", [reference, running], "gain")
+        return self.node("Mul", [magnitude, gain], "at_level")
+
+    def sum_columns(self, array, name):
+        """Sum of each row."""
+        axes = self.constant(f"{name}_axes", [1], np.int64)
+        return self.node("ReduceSum", [array, axes], name, keepdims=1)
+
+    def lasting_inputs(self, magnitude, past, values):
+        """Gather what layers hear of this frame and those before, whose projections are kept."""
+        encoders = values["step_sizes"][:, np.newaxis, np.newaxis] * values["components"]
+        n_layers, n_components, n_freqs = encoders.shape
+        width, context = n_layers * n_components, values["envelopes"].shape[2]
+        encoders = self.constant("analysis", encoders.reshape(width, n_freqs).T)
+        latest = self.node("MatMul", [magnitude, encoders], "latest")
+        heard = self.node("Concat", [past, latest], "heard", axis=1)
+        # No split: old runtimes reuse the memory of an output that nobody reads too early.
+        bounds = {"starts": width, "ends": context * width, "axes": 1}
+        named = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
+        self.node("Slice", [heard, *named], "kept")
+        shape = self.constant("frames_apart", [0, context, width], np.int64)
+        heard = self.node("Reshape", [heard, shape], "heard_apart")
+        weights = self.constant("envelopes", values["envelopes"].reshape(width, context).T)
+        heard = self.node("Mul", [heard, weights], "weighted")
+        frames = self.constant("over_frames", [1], np.int64)
+        heard = self.node("ReduceSum", [heard, frames], "gathered", keepdims=0)
+        names = [f"projected_{k}" for k in range(n_layers)]
+        return self.parts(heard, dict.fromkeys(names, n_components))
+
+    def next_state(self, state, n_past, n_levels, n_units):
+        """Activations, projections that the next frame still needs, levels, and units."""
+        parts = [state, *["kept"][:n_past], *["levels_kept"][:n_levels], *["units"][:n_units]]
+        return self.node("Concat", parts, "next_state", axis=1)
+
+    def enter(self, state, dynamics):
+        """Activations of the frame before, as they begin this one."""
+        if dynamics.ndim == 1 and (dynamics == 1).all():
+            return state
+        operator = "MatMul" if dynamics.ndim == 2 else "Mul"
+        return self.node(operator, [state, self.constant("dynamics", dynamics)], "entered")
+
+    def layer(self, k, magnitude, projected, state, components, envelopes, step_size, sparsity):
+        """One iteration of soft-thresholding, by whichever form takes fewer multiplications."""
+        bias = self.constant(f"bias_{k}", -step_size * sparsity)
+        carried = state
+        if projected is not None or len(components) <= components.shape[1]:
+            shape = None if projected is None else envelopes
+            transition = transition_matrix(components, step_size, shape)
+            transition = self.constant(f"transition_{k}", transition)
+            carried = self.node("MatMul", [state, transition], f"carried_{k}")
+        else:
+            synthesis = self.constant(f"synthesis_{k}", components)
+            explained = self.node("MatMul", [state, synthesis], f"explained_{k}")
+            magnitude = self.node("Sub", [magnitude, explained], f"residual_{k}")
+        if projected is None:
+            scaled = self.constant(f"analysis_{k}", (step_size * components).T)
+            projected = self.node("MatMul", [magnitude, scaled], f"projected_{k}")
+        added = self.node("Add", [projected, bias], f"biased_{k}")
+        total = self.node("Add", [carried, added], f"sum_{k}")
+        return self.node("Relu", [total], f"activations_{k}")
+
+    def log_odds(self, state, units, values):
+        """Compute what components and units say for the target, as `masks.evidence_log_odds`."""
+        from sknmf_unfold.networks.masks import QUIET
+
+        norm = self.node("ReduceL2", [state], "norm", axes=[1], keepdims=1)
+        norm = self.node("Add", [norm, self.constant("quiet", QUIET)], "heard_norm")
+        shares = self.node("Div", [state, norm], "shares")
+        evidence = self.constant("evidence", values["evidence"])
+        log_odds = self.node("MatMul", [shares, evidence], "log_odds")
+        if units is None:
+            return log_odds
+        units = self.gated_units(shares, units, values)
+        evidence = self.constant("gated_evidence", values["gated_evidence"])
+        gated = self.node("MatMul", [units, evidence], "gated_log_odds")
+        return self.node("Add", [log_odds, gated], "all_log_odds")
+
+    def gated_units(self, shares, units, values):
+        """Let the gated units listen to a frame, as `gates.Gates`."""
+        n_units = values["gate_transitions"].shape[1]
+        # ONNX has the update gate first, and wants one direction of one layer.
+        order = np.arange(3 * n_units).reshape(3, n_units)[[1, 0, 2]].reshape(-1)
+        names = ("gate_inputs", "gate_transitions")
+        weights = [self.constant(name, values[name][order][np.newaxis]) for name in names]
+        biases = values["gate_biases"][:, order].reshape(1, -1)
+        biases = self.constant("gate_biases", biases)
+        first = self.constant("first_axis", [0], np.int64)
+        frame = self.node("Unsqueeze", [shares, first], "shares_of_one_frame")
+        before = self.node("Unsqueeze", [units, first], "units_of_one_layer")
+        inputs = [frame, *weights, biases, "", before]
+        self.node("GRU", inputs, ["", "units_after"], hidden_size=n_units, linear_before_reset=1)
+        return self.node("Squeeze", ["units_after", first], "units")
+
+    def masks(self, state, output, exponent, log_odds):
+        """Each source's share of the powers of the estimates, as `power_masks`."""
+        n_target = len(output) // 2
+        parts = self.split(state, [n_target, len(output) - n_target], ["target", "rest"])
+        floor = self.constant("floor", np.finfo(np.float32).eps ** 2)
+        exponent = self.constant("exponent", exponent)
+        axis = self.constant("axis", [1], np.int64)
+        logs = []
+        for part, dictionary in zip(parts, (output[:n_target], output[n_target:]), strict=True):
+            dictionary = self.constant(f"{part}_components", dictionary)
+            estimate = self.node("MatMul", [part, dictionary], f"{part}_estimate")
+            estimate = self.node("Add", [estimate, floor], f"{part}_floored")
+            estimate = self.node("Log", [estimate], f"{part}_log")
+            estimate = self.node("Mul", [estimate, exponent], f"{part}_power")
+            if part == "target" and log_odds is not None:
+                estimate = self.node("Add", [estimate, log_odds], "target_votes")
+            logs.append(self.node("Unsqueeze", [estimate, axis], f"{part}_source"))
+        logs = self.node("Concat", logs, "powers", axis=1)
+        self.node("Softmax", [logs], "masks", axis=1)

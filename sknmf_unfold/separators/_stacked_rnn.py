@@ -1,0 +1,136 @@
+"""What separators with stacked recurrent layers share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from sknmf_unfold.base.tensors import resolve_device, to_tensor, tree_to_numpy
+from sknmf_unfold.validation.fitted import Invariant, refuse
+from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.parameters import MAX_LAYERS, MAX_UNITS, check_n_weights, check_size
+
+from ._fitted_training import COURSE
+from ._recipes import STACKED_RECIPES, TRAINING, check_training_parameters, resolve_recipe
+from ._trained_separator import TrainedSeparator
+
+# Frames that tell how to standardise what goes in.
+MAX_FRAMES = 20_000
+
+
+def _weight(name, shape, **bounds):
+    return Invariant(f"weights_[{name!r}]", shape, **bounds)
+
+
+class StackedSeparator(TrainedSeparator):
+    """A separator whose network is a stack of recurrent layers with a sigmoid mask.
+
+    A subclass says by `_kind`, a key of `networks.stacked.N_GATES`, what its layers are, and has
+    the parameters of `LSTMSeparator`.
+    """
+
+    _kind: str
+
+    @abstractmethod
+    def __init__(self):
+        """Store the parameters."""
+
+    def _starting_values(self, sequences, targets, rng):
+        from sknmf_unfold.networks.stacked_rnn import draw_stacked
+
+        level = self._input_level
+        frames = sequences.frames(MAX_FRAMES, rng, lambda magnitude, _: level(magnitude)[0])
+        values = draw_stacked(frames, int(self.n_layers), int(self.n_units), rng, self._kind)
+        return {name: to_tensor(value, "cpu") for name, value in values.items()}
+
+    def _remember_start(self, start):
+        """Do nothing: drawn weights are not worth keeping."""
+
+    def _invariants(self):
+        from sknmf_unfold.networks.stacked_rnn import N_GATES
+
+        rows, layers = f"{N_GATES[self._kind]}*units", range(self._n_stored_layers())
+        table = [*COURSE, _weight("weight_hh_l0", f"{rows} units")]
+        table += [_weight("output_weights", "freqs units")]
+        table += [_weight("output_biases", "freqs"), _weight("offset", "freqs")]
+        table += [_weight("scale", "freqs", positive=True), _weight("floor", "", positive=True)]
+        for k in layers:
+            table.append(_weight(f"weight_ih_l{k}", f"{rows} {'units' if k else 'freqs'}"))
+            table.append(_weight(f"weight_hh_l{k}", f"{rows} units"))
+            table += [_weight(f"{name}_l{k}", rows) for name in ("bias_ih", "bias_hh")]
+        return table
+
+    def _n_stored_layers(self):
+        """Count the layers that have some weight."""
+        numbers = [name.rpartition("_l")[2] for name in self.weights_ if "_l" in name]
+        return 1 + max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    def _fitted_items(self):
+        weights = vars(self).get("weights_")
+        if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+            refuse(type(self).__name__, "weights_", "be a dict of arrays", shown(weights))
+        return vars(self) | {f"weights_[{name!r}]": value for name, value in weights.items()}
+
+    def _fitted_values(self):
+        n_layers, (_, n_units) = self._shape
+        if (n_layers, n_units) != (self.n_layers, self.n_units):
+            raise ValueError(
+                f"`n_layers` is {self.n_layers} and `n_units` is {self.n_units}, but the fitted "
+                f"model has {n_layers} layers of {n_units} units; training cannot go on from it."
+            )
+        return {name: to_tensor(value, "cpu") for name, value in self.weights_.items()}
+
+    @property
+    def _shape(self):
+        n_layers = sum(name.startswith("weight_hh") for name in self.weights_)
+        return n_layers, self.weights_["output_weights"].shape
+
+    @staticmethod
+    def _make_network(values):
+        from sknmf_unfold.networks.stacked_rnn import StackedNetwork
+
+        return StackedNetwork(values)
+
+    @staticmethod
+    def _attributes(network):
+        return {"weights_": tree_to_numpy(network.values())}
+
+    def _network(self, dtype):
+        """Rebuild the fitted network from numpy arrays."""
+        device = resolve_device(self.device, fall_back=True)
+        values = {name: to_tensor(x.astype(dtype), device) for name, x in self.weights_.items()}
+        return self._make_network(values)
+
+    def _mask_step(self, dtype):
+        from ._steps import mask_step
+
+        network = self._network(dtype)
+        return mask_step(network, self._inference(network))
+
+    def _activation_step(self, dtype):
+        from ._steps import hidden_step
+
+        return hidden_step(self._inference(self._network(dtype)))
+
+    @staticmethod
+    def _inference(network):
+        """Make the inference for `mask_step`."""
+
+        def infer(magnitude, state):
+            # The way that blocks lie in memory, so that nothing is copied.
+            frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
+            return network.run(frames, state)
+
+        return infer
+
+    @property
+    def _n_features_out(self):
+        return self._shape[1][1]
+
+    def _check_parameters(self):
+        """Check all parameters; return the settings of training."""
+        n_layers = check_size("n_layers", self.n_layers, high=MAX_LAYERS)
+        n_units = check_size("n_units", self.n_units, high=MAX_UNITS)
+        check_n_weights(n_layers * n_units**2, n_layers=n_layers, n_units=n_units)
+        check_training_parameters(self)
+        overrides = {name: getattr(self, name) for name in TRAINING}
+        return resolve_recipe(self.recipe, overrides, STACKED_RECIPES)

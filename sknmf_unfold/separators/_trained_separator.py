@@ -1,0 +1,307 @@
+"""What separators with a trained network share: the course of a fit, whatever happens to it."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from sknmf_unfold.base.all_or_nothing import all_or_nothing
+from sknmf_unfold.base.callbacks import FitTask, with_callbacks
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.tensors import (
+    gradients,
+    resolve_device,
+    to_tensor,
+    tree_to_numpy,
+    tree_to_tensors,
+)
+from sknmf_unfold.base.threads import one_thread_an_operation
+from sknmf_unfold.runtime.level import TrainingLevel
+from sknmf_unfold.validation.parameters import check_random_state
+from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.targets import warn_of_useless_targets
+from sknmf_unfold.validation.warn import once_per_call
+
+from ._base import BaseSeparator
+from ._checkpoints import goes_on, naming, note_interrupt, open_checkpoint
+from ._epochs import say_what_is_kept, train, warn_if_diverged
+from ._fitted_training import check_course
+from ._recipes import LEARNED
+from ._resume import check_same_level
+from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
+from ._validation_data import check_validation_data, split_recordings
+
+
+class TrainedSeparator(BaseSeparator):
+    """A separator whose network is trained by `training.loop.Trainer`.
+
+    A subclass has the parameters `device`, `random_state`, `verbose`,
+    `validation_fraction`, `warm_start`, `checkpoint_dir` and those that its recipes set,
+    and
+
+    - ``_check_parameters()``, which returns the settings of training,
+    - ``_starting_values(sequences, targets, rng)``, tensors of the network before training,
+    - ``_remember_start(start)``, which sets fitted attributes from them,
+    - ``_fitted_values()``, such tensors from the fitted attributes,
+    - ``_make_network(values, **learned)``,
+    - ``_attributes(network)``, a dict of the fitted attributes that hold the network.
+    """
+
+    _fitted_mark = "n_parameters_"
+    _reason = (
+        "its weights grew too large in training, which diverged. Fit it again with a lower "
+        "`learning_rate`."
+    )
+
+    @with_callbacks
+    @once_per_call()
+    @default_settings()
+    @one_thread_an_operation()
+    def fit(self, X, Y, validation_data=None):
+        """Train, from the start or, with `warm_start`, from where the last fit ended.
+
+        An interrupt (Ctrl-C) is raised on. After the first epoch the estimator then has the best
+        weights so far, and with `checkpoint_dir` the same fit resumes; before, and after an error,
+        it is as it was.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
+        Y : list of ndarray of shape (n_times,), or magnitudes like X
+            Clean targets: waveforms (or spectrograms, or a 2-D array with one in each row) for
+            spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
+            to their mixtures.
+        validation_data : tuple (X, Y), optional
+            Recordings to watch the loss on instead of a part of X and Y. Beside spectrograms its X
+            may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described, if the checkpoint of this fit is
+            damaged, or if the same fit is running with it.
+        OSError
+            If nothing can be written to `checkpoint_dir`.
+        MemoryError
+            If a batch does not fit into the memory of the GPU.
+        KeyboardInterrupt
+            If training is interrupted.
+        """
+        settings = self._check_parameters()
+        context = self._init_callback_context(max_subtasks=settings["max_epochs"])
+        task = FitTask(context, self, X, Y)
+        with gradients(), all_or_nothing(self) as keep:
+            data = self._check_data(X, Y, validation_data)
+            suit_data(settings, self, data[0])
+            self._set_level(settings, data[0], goes_on(self))
+            with open_checkpoint(self, data) as checkpoint:
+                plan, trainer = self._prepare(data, settings, checkpoint)
+                mixing = {name: settings[name] for name in ("speeds", "gain_db")}
+                pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
+                self._train(trainer, pairs, task, checkpoint, plan, keep)
+                warn_if_diverged(trainer, "validation_loss")
+                self._store_best(trainer)
+                task.end(dict)
+                checkpoint.remove()
+        return self
+
+    @default_settings()
+    @one_thread_an_operation()
+    def partial_fit(self, X, Y):
+        """Train on data once more; the first call also fits the NMF to start from.
+
+        The steps of Adam and the moving average go on from call to call. Nothing is validated: the
+        latest weights are kept.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures, as for ``fit``.
+        Y : list of ndarray of shape (n_times,), or magnitudes like X
+            Clean targets, as for ``fit``.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not as described.
+        """
+        settings = self._check_parameters()
+        first = not self.__sklearn_is_fitted__()
+        with gradients(), all_or_nothing(self):
+            sequences, targets = self._check_pair(X, Y, not first)
+            suit_data(settings, self, sequences)
+            rng = check_random_state(self.random_state)
+            self._set_level(settings, sequences, not first)
+            start = self._begin(sequences, targets, rng) if first else self._fitted_values()
+            trainer = self._make_trainer(start, settings, sequences.dtype, rng)
+            if hasattr(self, "_training_state"):
+                self._go_on(trainer, settings)
+            pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
+            trainer.begin(pairs, None)
+            trainer.epoch()
+            warn_if_diverged(trainer, "train_loss")
+            if trainer.best.epoch == trainer.n_epochs:
+                state = tree_to_numpy(trainer.state_dict() | {"best": None})
+                self._store_best(trainer)
+                self._training_state = state
+            elif first:
+                self._store_best(trainer)
+        return self
+
+    def _check_fitted_attributes(self):
+        super()._check_fitted_attributes()
+        if self._fitted_mark in vars(self):
+            check_course(type(self).__name__, vars(self))
+
+    def _check_data(self, X, Y, validation_data):
+        """Check all data; return mixtures, targets and None or the pair to watch."""
+        sequences, targets = self._check_pair(X, Y, goes_on(self))
+        if validation_data is None:
+            return sequences, targets, None
+        watched = check_validation_data(self, validation_data, sequences)
+        warn_of_useless_targets(*watched)
+        return sequences, targets, watched
+
+    def _check_pair(self, X, Y, goes_on):
+        """Check mixtures and targets, against those of the first fit where one goes on from it."""
+        sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
+        targets = check_targets(Y, sequences)
+        warn_of_useless_targets(sequences, targets)
+        self.stft_settings_ = sequences.settings
+        return sequences, targets
+
+    def _set_level(self, settings, sequences, goes_on):
+        """Choose how magnitudes are brought to the reference level, once for a model."""
+        n_frames = settings["level_frames"]
+        if goes_on:
+            check_same_level(n_frames, self.level_frames_)
+            return
+        is_paper = self.recipe == "paper"
+        self.input_scale_ = 1.0 if is_paper else TrainingLevel(sequences).scale
+        self.level_frames_ = int(n_frames)
+
+    def _prepare(self, data, settings, checkpoint):
+        """Make what a fit draws and computes before training, or take it from a checkpoint.
+
+        Returns
+        -------
+        plan : dict
+            ``parts`` (recordings to train on and to watch), ``start`` (the network's values),
+            ``is_first`` (whether they are not those of an earlier fit) and ``seed`` (of mixing
+            anew, None without).
+        trainer : Trainer
+        """
+        plan = checkpoint.load()
+        if plan is not None:
+            with naming(checkpoint):
+                return plan, self._resume(data, settings, plan)
+        rng = check_random_state(self.random_state)
+        parts = None
+        if data[2] is None:
+            parts = split_recordings(len(data[0]), self.validation_fraction, rng)
+            parts = [part.tolist() for part in parts]
+        is_first = not goes_on(self)
+        if is_first:
+            sequences, targets = data[:2]
+            if parts is not None:
+                sequences, targets = sequences.subset(parts[0]), targets.subset(parts[0])
+            start = self._begin(sequences, targets, rng)
+        else:
+            start = self._fitted_values()
+        trainer = self._make_trainer(start, settings, data[0].dtype, rng)
+        seed = rng.randint(2**31 - 1) if settings["remix"] else None
+        return {"parts": parts, "start": start, "is_first": is_first, "seed": seed}, trainer
+
+    def _resume(self, data, settings, plan):
+        """Make the trainer that a plan of `_prepare` was saved with."""
+        from sknmf_unfold.training.resuming import check_resumed
+
+        # The saved state replaces this generator's; numpy's global one must stay as it is.
+        rng, dtype = np.random.RandomState(), data[0].dtype
+        trainer = self._make_trainer(plan["start"], settings, dtype, rng)
+        trainer.load_state_dict(plan.pop("trainer"))
+        n_divided = len(data[0]) if data[2] is None else None
+        check_resumed(trainer, plan, n_divided, data[0].n_freqs)
+        if plan["is_first"]:
+            self._remember_start(plan["start"])
+        return trainer
+
+    def _begin(self, sequences, targets, rng):
+        start = self._starting_values(sequences, targets, rng)
+        self._remember_start(start)
+        return start
+
+    def _make_trainer(self, start, settings, dtype, rng):
+        from sknmf_unfold.networks.level import LevelledNetwork
+        from sknmf_unfold.training.loop import Trainer
+        from sknmf_unfold.training.recipe import Recipe
+
+        device, settings = resolve_device(self.device), dict(settings)
+        loss = make_loss(settings.pop("loss"), self.stft_settings_)
+        # Of the data, not of the way through them.
+        del settings["remix"], settings["speeds"], settings["gain_db"]
+        n_frames = settings.pop("level_frames")
+        learned = {name: settings.pop(name) for name in LEARNED if name in settings}
+        dtype = to_tensor(np.zeros(0, dtype), device).dtype
+        values = {name: value.to(device, dtype) for name, value in start.items()}
+        network = LevelledNetwork(self._make_network(values, **learned), n_frames)
+        return Trainer(network, Recipe(**settings), rng, loss)
+
+    def _go_on(self, trainer, settings):
+        """Give a trainer the state that an earlier call of ``partial_fit`` left."""
+        # A copy: tensors share memory with arrays, and training changes them.
+        state = tree_to_tensors(copy.deepcopy(self._training_state))
+        # The fitted attributes, which the trainer began with, are the best weights.
+        best = vars(trainer.best) | {"epoch": self.best_epoch_}
+        trainer.rng = np.random.RandomState()
+        try:
+            trainer.load_state_dict(state | {"best": best})
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"`_training_state` of this {type(self).__name__}, from which partial_fit goes on, "
+                f"is not that of its network ({error}). Other parameters train another part of it: "
+                f"set them back, or call fit with warm_start=True."
+            ) from error
+        trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
+
+    def _train(self, trainer, pairs, task, checkpoint, plan, keep):
+        """Train; where that is interrupted after an epoch, keep what there is."""
+
+        def after_epoch():
+            checkpoint.save(plan | {"trainer": trainer.state_dict()})
+
+        try:
+            train(self, trainer, pairs, task, after_epoch)
+        except KeyboardInterrupt as interrupt:
+            if trainer.n_epochs:
+                self._store_best(trainer)
+                note_interrupt(self, checkpoint)
+                say_what_is_kept(interrupt, trainer, checkpoint)
+                keep()
+            raise
+
+    def _store_best(self, trainer):
+        """Set the fitted attributes, and forget what an earlier fit left to go on from."""
+        trainer.restore_best()
+        for name in ("_training_state", "_interrupted_start"):
+            if hasattr(self, name):
+                delattr(self, name)
+        for name, value in self._trained_attributes(trainer, trainer.network).items():
+            setattr(self, name, value)
+
+    def _trained_attributes(self, trainer, network):
+        return self._attributes(network.network) | {
+            "history_": {name: list(values) for name, values in trainer.history.items()},
+            "best_epoch_": trainer.best.epoch,
+            "n_parameters_": sum(p.numel() for p in trainer.parameters),
+        }

@@ -1,0 +1,105 @@
+"""What training is watched on: a part of the recordings, or others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sknmf_unfold.validation.recordings import (
+    as_list,
+    check_list,
+    check_waveform,
+    is_spectrogram,
+    rows_of,
+)
+from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.warn import warn_user
+
+MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
+
+
+def check_validation_data(estimator, validation_data, sequences):
+    """Check the ``validation_data`` of ``fit``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that is fitted, with ``n_features_in_``.
+    validation_data : tuple (X, Y)
+        Beside spectrograms its X may be raw waveforms, which get the same STFT.
+    sequences : Sequences
+        Checked training mixtures.
+
+    Returns
+    -------
+    mixtures, targets : Sequences
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no pair, or not like the training data.
+    """
+    kind = type(validation_data).__name__
+    if not isinstance(validation_data, (tuple, list)):
+        raise TypeError(f"`validation_data` must be a pair (X, Y); got {kind}.")
+    if len(validation_data) != 2:
+        raise ValueError(
+            f"`validation_data` must be a pair (X, Y); got a {kind} of {len(validation_data)}."
+        )
+    X, Y = as_list(validation_data[0]), validation_data[1]
+    if sequences.kind == "spectrograms":
+        X = rows_of(X, MIXTURES)
+        check_list(X, MIXTURES, "waveforms or Spectrogram items")
+        X = [_with_stft(x, f"{MIXTURES}[{i}]", sequences) for i, x in enumerate(X)]
+    X = check_sequences(estimator, X, reset=False, name=MIXTURES)
+    if X.settings != sequences.settings:
+        raise ValueError(
+            f"`validation_data` was made with {X.settings}, but X with {sequences.settings}."
+        )
+    return X, check_targets(Y, X, TARGETS)
+
+
+def _with_stft(x, label, sequences):
+    if is_spectrogram(x):
+        return x
+    waveform = check_waveform(x, label).astype(sequences.dtype, copy=False)
+    return sequences.items[0].of(waveform)
+
+
+def split_recordings(n_recordings, fraction, rng):
+    """Keep a part of the recordings from training.
+
+    Parameters
+    ----------
+    n_recordings : int
+        How many there are.
+    fraction : float
+        Part of the recordings to watch; at least one of them.
+    rng : numpy.random.RandomState
+        Draws which.
+
+    Returns
+    -------
+    train, validation : ndarray of int
+        Which recordings; the same for both, with a warning, if there is one recording only.
+    """
+    if n_recordings > 1:
+        return split_validation(n_recordings, fraction, rng)
+    warn_user(
+        "X has one recording, which is trained on and watched too: early stopping cannot see "
+        "overfitting. Pass more recordings or validation_data."
+    )
+    return np.zeros(1, dtype=int), np.zeros(1, dtype=int)
+
+
+def split_validation(n_recordings, fraction, rng):
+    """Draw the recordings to watch; return the indices of the others and of those, in order.
+
+    Examples
+    --------
+    >>> train, validation = split_validation(5, 0.2, np.random.RandomState(0))
+    >>> train, validation
+    (array([0, 1, 3, 4]), array([2]))
+    """
+    n_validation = min(n_recordings - 1, max(1, round(fraction * n_recordings)))
+    order = rng.permutation(n_recordings)
+    return np.sort(order[n_validation:]), np.sort(order[:n_validation])

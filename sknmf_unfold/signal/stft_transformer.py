@@ -1,0 +1,168 @@
+"""`STFT`, the transformer that begins a pipeline."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sknmf_unfold.base.callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.set_output import RecordingsTransformerMixin
+from sknmf_unfold.base.versions import VersionedEstimator
+from sknmf_unfold.validation.recordings import as_list, check_list, check_waveforms
+from sknmf_unfold.validation.tables import check_waveform_table
+
+from .spectrograms import Spectrogram, Spectrograms
+from .windows import check_stft_settings
+
+
+class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
+    """Short-time Fourier transform of a list of waveforms, as the first step of a pipeline.
+
+    Parameters
+    ----------
+    n_fft : int, default=512
+        Frame length in samples (32 ms at 16 kHz).
+    hop_length : int, default=128
+        Hop in samples.
+    window : str, tuple or array-like of shape (n_fft,), default="sqrt_hann"
+        Analysis window: ``"sqrt_hann"``, anything that `scipy.signal.get_window` takes, or the
+        samples. Synthesis uses its dual, which for ``"sqrt_hann"`` is the same window, scaled.
+    sample_rate : int, default=16000
+        Sampling rate of the waveforms in Hz. Nothing is resampled; models remember it and refuse
+        input at another rate.
+
+    Attributes
+    ----------
+    n_freqs_ : int
+        Number of bins, ``n_fft // 2 + 1``.
+
+    Notes
+    -----
+    The STFT is unnormalised: a sinusoid of amplitude a peaks at about ``a * sum(window) / 2``.
+
+    ``set_output`` leaves the spectrograms as they are, so that a whole pipeline may be set to give
+    DataFrames of activations; ``get_feature_names_out`` names the bins.
+
+    References
+    ----------
+    .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
+       iterative thresholding", WASPAA 2017: window and hop.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknmf_unfold import STFT
+    >>> waveforms = [np.sin(np.arange(1000)), np.ones(300, dtype="float32")]
+    >>> stft = STFT().fit(waveforms)
+    >>> spectrograms = stft.transform(waveforms)
+    >>> spectrograms[0].magnitude().shape
+    (11, 257)
+    >>> [len(x) for x in stft.inverse_transform(spectrograms)]
+    [1000, 300]
+    """
+
+    def __init__(self, n_fft=512, hop_length=128, window="sqrt_hann", sample_rate=16000):
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.window = window
+        self.sample_rate = sample_rate
+
+    @with_callbacks
+    @default_settings()
+    def fit(self, X, Y=None):
+        """Check the parameters and the waveforms; nothing is learned.
+
+        Parameters
+        ----------
+        X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+            Waveforms.
+        Y : ignored
+
+        Returns
+        -------
+        self : STFT
+        """
+        self._check_parameters()
+        task = FitTask(self._init_callback_context(), self, X, Y)
+        self._check_input(X, reset=True)
+        self.n_freqs_ = self._n_features_out
+        task.end(dict)
+        return self
+
+    @default_settings()
+    def transform(self, X):
+        """Describe the waveforms as spectrograms.
+
+        Parameters
+        ----------
+        X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+            Waveforms of any lengths: floats, or PCM of dtype uint8, int8, int16 or int32, which is
+            scaled to [-1, 1]. Floats are kept, not copied: the spectrograms change when they do.
+
+        Returns
+        -------
+        spectrograms : Spectrograms
+            One item for each waveform; frames are computed when asked for.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a waveform is empty, not finite, not 1-D or not real.
+        """
+        settings = self._check_parameters()
+        waveforms = self._check_input(X, reset=False)
+        if not isinstance(self.window, (str, tuple)):
+            # An array of samples may change.
+            settings["window"] = np.array(self.window)
+        return Spectrograms(Spectrogram(x, **settings) for x in waveforms)
+
+    @default_settings()
+    def inverse_transform(self, X):
+        """Synthesise waveforms of exactly the lengths that went in.
+
+        Parameters
+        ----------
+        X : Spectrograms or list of Spectrogram
+            Spectrograms, masked or not.
+
+        Returns
+        -------
+        waveforms : list of ndarray of shape (n_times,)
+        """
+        X = as_list(X)
+        check_list(X, "X", "Spectrogram items")
+        for i, item in enumerate(X):
+            if not isinstance(item, Spectrogram):
+                raise TypeError(
+                    f"X[{i}] must be a Spectrogram, which knows its length; got "
+                    f"{type(item).__name__}. For bare complex frames use signal.istft."
+                )
+        return [item.inverse() for item in X]
+
+    def _check_parameters(self):
+        return check_stft_settings(self.n_fft, self.hop_length, self.window, self.sample_rate)
+
+    def _check_input(self, X, reset):
+        X = as_list(X)
+        if isinstance(X, (list, tuple)):
+            if reset:
+                # Recordings have no common length; that of an earlier fit on a table is gone.
+                for name in ("n_features_in_", "feature_names_in_"):
+                    if hasattr(self, name):
+                        delattr(self, name)
+            return check_waveforms(X)
+        return list(check_waveform_table(self, X, reset))
+
+    @property
+    def _n_features_out(self):
+        return int(self.n_fft) // 2 + 1
+
+    def __sklearn_is_fitted__(self):
+        # Nothing is learned, so that a model can be read without having been fitted.
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,1 @@
+"""Checks of parameters and data, and their messages."""

@@ -1,0 +1,203 @@
+"""Every check of tables and its message: rows of waveforms or frames, components, weights."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import assert_all_finite, check_array, validate_data
+
+from .recordings import as_array, as_numbers, check_level, refuse_one_item
+from .samples import (
+    PCM_DTYPES,
+    check_rows,
+    float_samples,
+    native_float,
+    refuse_bytes,
+    without_objects,
+)
+
+# Tables of whole numbers that do not say their scale are taken up to here, as they are: too small
+# to be PCM, they are what scikit-learn's own checks of dtypes pass.
+MAX_PLAIN = 2
+
+
+def check_waveform_table(estimator, X, reset):
+    """Rows of a 2-D array as waveforms of one length, in float32 or float64."""
+    check_array_like(X, "X", "1-D waveforms")
+    check_one_recording(X, "X", "pass a list of one, [X]")
+    return _validated(estimator, X, reset, "X", _table_samples)
+
+
+def _table_samples(table, name):
+    check_rows(table.shape, name)
+    table = without_objects(table)
+    whole = table.dtype.kind in "iu" and table.dtype.name not in PCM_DTYPES
+    if whole and table.min() >= -MAX_PLAIN and table.max() <= MAX_PLAIN:
+        return table.astype(np.float64)
+    # scikit-learn says what is wrong with other objects.
+    return table if table.dtype == object else float_samples(table, name)
+
+
+def _table_magnitudes(table, name):
+    # scikit-learn makes numbers of objects, and says what is wrong with them.
+    if table.dtype.kind in "iubO":
+        return table
+    return native_float(table, name, "floats or whole numbers >= 0")
+
+
+def _validated(estimator, X, reset, name, as_floats):
+    """scikit-learn's check of a table, whatever holds it, with the place of what is not finite."""
+    X = as_floats(_plain_table(estimator, X, reset, name), name)
+    X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False)
+    _check_finite_table(X, name)
+    check_level(X, name)
+    return X
+
+
+def _plain_table(estimator, X, reset, name):
+    """Array of the dtype that the data have, once scikit-learn has checked names and numbers."""
+    settings = {"dtype": None, "ensure_all_finite": False}
+    if hasattr(X, "columns"):
+        plain = without_objects(as_array(X, name))
+        if plain.dtype.kind in "iub":
+            # scikit-learn would make floats of the whole numbers that pandas calls Int16.
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            return check_array(plain, **settings)
+    elif not issparse(X) and type(X) is not np.ndarray:
+        X = as_array(X, name)
+    return validate_data(estimator, X, reset=reset, **settings)
+
+
+def _check_finite_table(table, name):
+    """Raise in scikit-learn's words, which its checks look for, and with the place."""
+    try:
+        assert_all_finite(table, input_name=name)
+    except ValueError as error:
+        words = str(error).splitlines()[0].rstrip(".")
+        place = zip(("row", "column"), np.argwhere(~np.isfinite(table))[0], strict=False)
+        where = ", ".join(f"{axis} {index}" for axis, index in place)
+        raise ValueError(f"{words}. The first is in {where}.") from None
+
+
+def check_array_like(X, name, what):
+    """Raise for what no array can be made of, before anything tries to."""
+    # scikit-learn says what is wrong with sparse matrices, some of which are dicts.
+    others = (str, bytes, numbers.Number, dict, set, Iterator)
+    refuse_bytes(X, name)
+    if X is None or (isinstance(X, others) and not issparse(X)):
+        raise TypeError(f"{name} must be a list of {what}, or a 2-D array; got {type(X).__name__}.")
+    # A column of lists, as polars has them.
+    one_axis = len(getattr(X, "shape", ())) == 1
+    if one_axis and not isinstance(X, np.ndarray) and as_array(X, name).dtype.kind == "O":
+        raise TypeError(
+            f"{name} must be a list of {what}, or a 2-D array; got a {type(X).__name__} of "
+            f"objects. Make a list of it."
+        )
+
+
+def check_one_recording(X, name, way_out):
+    """Raise for what is one recording and no list, in words that scikit-learn's checks know."""
+    refuse_one_item(X, name)
+    shape = getattr(X, "shape", ()) or np.shape(as_array(X, name))
+    if len(shape) == 1:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: {name} has shape {tuple(shape)}. If it is "
+            f"one waveform, {way_out}. Reshape your data to (1, -1) if it is a row of a table."
+        )
+
+
+def check_magnitude_table(estimator, X, reset, name="X"):
+    """Rows of a 2-D array as independent magnitude frames, in float32 or float64."""
+    check_array_like(X, name, "Spectrogram items or magnitude arrays")
+    check_one_recording(X, name, f"make STFT().transform([{name}]) of it first")
+    X = _validated(estimator, X, reset, name, _table_magnitudes)
+    if X.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to {type(estimator).__name__}: {name} has a minimum "
+            f"of {X.min():.6g}; magnitudes are >= 0."
+        )
+    return X
+
+
+def check_table_targets(Y, X, name="Y"):
+    """Targets of a table: anything non-negative that broadcasts to its (n_samples, n_freqs).
+
+    One number a sample (a 1-D `Y`) is the target of all bins of that sample.
+    """
+    settings = {"ensure_2d": False, "ensure_all_finite": False, "input_name": name}
+    Y = check_array(as_array(Y, name), dtype=X.dtype, **settings)
+    _check_finite_table(Y, name)
+    if len(Y) != len(X):
+        raise ValueError(f"X has {len(X)} samples but {name} has {len(Y)}; they must pair up.")
+    if Y.min() < 0:
+        raise ValueError(f"Negative values in data: {name} has a minimum of {Y.min():.6g}.")
+    check_level(Y, name)
+    Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
+    if Y.ndim != 2 or Y.shape[1] not in (1, X.shape[1]):
+        raise ValueError(f"{name} of shape {Y.shape} does not broadcast to X of shape {X.shape}.")
+    return np.broadcast_to(Y, X.shape)
+
+
+def check_activations(activations, label, n_components):
+    """Return a table of activations in float32 or float64."""
+    shape = as_array(activations, label).shape
+    if len(shape) != 2:
+        raise ValueError(
+            f"Expected 2D array: {label} must have the shape (n_frames, n_components); got {shape}."
+        )
+    dtypes = [np.float64, np.float32]
+    activations = check_array(activations, dtype=dtypes, input_name=label)
+    if activations.shape[1] != n_components:
+        raise ValueError(
+            f"{label} has {activations.shape[1]} columns but there are {n_components} components."
+        )
+    return activations
+
+
+def check_components(name, components, n_freqs):
+    """Check a dictionary: not negative, rows of `n_freqs` bins, none of them silent."""
+    components = as_numbers(components, f"`{name}`", "an array of numbers")
+    if components.ndim != 2 or components.shape[1] != n_freqs or len(components) == 0:
+        raise ValueError(
+            f"`{name}` must be non-negative with {n_freqs} columns; got shape {components.shape}."
+        )
+    _check_finite_table(components, name)
+    if components.min() < 0:
+        raise ValueError(
+            f"`{name}` must be non-negative with {n_freqs} columns; got a minimum of "
+            f"{components.min():.6g}."
+        )
+    if not components.any(axis=1).all():
+        row = int(np.argmin(components.any(axis=1)))
+        raise ValueError(f"`{name}` has only zeros in row {row}; unit norm needs one that is not.")
+    return components
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Weights of recordings (or rows of a table) as float64, None as it is.
+
+    Examples
+    --------
+    >>> check_sample_weight([1, 2], 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: `sample_weight` must have one weight for each of the 3 items of X; got shape (2,).
+    """
+    if sample_weight is None:
+        return None
+    settings = {"ensure_2d": False, "dtype": np.float64, "input_name": "sample_weight"}
+    weights = check_array(np.atleast_1d(as_array(sample_weight, "`sample_weight`")), **settings)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"`sample_weight` must have one weight for each of the {n_samples} items of X; got "
+            f"shape {weights.shape}."
+        )
+    if weights.min() < 0 or not weights.any():
+        raise ValueError(
+            f"`sample_weight` must be >= 0 and not all 0; got a minimum of {weights.min():.6g} and "
+            f"a maximum of {weights.max():.6g}."
+        )
+    return weights

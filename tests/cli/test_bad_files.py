@@ -1,0 +1,242 @@
+"""Bad paths, audio files, pictures and command lines get one line that says what is wrong."""
+
+import re
+
+import joblib
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.figure import Figure
+from sklearn.pipeline import Pipeline
+
+from sknmf_unfold import STFT, SparseNMF, SupervisedNMFSeparator, plotting
+from sknmf_unfold.cli.main import main
+from sknmf_unfold.datasets import load_audio, save_audio
+from tests._counts import count
+from tests._refusals import refuses
+
+RNG = np.random.RandomState(0)
+WAVES = [0.1 * RNG.randn(n).astype("float32") for n in (600, 500)]
+TARGETS = [0.5 * wave for wave in WAVES]
+WAVE, MASK = WAVES[0], np.ones((8, 257))
+
+
+def separate(**settings):
+    return plotting.plot_separation(WAVE, MASK, WAVE, WAVE, **settings)
+
+
+# Paths and files
+
+
+PATHS = {
+    "load: null": ("`paths` has a null character in it", lambda: load_audio("a\0.wav")),
+    "load: nulls": (r"`paths\[0\]` has a null character", lambda: load_audio(["a\0.wav"])),
+    "load: long": ("a+ does not exist", lambda: load_audio("a" * 5000), FileNotFoundError),
+    "load: rate": (
+        "`sample_rate` must be a whole number <= 10000000; got 1000000000000",
+        lambda: load_audio("a.wav", 10**12),
+    ),
+    "load: float": (
+        "`sample_rate` must be a whole number >= 1; got 16000.0",
+        lambda: load_audio("a.wav", 16000.0),
+        TypeError,
+    ),
+    "save: None": ("`path` must be a path; got None", lambda: save_audio(None, WAVE), TypeError),
+    "save: number": ("`path` must be a path; got 3", lambda: save_audio(3, WAVE), TypeError),
+    "save: null": ("`path` has a null character", lambda: save_audio("a\0.wav", WAVE)),
+    "save: folder": ("is a folder; name a file", lambda: save_audio(".", WAVE), IsADirectoryError),
+    "save: rate": (
+        "`sample_rate` must be a whole number <= 10000000; got 1000000000000",
+        lambda: save_audio("a.wav", WAVE, 10**12),
+    ),
+    "save: rate of the format": (
+        "a.flac: .*sample rate",
+        lambda: save_audio("a.flac", WAVE, 10**6),
+    ),
+    "save: loud": ("peaks at .* and would clip", lambda: save_audio("a.flac", 100 * WAVE)),
+    "save: louder than a file": (
+        r"`waveform` peaks at .*e\+299, more than a file can hold",
+        lambda: save_audio("a.wav", 1e300 * WAVE.astype("float64")),
+    ),
+    "save: empty": ("waveform is empty", lambda: save_audio("a.wav", [])),
+    "save: no suffix": (
+        "abc: the suffix must name an audio format",
+        lambda: save_audio("abc", WAVE),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PATHS)
+def test_paths(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message, call, *error = PATHS[case]
+    refuses(message, call, *error)
+    assert [path.name for path in tmp_path.iterdir() if path.stat().st_size] == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_files_cut_anywhere_are_read_or_refused(suffix, tmp_path):
+    whole = tmp_path / f"whole.{suffix}"
+    save_audio(whole, np.resize(WAVE, 4000))
+    content = whole.read_bytes()
+    for end in np.linspace(0, len(content) - 1, 25).astype(int):
+        cut = tmp_path / f"cut{end}.{suffix}"
+        cut.write_bytes(content[:end])
+        try:
+            (waveform,) = load_audio(cut)
+        except ValueError as error:
+            assert re.search(rf"{cut.name} (is not an audio file|has no samples)", str(error))
+            count("bad inputs refused")
+        else:
+            assert 0 < len(waveform) <= 4000 and np.isfinite(waveform).all()
+            count("odd inputs accepted")
+
+
+# Pictures
+
+
+PICTURES = {
+    "n_fft": ("`n_fft` must be .* got 'a'", lambda: separate(n_fft="a"), TypeError),
+    "n_fft 0": ("`n_fft` must be a whole number >= 2; got 0", lambda: separate(n_fft=0)),
+    "hop 0": ("`hop_length` must be a whole number >= 1", lambda: separate(hop_length=0)),
+    "hop": ("`hop_length` must be .* <= 512; got 1000", lambda: separate(hop_length=1000)),
+    "fig": ("`fig` must be a matplotlib figure or None; got 3", lambda: separate(fig=3), TypeError),
+    "mask": (
+        "Input mask contains NaN",
+        lambda: plotting.plot_separation(WAVE, np.nan * MASK, WAVE, WAVE),
+    ),
+    "components": (
+        "`components` cannot become an array of numbers",
+        lambda: plotting.plot_components([[1], [1, 2]]),
+        TypeError,
+    ),
+    "negative": ("Negative values in data", lambda: plotting.plot_components(-np.ones((2, 5)))),
+    "1-D": ("Expected 2D array, got 1D array", lambda: plotting.plot_components(np.ones(5))),
+    "components' ax": (
+        "`ax` must be matplotlib axes or None; got 3",
+        lambda: plotting.plot_components(np.ones((2, 5)), ax=3),
+        TypeError,
+    ),
+    "history's ax": (
+        "`ax` must be matplotlib axes or None; got 'a'",
+        lambda: plotting.plot_history({"train_loss": [1.0]}, ax="a"),
+        TypeError,
+    ),
+    "words": (
+        r"`history`\['train_loss'\] must be a list of numbers; got \['a'\]",
+        lambda: plotting.plot_history({"train_loss": ["a"]}),
+        TypeError,
+    ),
+    "no list": (
+        r"`history`\['train_loss'\] must have a number for each epoch; got \(\)",
+        lambda: plotting.plot_history({"train_loss": 3}),
+    ),
+    "no epochs": (
+        r"`history`\['train_loss'\] must have a number for each epoch; got \(0,\)",
+        lambda: plotting.plot_history({"train_loss": []}),
+    ),
+    "epochs": (
+        r"`history`\['epoch'\] has shape \(1,\) but 'train_loss' has \(2,\)",
+        lambda: plotting.plot_history({"train_loss": [2.0, 1.0], "epoch": [1]}),
+    ),
+    "validation": (
+        r"`history`\['validation_loss'\] has shape \(1,\) but 'train_loss' has \(2,\)",
+        lambda: plotting.plot_history({"train_loss": [2.0, 1.0], "validation_loss": [1.0]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PICTURES)
+def test_pictures(case):
+    message, call, *error = PICTURES[case]
+    refuses(message, call, *error)
+
+
+def test_a_refused_picture_leaves_the_figure_empty():
+    figure = Figure()
+    refuses("500", lambda: plotting.plot_separation(WAVE, MASK, *WAVES, fig=figure))
+    assert figure.axes == []
+
+
+# The command line
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folders of audio, good and bad, and models that are none."""
+    root = tmp_path_factory.mktemp("commands")
+    contents = {"noisy": WAVES, "clean": TARGETS, "silent": [0 * t for t in TARGETS]}
+    contents |= {"hush": contents["silent"], "nan": [np.nan * t for t in TARGETS]}
+    for name, waves in contents.items():
+        (root / name).mkdir()
+        for letter, wave in zip("ab", waves, strict=True):
+            soundfile.write(root / name / f"{letter}.wav", wave, 16000, "FLOAT")
+    (root / "twins").mkdir()
+    for name in ("a.wav", "a.flac", "b.wav"):
+        soundfile.write(root / "twins" / name, TARGETS[0], 16000)
+    (root / "file").write_text("not a folder")
+    stft, separator = STFT(64, 16), SupervisedNMFSeparator(2, max_iter=3, random_state=0)
+    unfitted = Pipeline([("stft", stft), ("sep", separator)])
+    joblib.dump(unfitted, root / "unfitted")
+    joblib.dump(unfitted.fit(WAVES, TARGETS), root / "good")
+    joblib.dump(Pipeline([("stft", stft), ("nmf", SparseNMF(2))]), root / "nmf")
+    joblib.dump(Pipeline([("stft", stft)]), root / "stft")
+    joblib.dump(Pipeline([]), root / "steps")
+    (root / "cut").write_bytes((root / "good").read_bytes()[:500])
+    (root / "zero").touch()
+    return root
+
+
+NO_PIPELINE = "holds a Pipeline, not a pipeline that begins with STFT and ends with a separator"
+NMF = "--model nmf --components 2"
+COMMANDS = {
+    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/no/m {NMF}": "there is no folder .*no; create it first",
+    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/noisy {NMF}": "noisy is a folder; name a file",
+    f"fit {{0}}/twins {{0}}/clean -o {{0}}/m {NMF}": r"two recordings .* name, a\.flac and a\.wav",
+    f"fit {{0}}/noisy {{0}}/nan -o {{0}}/m {NMF}": r"a\.wav contains NaN at sample 0",
+    f"fit {{0}}/noisy {{0}}/file -o {{0}}/m {NMF}": "file is not a folder",
+    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/m {NMF} --seed -1": "`random_state` must be",
+    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/m {NMF} --seed 1.5": "--seed: invalid int value: '1.5'",
+    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/m {NMF} --sample-rate 0": "`sample_rate` must be",
+    "fit {0}/noisy {0}/clean -o {0}/m --components 0": "`n_components` must be .* got 0",
+    "fit {0}/noisy {0}/clean -o {0}/m --layers 0": "`n_layers` must be .* got 0",
+    "fit {0}/noisy {0}/clean -o {0}/m --max-epochs -1": "`max_epochs` must be .* got -1",
+    "separate {0}/good {0}/noisy -o {0}/out": "noisy is a folder; pass the audio files in it",
+    "separate {0}/good {0}/noisy/z.wav -o {0}/out": r"z\.wav does not exist",
+    "separate {0}/good {0}/noisy/a.wav -o {0}/file": "file is a file; choose a folder for -o",
+    "separate {0}/good {0}/noisy/a.wav -o {0}/file/in": "file is a file; choose a folder for -o",
+    "separate {0}/good {0}/nan/a.wav -o {0}/out": r"a\.wav contains NaN at sample 0",
+    "separate {0}/unfitted {0}/noisy/a.wav -o {0}/out": "not fitted yet",
+    "separate {0}/nmf {0}/noisy/a.wav -o {0}/out": NO_PIPELINE,
+    "separate {0}/stft {0}/noisy/a.wav -o {0}/out": NO_PIPELINE,
+    "separate {0}/steps {0}/noisy/a.wav -o {0}/out": NO_PIPELINE,
+    "separate {0}/cut {0}/noisy/a.wav -o {0}/out": "cut is not a model saved by 'fit'",
+    "separate {0}/zero {0}/noisy/a.wav -o {0}/out": r"not a model saved by 'fit' \(EOFError\)",
+    "separate {0}/noisy {0}/noisy/a.wav -o {0}/out": "Is a directory",
+    "score {0}/unfitted {0}/noisy {0}/clean": "not fitted yet",
+    "score {0}/good {0}/noisy {0}/nan": r"a\.wav contains NaN at sample 0",
+    "demo -o {0}/file": "file is a file; choose a folder for -o",
+    "demo --seed x": "--seed: invalid int value: 'x'",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(folder, command, capsys):
+    refuses("2", lambda: main(command.format(folder).split()), SystemExit)
+    errors = capsys.readouterr().err
+    assert re.search(COMMANDS[command], errors), errors
+    # What is wrong with the output is said before anything is learned.
+    assert "Traceback" not in errors and "SparseNMF" not in errors
+    assert not (folder / "m").exists() and not list((folder).glob("out/*"))
+
+
+def test_silence_can_be_scored_and_separated(folder, capsys):
+    for noisy, clean in (("noisy", "silent"), ("silent", "clean"), ("silent", "hush")):
+        assert main(["score", *(str(folder / name) for name in ("good", noisy, clean))]) == 0
+        numbers = [row.split()[1] for row in capsys.readouterr().out.splitlines()[1:]]
+        # Undefined without a reference, and the worst there is without an estimate.
+        assert numbers == (["nan", "nan"] if clean != "clean" else ["-100.00", "-100.00"])
+    audio, out = folder / "silent" / "a.wav", folder / "silence"
+    assert main(["separate", str(folder / "good"), str(audio), "-o", str(out)]) == 0
+    assert not load_audio(out / "a.wav")[0].any()
+    count("odd inputs accepted")

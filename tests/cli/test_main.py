@@ -1,0 +1,112 @@
+import joblib
+import numpy as np
+import pytest
+import soundfile
+
+from sknmf_unfold.cli.main import main
+from sknmf_unfold.datasets import make_noisy_speech
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders of noisy and clean WAV files, and a model fitted on them by the command line."""
+    root = tmp_path_factory.mktemp("cli")
+    X, Y = make_noisy_speech(6, duration=1.0, random_state=0)
+    for kind, waveforms in (("noisy", X), ("clean", Y)):
+        (root / kind).mkdir()
+        for i, x in enumerate(waveforms):
+            soundfile.write(root / kind / f"{i}.wav", x, 16000, subtype="FLOAT")
+    fit = ["fit", str(root / "noisy"), str(root / "clean"), "-o", str(root / "model.joblib")]
+    assert main([*fit, "--components", "10", "--max-epochs", "2"]) == 0
+    return root
+
+
+def fails(capsys, *arguments):
+    """The message of a command that must exit with status 2 and without a traceback."""
+    with pytest.raises(SystemExit) as info:
+        main([str(a) for a in arguments])
+    assert info.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_separate_writes_audio_of_the_same_length(folders, capsys):
+    inputs = [str(folders / "noisy" / f"{i}.wav") for i in (0, 3)]
+    assert (
+        main(["separate", str(folders / "model.joblib"), *inputs, "-o", str(folders / "out")]) == 0
+    )
+    for i in (0, 3):
+        noisy, _ = soundfile.read(folders / "noisy" / f"{i}.wav")
+        out, rate = soundfile.read(folders / "out" / f"{i}.wav")
+        assert rate == 16000 and out.shape == noisy.shape
+        assert 0 < np.abs(out).max() < 1 and np.isfinite(out).all()
+
+
+def test_score_prints_an_improvement(folders, capsys):
+    paths = [str(folders / name) for name in ("model.joblib", "noisy", "clean")]
+    assert main(["score", *paths]) == 0
+    rows = {row.split()[0]: row.split() for row in capsys.readouterr().out.splitlines()}
+    for metric in ("SDR", "SI-SDR"):
+        before, after, gain = (float(cell) for cell in rows[metric][1::2])
+        assert gain > 1 and after - before == pytest.approx(gain, abs=0.011)
+
+
+def test_fit_of_nmf(folders, capsys):
+    paths = [str(folders / "noisy"), str(folders / "clean"), "-o", str(folders / "nmf.joblib")]
+    assert main(["fit", *paths, "--model", "nmf", "--components", "5"]) == 0
+    assert (folders / "nmf.joblib").stat().st_size > 1000
+
+
+def test_folders_that_do_not_pair_up(folders, tmp_path, capsys):
+    soundfile.write(tmp_path / "other.wav", np.zeros(100), 16000)
+    message = fails(capsys, "fit", folders / "noisy", tmp_path, "-o", tmp_path / "m.joblib")
+    assert "files pair up by name" in message and "Traceback" not in message
+
+
+def test_missing_and_foreign_files(folders, tmp_path, capsys):
+    text = tmp_path / "text.wav"
+    text.write_text("not audio")
+    model = folders / "model.joblib"
+    assert "no-such" in fails(capsys, "separate", model, tmp_path / "no-such.wav", "-o", tmp_path)
+    assert "text.wav" in fails(capsys, "separate", model, text, "-o", tmp_path / "out")
+    assert "text.wav" in fails(capsys, "score", text, folders / "noisy", folders / "clean")
+    assert "is not a folder" in fails(capsys, "fit", text, folders / "clean")
+
+
+def test_inputs_are_never_overwritten(folders, capsys):
+    source = folders / "noisy" / "0.wav"
+    before = source.read_bytes()
+    message = fails(capsys, "separate", folders / "model.joblib", source, "-o", folders / "noisy")
+    assert "would overwrite an input" in message
+    assert source.read_bytes() == before
+
+
+def test_demo_on_a_small_scale(tmp_path, capsys):
+    from sknmf_unfold.cli.demo import run_demo
+
+    means = run_demo(tmp_path, n_train=12, max_epochs=4)
+    assert means["sparse NMF"] > means["noisy mixture"] + 2
+    assert means["DR-NMF"] > means["noisy mixture"] + 2
+    assert (tmp_path / "separation.png").stat().st_size > 10_000
+    lengths = {soundfile.info(path).frames for path in tmp_path.glob("*.wav")}
+    assert lengths == {48000} and len(list(tmp_path.glob("*.wav"))) == 12
+
+
+@pytest.mark.parametrize(("option", "expected"), [("--remix", True), ("--no-remix", False)])
+def test_fit_mixes_anew_where_asked(option, expected, folders, tmp_path):
+    fit = ["fit", str(folders / "noisy"), str(folders / "clean"), option, "--components", "4"]
+    path = tmp_path / "model.joblib"
+    assert main([*fit, "--max-epochs", "1", "-o", str(path)]) == 0
+    assert joblib.load(path)["sep"].remix is expected
+    assert joblib.load(folders / "model.joblib")["sep"].remix is None
+
+
+def test_fit_hears_a_running_level_where_asked(folders, tmp_path):
+    fit = ["fit", str(folders / "noisy"), str(folders / "clean"), "--components", "4"]
+    path = tmp_path / "model.joblib"
+    options = ["--level-frames", "50", "--gain-db", "-3", "0", "--max-epochs", "1"]
+    assert main([*fit, *options, "-o", str(path)]) == 0
+    assert joblib.load(path)["sep"].gain_db == [-3, -2, -1, 0]
+    assert joblib.load(path)["sep"].level_frames_ == 50
+    assert joblib.load(folders / "model.joblib")["sep"].level_frames_ == 250
+    assert main([*fit, "--model", "nmf", "--level-frames", "50", "-o", str(path)]) == 0
+    assert joblib.load(path)["sep"].level_frames_ == 50

@@ -1,0 +1,54 @@
+"""Writes a file and says when it begins and ends; the tests of kills run it as a child process.
+
+python write_in_child.py fit|separate|save FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+import sknmf_unfold.cli.main as command_line
+from sknmf_unfold.base.atomic_files import replacing
+from sknmf_unfold.cli import _model_files
+from sknmf_unfold.datasets import audio_files, save_audio
+
+
+def fit(folder):
+    def learn(self, X, Y):
+        self.padding = np.full(4_000_000, 1.0)
+        return self
+
+    # What is written is as large as that of a real fit, which takes longer.
+    Pipeline.fit = learn
+    command = ["fit", str(folder / "noisy"), str(folder / "clean"), "--model", "nmf"]
+    command_line.main([*command, "-o", str(folder / "out" / "model.joblib")])
+
+
+def separate(folder):
+    Pipeline.predict = lambda self, X: X
+    command = ["separate", str(folder / "small.joblib"), str(folder / "long" / "a.wav")]
+    command_line.main([*command, "-o", str(folder / "out")])
+
+
+def save(folder):
+    save_audio(folder / "out" / "a.wav", np.load(folder / "long" / "a.npy"))
+
+
+def say(word):
+    sys.stderr.write(f"{word}\n")
+    sys.stderr.flush()
+
+
+def announced(path):
+    say("begins")
+    return replacing(path)
+
+
+if __name__ == "__main__":
+    command, folder = sys.argv[1], Path(sys.argv[2])
+    for module in (audio_files, _model_files):
+        module.replacing = announced
+    {"fit": fit, "separate": separate, "save": save}[command](folder)
+    say("ends")
