@@ -84,7 +84,7 @@ def fit(n_layers, n_total, seed, **model):
 def network_of(pipe):
     """Build the network of a pipeline, with all trained that the default recipe trains of it."""
     separator = pipe[-1]
-    learned = {"learn_thresholds": True, "learn_mask_exponent": True}
+    learned = {"learn_sparsity": True, "learn_mask_exponent": True}
     learned |= {"learn_dynamics": separator.dynamics_.ndim == 2}
     return separator._make_network(separator._fitted_values(), **learned)
 
@@ -269,7 +269,7 @@ def measure_streaming(n_layers, n_total, pipe, args):
 
 
 def measure_default(n_layers, n_total, pipe, args):
-    """Measure the default model, and it with gated units, beside the paper's."""
+    """Measure the default model, and it with GRU units, beside the paper's."""
     batch = batch_of(32, 500, args.seed)
     long = STFT().fit_transform([np.concatenate(speech(20, 3.0, args.seed)[0])])
     for name, settings in BEYOND.items():
@@ -330,7 +330,7 @@ MEASURES = {
 }
 # The model of the paper, from which the default recipe goes on.
 PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
-BEYOND = {"the default model": {}, "128 gated units": {"gated_units": 128}}
+BEYOND = {"the default model": {}, "128 GRU units": {"n_gru_units": 128}}
 
 
 def main(arguments=None):

@@ -258,7 +258,7 @@ VARIANTS = {
     "last": DRNMF,
 }
 # What they change of the recipe.
-RECIPES = {"last": {"averaging": 0.0}}
+RECIPES = {"last": {"ema_decay": 0.0}}
 
 
 def separator_of(name):

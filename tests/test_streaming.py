@@ -28,7 +28,7 @@ SEPARATORS = {
     "context": drnmf(20, **(PLAIN | {"context": 3})),
     "level": drnmf(20, level_frames=50, **PLAIN),
     "level and context": drnmf(20, level_frames=1, **NETWORK),
-    "gated units": drnmf(20, gated_units=8, **NETWORK),
+    "GRU units": drnmf(20, n_gru_units=8, **NETWORK),
     "default": drnmf(20, **NETWORK),
     "paper": drnmf(10, recipe="paper", **NETWORK),
     "warm_ista": SupervisedNMFSeparator(20, inference="warm_ista", n_iter=5, **NMF),

@@ -52,13 +52,13 @@ class FitTask:
         Where the task stands among the others.
     estimator : estimator
         The one that is fitted.
-    X, Y : object
+    X, y : object
         What ``fit`` got.
     """
 
-    def __init__(self, context, estimator, X, Y):
+    def __init__(self, context, estimator, X, y):
         self._context = context
-        self._facts = {"estimator": estimator, "X": X, "y": Y}
+        self._facts = {"estimator": estimator, "X": X, "y": y}
         context.call_on_fit_task_begin(**self._facts)
 
     def part(self, name):

@@ -37,7 +37,7 @@ class VersionedEstimator(BaseEstimator, ABC):
     _fitted_mark = ""
 
     @abstractmethod
-    def fit(self, X, Y):
+    def fit(self, X, y):
         """Learn."""
 
     def _invariants(self):

@@ -224,7 +224,7 @@ def mean_sdr(reference, estimate):
 
 
 class _WaveformScorer:
-    """Callable ``(estimator, X, Y) -> float``: the mean of `metric` over the waveforms, in dB.
+    """Callable ``(estimator, X, y) -> float``: the mean of `metric` over the waveforms, in dB.
 
     Picklable, for ``scoring=`` of `cross_val_score`, `GridSearchCV` and `cross_validate`.
     """
@@ -234,9 +234,9 @@ class _WaveformScorer:
         self.name = name
         self.needs_mixture = needs_mixture
 
-    def __call__(self, estimator, X, Y):
-        """Score ``estimator.predict(X)`` against the clean waveforms `Y`."""
-        signals = [Y, estimator.predict(X)]
+    def __call__(self, estimator, X, y):
+        """Score ``estimator.predict(X)`` against the clean waveforms `y`."""
+        signals = [y, estimator.predict(X)]
         if self.needs_mixture:
             signals.append(X)
         return mean_over_active(self.metric(*signals))

@@ -149,7 +149,17 @@ class Replayed:
 
 
 def replayed(writes):
-    """Decorate a loop, see `Replayed`."""
+    """Decorate a loop, see `Replayed`.
+
+    Parameters
+    ----------
+    writes : int
+        How many of its arguments the loop writes to.
+
+    Returns
+    -------
+    decorate : callable
+    """
     return lambda loop: Replayed(loop, writes)
 
 

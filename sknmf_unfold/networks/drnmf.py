@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .gru import GATES, Gates
+from .gru import GRU_WEIGHTS, Gates
 from .masks import PowerMaskOutput, component_shares, evidence_log_odds, power_masks
 from .recurrence import unfolded_recurrence
 
@@ -61,15 +61,15 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
     dynamics : Tensor of shape (n_components,) or (n_components, n_components)
         What activations of a frame are multiplied by to begin the next one: the diagonal,
         non-negative, or the whole of a matrix.
-    gate_inputs : Tensor of shape (3 * n_units, n_components)
-    gate_transitions : Tensor of shape (3 * n_units, n_units)
-    gate_biases : Tensor of shape (2, 3 * n_units)
-        Of gated units that listen to the components, see `gates.Gates`; 0 of them are none.
-    gated_evidence : Tensor of shape (n_units, n_freqs)
+    gru_weight_ih : Tensor of shape (3 * n_units, n_components)
+    gru_weight_hh : Tensor of shape (3 * n_units, n_units)
+    gru_bias : Tensor of shape (2, 3 * n_units)
+        Of GRU units that listen to the components, see `gates.Gates`; 0 of them are none.
+    gru_evidence : Tensor of shape (n_units, n_freqs)
         What each unit says for the target or against it, beside `evidence`.
     n_sources : int, default=2
         Number of sources, which share the components equally; the first is the target.
-    learn_thresholds, learn_mask_exponent, learn_dynamics : bool, default=False
+    learn_sparsity, learn_mask_exponent, learn_dynamics : bool, default=False
         Whether `sparsity`, `mask_exponent` and `dynamics` are trained too.
 
     References
@@ -97,12 +97,12 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         mask_exponent,
         evidence,
         dynamics,
-        gate_inputs,
-        gate_transitions,
-        gate_biases,
-        gated_evidence,
+        gru_weight_ih,
+        gru_weight_hh,
+        gru_bias,
+        gru_evidence,
         n_sources=2,
-        learn_thresholds=False,
+        learn_sparsity=False,
         learn_mask_exponent=False,
         learn_dynamics=False,
     ):
@@ -117,7 +117,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.log_output = torch.nn.Parameter(log_or_epsilon(output_components))
         self.log_step_sizes = torch.nn.Parameter(log_or_epsilon(step_sizes))
         self.log_sparsity = torch.nn.Parameter(
-            log_or_epsilon(sparsity), requires_grad=learn_thresholds
+            log_or_epsilon(sparsity), requires_grad=learn_sparsity
         )
         self.log_exponent = torch.nn.Parameter(
             log_or_epsilon(mask_exponent), requires_grad=learn_mask_exponent
@@ -127,10 +127,10 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         self.raw_dynamics = torch.nn.Parameter(raw, requires_grad=learn_dynamics)
         # Not a logarithm: it starts at exactly 0, where a logarithm would have no gradient.
         self.initial = torch.nn.Parameter(initial_activations.clone())
-        self.gates = Gates(gate_inputs, gate_transitions, gate_biases)
+        self.gates = Gates(gru_weight_ih, gru_weight_hh, gru_bias)
         # In the scale that other weights of the units have, so that steps are as small.
-        raw = gated_evidence / self.gates.scales[-1]
-        self.raw_gated_evidence = torch.nn.Parameter(raw, requires_grad=len(raw) > 0)
+        raw = gru_evidence / self.gates.scales[-1]
+        self.raw_gru_evidence = torch.nn.Parameter(raw, requires_grad=len(raw) > 0)
 
     @torch.no_grad()
     def values(self):
@@ -151,8 +151,8 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             "mask_exponent": self.log_exponent.exp(),
             "evidence": self.evidence.detach().clone(),
             "dynamics": self.dynamics(),
-            **dict(zip(GATES, self.gates.weights(), strict=True)),
-            "gated_evidence": self.gated_evidence(),
+            **dict(zip(GRU_WEIGHTS, self.gates.weights(), strict=True)),
+            "gru_evidence": self.gru_evidence(),
         }
 
     @property
@@ -202,17 +202,17 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             return raw.exp()
         return raw / len(raw) ** 0.5 + torch.eye(len(raw), dtype=raw.dtype, device=raw.device)
 
-    def gated_evidence(self):
-        """Compute what the gated units say for the target.
+    def gru_evidence(self):
+        """Compute what the GRU units say for the target.
 
         Returns
         -------
         evidence : Tensor of shape (units, bins)
         """
-        return self.raw_gated_evidence * self.gates.scales[-1]
+        return self.raw_gru_evidence * self.gates.scales[-1]
 
     def all_evidence(self):
-        """Return what components and gated units say for the target.
+        """Return what components and GRU units say for the target.
 
         Returns
         -------
@@ -220,7 +220,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         """
         if not self.gates.n_units:
             return self.evidence
-        return torch.cat([self.evidence, self.gated_evidence()])
+        return torch.cat([self.evidence, self.gru_evidence()])
 
     def output_weights(self):
         """Compute what `target_mask` needs beside hidden units.
@@ -246,7 +246,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Returns
         -------
         terms : Tensor of shape (frames, batch, 3 * bins)
-            Of the estimates, of the components' evidence and of the gated units.
+            Of the estimates, of the components' evidence and of the GRU units.
         """
         activations, units = hidden.tensor_split([len(self.initial)], dim=-1)
         target, rest, exponent = super().output_weights()
@@ -260,7 +260,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         ratio = exponent * (logs[0] - logs[1])
         # A component that has no evidence says nothing.
         said = component_shares(activations)[..., : len(self.evidence)] @ self.evidence
-        return torch.cat([ratio, said, units @ self.gated_evidence()], dim=-1)
+        return torch.cat([ratio, said, units @ self.gru_evidence()], dim=-1)
 
     def recurrence(self):
         """Prepare what goes through the frames, for `hidden`.
@@ -297,7 +297,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
             Those before the first one, and all others.
         activations : Tensor of shape (batch, components)
         units : Tensor of shape (batch, units)
-            Gated units.
+            GRU units.
         """
         n_components, n_past = len(self.initial), self.context - 1
         n_batch, _, n_freqs = magnitude.shape
@@ -316,7 +316,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         return together, activations, units
 
     def with_units(self, activations, units):
-        """Let the gated units listen.
+        """Let the GRU units listen.
 
         Parameters
         ----------
@@ -366,7 +366,7 @@ class DRNMF(PowerMaskOutput, torch.nn.Module):
         Returns
         -------
         hidden : Tensor of shape (frames, batch, components + units)
-            Activations of the last layer, and gated units.
+            Activations of the last layer, and GRU units.
         """
         frames, entered, units = self.enter(magnitude, state)
         return self.with_units(self.recurrence()(frames, entered), units)

@@ -17,13 +17,13 @@ import torch
 from scipy.special import expit
 
 # What a layer of gates is made of, in this order.
-GATES = ("gate_inputs", "gate_transitions", "gate_biases")
+GRU_WEIGHTS = ("gru_weight_ih", "gru_weight_hh", "gru_bias")
 # The reset gate, the update gate and what a unit would become.
 N_GATES = 3
 
 
 def gate_shapes(n_components, n_units):
-    """Tell the shapes of `GATES`.
+    """Tell the shapes of `GRU_WEIGHTS`.
 
     Parameters
     ----------
@@ -60,12 +60,14 @@ def draw_gates(components, n_units, rng):
     Returns
     -------
     values : dict of Tensor
-        Those of `GATES`, and ``gated_evidence`` of shape (n_units, n_freqs).
+        Those of `GRU_WEIGHTS`, and ``gru_evidence`` of shape (n_units, n_freqs).
     """
     n_components, n_freqs = components.shape
-    values = {"gated_evidence": components.new_zeros(n_units, n_freqs)}
+    values = {"gru_evidence": components.new_zeros(n_units, n_freqs)}
     scales = _scales(n_components, n_units)
-    for name, shape, scale in zip(GATES, gate_shapes(n_components, n_units), scales, strict=True):
+    for name, shape, scale in zip(
+        GRU_WEIGHTS, gate_shapes(n_components, n_units), scales, strict=True
+    ):
         drawn = np.zeros(shape) if rng is None else scale * rng.uniform(-1, 1, shape)
         values[name] = components.new_tensor(drawn)
     return values
@@ -101,7 +103,7 @@ class Gates(torch.nn.Module):
     Examples
     --------
     >>> values = draw_gates(torch.ones(4, 9), 2, np.random.RandomState(0))
-    >>> gates = Gates(*(values[name] for name in GATES))
+    >>> gates = Gates(*(values[name] for name in GRU_WEIGHTS))
     >>> tuple(gates(torch.ones(7, 3, 4), torch.zeros(3, 2)).shape)
     (7, 3, 2)
     """

@@ -75,13 +75,13 @@ def component_shares(activations):
 def evidence_log_odds(hidden, evidence, n_components):
     """Compute what a frame says for the target beside the estimates.
 
-    A component speaks with its part of the activations, see `component_shares`, a gated unit with
+    A component speaks with its part of the activations, see `component_shares`, a GRU unit with
     its activity.
 
     Parameters
     ----------
     hidden : Tensor of shape (..., components + units)
-        Activations, which are not negative, and gated units, if there are any.
+        Activations, which are not negative, and GRU units, if there are any.
     evidence : Tensor of shape (components + units, bins)
         Of any sign.
     n_components : int

@@ -18,7 +18,7 @@ def unfold(
     dynamics="identity",
     context=1,
     evidence=False,
-    gated_units=0,
+    n_gru_units=0,
     rng=None,
 ):
     """Make the values of a `DRNMF` that computes warm-start ISTA, `n_layers` iterations a frame.
@@ -38,7 +38,7 @@ def unfold(
         taken to last, getting weaker by `DECAY` with each frame into the past.
     evidence : bool, default=False
         Whether there is any, which says nothing yet.
-    gated_units : int, default=0
+    n_gru_units : int, default=0
         Number of them, which say nothing yet.
     rng : numpy.random.RandomState, optional
         Draws their weights, see `gates.draw_gates`.
@@ -61,7 +61,7 @@ def unfold(
         "mask_exponent": components.new_ones(()),
         "evidence": torch.zeros_like(components[: n_components * evidence]),
         "dynamics": _starting_dynamics(components, dynamics),
-        **draw_gates(components, gated_units, rng),
+        **draw_gates(components, n_gru_units, rng),
     }
 
 

@@ -162,14 +162,14 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
     @with_callbacks
     @default_settings()
     @fits_all_or_nothing
-    def fit(self, X, Y=None):
+    def fit(self, X, y=None):
         """Learn the components.
 
         Parameters
         ----------
         X : array-like of shape (n_frames, n_freqs), list of such, or Spectrograms
             Magnitudes.
-        Y : ignored
+        y : ignored
 
         Returns
         -------
@@ -182,7 +182,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         """
         checked, device = check_settings(self), torch_device(self)
         context = self._init_callback_context(max_subtasks=checked.max_iter)
-        task = FitTask(context, self, X, Y)
+        task = FitTask(context, self, X, y)
         rng = check_random_state(self.random_state)
         frames = check_sequences(self, X, reset=True).frames(checked.max_frames, rng)
         W, n_fixed = self._initialize(frames, checked.n_components, rng)
@@ -210,7 +210,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
 
     @default_settings()
     @fits_all_or_nothing
-    def partial_fit(self, X, Y=None):
+    def partial_fit(self, X, y=None):
         """Learn from some more frames, and keep of them no more than statistics.
 
         So the components of recordings that do not fit into memory are learned, in one pass or a
@@ -220,7 +220,7 @@ class SparseNMF(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstim
         ----------
         X : array-like of shape (n_frames, n_freqs), list of such, or Spectrograms
             Magnitudes. They are worked on in batches of `batch_size` (4096 if that is no number).
-        Y : ignored
+        y : ignored
 
         Returns
         -------

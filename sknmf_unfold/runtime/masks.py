@@ -18,7 +18,7 @@ class FrameMasks:
     share : callable
         ``share(target, rest) -> mask`` of such estimates; with `log_odds` a third argument is what
         it computes.
-    log_odds : Votes, optional
+    log_odds : EvidenceLogOdds, optional
         What else speaks for the target.
     """
 
@@ -91,7 +91,7 @@ class PowerShare:
         return expit(powers if log_odds is None else powers + log_odds)
 
 
-class Votes:
+class EvidenceLogOdds:
     """What `networks.masks.evidence_log_odds` computes, frame by frame in numpy.
 
     Parameters
@@ -100,14 +100,14 @@ class Votes:
     quiet : float
         `networks.masks.QUIET`.
     gates : RunningGates, optional
-        Gated units that listen to the components.
-    gated_evidence : ndarray of shape (n_units, n_freqs), optional
+        GRU units that listen to the components.
+    gru_evidence : ndarray of shape (n_units, n_freqs), optional
         What they say.
     """
 
-    def __init__(self, evidence, quiet, gates=None, gated_evidence=None):
+    def __init__(self, evidence, quiet, gates=None, gru_evidence=None):
         self._evidence, self._quiet = evidence, quiet
-        self._gates, self._gated_evidence = gates, gated_evidence
+        self._gates, self._gated_evidence = gates, gru_evidence
 
     def __call__(self, activations):
         """Compute the log odds of the next frames.

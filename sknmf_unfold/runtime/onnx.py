@@ -59,7 +59,7 @@ def onnx_step(values, level, settings):
     n_layers, _, context = values["envelopes"].shape
     n_past = (context - 1) * n_layers * n_components
     n_levels = max(level.n_frames - 1, 0)
-    n_units = len(values["gated_evidence"])
+    n_units = len(values["gru_evidence"])
     widths = {"before": n_components, "past": n_past, "levels_before": n_levels}
     widths["units_before"] = n_units
     activations, past, levels, units = graph.parts("state", widths)
@@ -268,20 +268,20 @@ class _Graph:
         log_odds = self.node("MatMul", [shares, evidence], "log_odds")
         if units is None:
             return log_odds
-        units = self.gated_units(shares, units, values)
-        evidence = self.constant("gated_evidence", values["gated_evidence"])
+        units = self.gru(shares, units, values)
+        evidence = self.constant("gru_evidence", values["gru_evidence"])
         gated = self.node("MatMul", [units, evidence], "gated_log_odds")
         return self.node("Add", [log_odds, gated], "all_log_odds")
 
-    def gated_units(self, shares, units, values):
-        """Let the gated units listen to a frame, as `gates.Gates`."""
-        n_units = values["gate_transitions"].shape[1]
+    def gru(self, shares, units, values):
+        """Let the GRU units listen to a frame, as `gates.Gates`."""
+        n_units = values["gru_weight_hh"].shape[1]
         # ONNX has the update gate first, and wants one direction of one layer.
         order = np.arange(3 * n_units).reshape(3, n_units)[[1, 0, 2]].reshape(-1)
-        names = ("gate_inputs", "gate_transitions")
+        names = ("gru_weight_ih", "gru_weight_hh")
         weights = [self.constant(name, values[name][order][np.newaxis]) for name in names]
-        biases = values["gate_biases"][:, order].reshape(1, -1)
-        biases = self.constant("gate_biases", biases)
+        biases = values["gru_bias"][:, order].reshape(1, -1)
+        biases = self.constant("gru_bias", biases)
         first = self.constant("first_axis", [0], np.int64)
         frame = self.node("Unsqueeze", [shares, first], "shares_of_one_frame")
         before = self.node("Unsqueeze", [units, first], "units_of_one_layer")

@@ -85,7 +85,7 @@ def naming(checkpoint):
 def _facts(separator, data):
     parameters = separator.get_params(deep=False)
     facts = {k: _describe(k, v) for k, v in parameters.items() if k not in NOT_OF_THE_FIT}
-    names = ("X", "Y", "validation_data")
+    names = ("X", "y", "validation_data")
     contents = zip(names, map(_content, data), strict=True)
     return facts | {name: _describe(name, content) for name, content in contents}
 

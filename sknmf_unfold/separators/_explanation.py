@@ -9,7 +9,7 @@ import numpy as np
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.threads import one_thread_an_operation
 
-TERMS = ("estimates", "evidence", "gated_units")
+TERMS = ("estimates", "evidence", "gru_units")
 
 
 class MaskExplanation:
@@ -27,7 +27,7 @@ class MaskExplanation:
         The target's mask M is a logistic function of a sum,
         :math:`\log(M / (1 - M)) = p \log(\hat{Y} / \hat{V}) + s E + u U`: of the estimates that
         the dictionaries make, of what each component says beside that (`evidence_`) by its share
-        s in the activations, and of what gated units say (`gated_evidence_`) by their activity u.
+        s in the activations, and of what GRU units say (`gru_evidence_`) by their activity u.
 
         Parameters
         ----------
@@ -37,7 +37,7 @@ class MaskExplanation:
         Returns
         -------
         terms : list of dict of ndarray of shape (n_frames, n_freqs), or one dict for a table
-            ``"estimates"``, ``"evidence"`` and ``"gated_units"``, in natural logarithms of odds:
+            ``"estimates"``, ``"evidence"`` and ``"gru_units"``, in natural logarithms of odds:
             1 multiplies them by 2.7. Those that the model does not have are 0.
 
         Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sknmf_unfold.signal.mixture_dataset import check_gains, check_speeds
+from sknmf_unfold.signal.mixture_dataset import check_gains, check_speed_factors
 from sknmf_unfold.validation.parameters import (
     MAX_CONTEXT,
     MAX_LEARNING_RATE,
@@ -15,7 +15,7 @@ from sknmf_unfold.validation.parameters import (
 )
 
 # Near enough to each other to be any speed between.
-SPEEDS = tuple(hundredths / 100 for hundredths in range(80, 121, 2))
+SPEED_FACTORS = tuple(hundredths / 100 for hundredths in range(80, 121, 2))
 GAINS_DB = tuple(range(-24, 13))
 # Two seconds at the default hop and sampling rate.
 LEVEL_FRAMES = 250
@@ -29,17 +29,17 @@ RECIPES: dict[str, dict] = {
         "sequence_length": 125,
         "max_epochs": 50,
         "patience": 8,
-        "learn_thresholds": True,
+        "learn_sparsity": True,
         "learn_mask_exponent": True,
         "dynamics": "full",
         "context": 8,
         "evidence": True,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
-        "averaging": 0.999,
+        "ema_decay": 0.999,
         "loss": "snr",
         "remix": True,
-        "speeds": SPEEDS,
+        "speed_factors": SPEED_FACTORS,
         "gain_db": GAINS_DB,
         "level_frames": LEVEL_FRAMES,
     },
@@ -49,17 +49,17 @@ RECIPES: dict[str, dict] = {
         "sequence_length": 500,
         "max_epochs": 500,
         "patience": 50,
-        "learn_thresholds": False,
+        "learn_sparsity": False,
         "learn_mask_exponent": False,
         "dynamics": "identity",
         "context": 1,
         "evidence": False,
         "max_gradient_norm": None,
         "learning_rate_patience": None,
-        "averaging": 0.0,
+        "ema_decay": 0.0,
         "loss": "signal_approximation",
         "remix": False,
-        "speeds": (1.0,),
+        "speed_factors": (1.0,),
         "gain_db": (0.0,),
         "level_frames": 0,
     },
@@ -74,10 +74,10 @@ STACKED_RECIPES: dict[str, dict] = {
         "patience": 8,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": 2,
-        "averaging": 0.999,
+        "ema_decay": 0.999,
         "loss": "snr",
         "remix": True,
-        "speeds": SPEEDS,
+        "speed_factors": SPEED_FACTORS,
         "gain_db": GAINS_DB,
         "level_frames": LEVEL_FRAMES,
     },
@@ -89,18 +89,18 @@ STACKED_RECIPES: dict[str, dict] = {
         "patience": 50,
         "max_gradient_norm": 1.0,
         "learning_rate_patience": None,
-        "averaging": 0.0,
+        "ema_decay": 0.0,
         "loss": "signal_approximation",
         "remix": False,
-        "speeds": (1.0,),
+        "speed_factors": (1.0,),
         "gain_db": (0.0,),
         "level_frames": 0,
     },
 }
 # What only DR-NMF has, beside what other networks of dictionaries have.
-RECURRENT = ("learn_thresholds", "dynamics", "context", "evidence")
+RECURRENT = ("dynamics", "context", "evidence")
 DEEP_NMF_RECIPES = {
-    name: {key: value for key, value in recipe.items() if key not in RECURRENT}
+    name: {k: v for k, v in recipe.items() if k not in (*RECURRENT, "learn_sparsity")}
     for name, recipe in RECIPES.items()
 }
 # What networks can be trained for; the first one needs no phase.
@@ -115,7 +115,7 @@ WHOLE_NUMBERS = {
     "patience": 1,
 }
 # Parts of the network that are trained or not.
-LEARNED = ("learn_thresholds", "learn_mask_exponent", "learn_dynamics")
+LEARNED = ("learn_sparsity", "learn_mask_exponent", "learn_dynamics")
 TRAINING = (
     "batch_size",
     "sequence_length",
@@ -124,12 +124,11 @@ TRAINING = (
     "learning_rate",
     "loss",
     "remix",
-    "speeds",
+    "speed_factors",
     "gain_db",
     "level_frames",
 )
-MASK_OVERRIDES = (*TRAINING, "learn_mask_exponent")
-OVERRIDES = (*MASK_OVERRIDES, *RECURRENT)
+OVERRIDES = (*TRAINING, *RECURRENT)
 
 
 def resolve_recipe(recipe, overrides, recipes=RECIPES):
@@ -165,14 +164,14 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
         given[name] = check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
     if "context" in given:
         given["context"] = check_size("context", given["context"], high=MAX_CONTEXT)
-    for name in given.keys() & {*LEARNED, "remix", "evidence"}:
+    for name in given.keys() & {"remix", "evidence"}:
         check_flag(name, given[name])
     if "learning_rate" in given:
         given["learning_rate"] = check_learning_rate(given["learning_rate"])
     if "loss" in given:
         check_choice("loss", given["loss"], LOSSES)
-    if "speeds" in given:
-        given["speeds"] = check_speeds(given["speeds"])
+    if "speed_factors" in given:
+        given["speed_factors"] = check_speed_factors(given["speed_factors"])
     if "gain_db" in given:
         given["gain_db"] = check_gains(given["gain_db"])
     if "level_frames" in given:

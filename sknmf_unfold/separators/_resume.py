@@ -5,7 +5,7 @@ from __future__ import annotations
 from sknmf_unfold.validation.messages import shown
 
 
-def suited_values(values, n_layers, gated_units, recipe):
+def suited_values(values, n_layers, n_gru_units, recipe):
     """Make the values that training goes on from.
 
     Parameters
@@ -13,7 +13,7 @@ def suited_values(values, n_layers, gated_units, recipe):
     values : dict of Tensor
         What `networks.drnmf.DRNMF` takes, of the fitted model.
     n_layers : int
-    gated_units : int
+    n_gru_units : int
         Parameters of the separator.
     recipe : dict
         Its ``context``, ``evidence`` and ``dynamics``.
@@ -34,8 +34,8 @@ def suited_values(values, n_layers, gated_units, recipe):
         raise _refusal("n_layers", n_layers, f"{n_fitted} layers")
     if context != recipe["context"]:
         raise _refusal("context", recipe["context"], context)
-    if len(values["gated_evidence"]) != gated_units:
-        raise _refusal("gated_units", gated_units, len(values["gated_evidence"]))
+    if len(values["gru_evidence"]) != n_gru_units:
+        raise _refusal("n_gru_units", n_gru_units, len(values["gru_evidence"]))
     has_evidence, dynamics = len(values["evidence"]) > 0, values["dynamics"]
     if has_evidence and not recipe["evidence"]:
         raise _refusal("evidence", False, "evidence", " Use evidence=True.")

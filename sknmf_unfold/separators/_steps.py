@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from sknmf_unfold.base.tensors import as_numpy, to_numpy, to_tensor
-from sknmf_unfold.networks.gru import GATES, RunningGates
+from sknmf_unfold.networks.gru import GRU_WEIGHTS, RunningGates
 from sknmf_unfold.networks.masks import QUIET
-from sknmf_unfold.runtime.masks import FrameMasks, PowerShare, Votes
+from sknmf_unfold.runtime.masks import EvidenceLogOdds, FrameMasks, PowerShare
 from sknmf_unfold.runtime.recurrence import FrameByFrame
 
 from ._blocks import BLOCK, finished
@@ -139,15 +139,15 @@ def frame_masks(network, n_streams, max_frames):
 
 
 def _votes(values, n_streams, dtype):
-    """Make what components and gated units vote with, None where they have no vote."""
-    evidence, gated_evidence = (to_numpy(values[name]) for name in ("evidence", "gated_evidence"))
+    """Make what components and GRU units vote with, None where they have no vote."""
+    evidence, gru_evidence = (to_numpy(values[name]) for name in ("evidence", "gru_evidence"))
     if not len(evidence):
         return None
     gates = None
-    if len(gated_evidence):
-        inputs, transitions, biases = (to_numpy(values[name]) for name in GATES)
+    if len(gru_evidence):
+        inputs, transitions, biases = (to_numpy(values[name]) for name in GRU_WEIGHTS)
         gates = RunningGates(inputs, transitions, biases, n_streams)
-    return Votes(evidence, dtype.type(QUIET), gates, gated_evidence)
+    return EvidenceLogOdds(evidence, dtype.type(QUIET), gates, gru_evidence)
 
 
 def _frame_by_frame(network, n_streams, max_frames):

@@ -58,7 +58,7 @@ class TrainedSeparator(BaseSeparator):
     @once_per_call()
     @default_settings()
     @one_thread_an_operation()
-    def fit(self, X, Y, validation_data=None):
+    def fit(self, X, y, validation_data=None):
         """Train, from the start or, with `warm_start`, from where the last fit ended.
 
         An interrupt (Ctrl-C) is raised on. After the first epoch the estimator then has the best
@@ -69,12 +69,12 @@ class TrainedSeparator(BaseSeparator):
         ----------
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
-        Y : list of ndarray of shape (n_times,), or magnitudes like X
+        y : list of ndarray of shape (n_times,), or magnitudes like X
             Clean targets: waveforms (or spectrograms, or a 2-D array with one in each row) for
             spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
             to their mixtures.
-        validation_data : tuple (X, Y), optional
-            Recordings to watch the loss on instead of a part of X and Y. Beside spectrograms its X
+        validation_data : tuple (X, y), optional
+            Recordings to watch the loss on instead of a part of X and y. Beside spectrograms its X
             may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
 
         Returns
@@ -95,14 +95,14 @@ class TrainedSeparator(BaseSeparator):
         """
         settings = self._check_parameters()
         context = self._init_callback_context(max_subtasks=settings["max_epochs"])
-        task = FitTask(context, self, X, Y)
+        task = FitTask(context, self, X, y)
         with gradients(), all_or_nothing(self) as keep:
-            data = self._check_data(X, Y, validation_data)
+            data = self._check_data(X, y, validation_data)
             suit_data(settings, self, data[0])
             self._set_level(settings, data[0], goes_on(self))
             with open_checkpoint(self, data) as checkpoint:
                 plan, trainer = self._prepare(data, settings, checkpoint)
-                mixing = {name: settings[name] for name in ("speeds", "gain_db")}
+                mixing = {name: settings[name] for name in ("speed_factors", "gain_db")}
                 pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
                 self._train(trainer, pairs, task, checkpoint, plan, keep)
                 warn_if_diverged(trainer, "validation_loss")
@@ -113,7 +113,7 @@ class TrainedSeparator(BaseSeparator):
 
     @default_settings()
     @one_thread_an_operation()
-    def partial_fit(self, X, Y):
+    def partial_fit(self, X, y):
         """Train on data once more; the first call also fits the NMF to start from.
 
         The steps of Adam and the moving average go on from call to call. Nothing is validated: the
@@ -123,7 +123,7 @@ class TrainedSeparator(BaseSeparator):
         ----------
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures, as for ``fit``.
-        Y : list of ndarray of shape (n_times,), or magnitudes like X
+        y : list of ndarray of shape (n_times,), or magnitudes like X
             Clean targets, as for ``fit``.
 
         Returns
@@ -138,7 +138,7 @@ class TrainedSeparator(BaseSeparator):
         settings = self._check_parameters()
         first = not self.__sklearn_is_fitted__()
         with gradients(), all_or_nothing(self):
-            sequences, targets = self._check_pair(X, Y, not first)
+            sequences, targets = self._check_pair(X, y, not first)
             suit_data(settings, self, sequences)
             rng = check_random_state(self.random_state)
             self._set_level(settings, sequences, not first)
@@ -163,19 +163,19 @@ class TrainedSeparator(BaseSeparator):
         if self._fitted_mark in vars(self):
             check_course(type(self).__name__, vars(self))
 
-    def _check_data(self, X, Y, validation_data):
+    def _check_data(self, X, y, validation_data):
         """Check all data; return mixtures, targets and None or the pair to watch."""
-        sequences, targets = self._check_pair(X, Y, goes_on(self))
+        sequences, targets = self._check_pair(X, y, goes_on(self))
         if validation_data is None:
             return sequences, targets, None
         watched = check_validation_data(self, validation_data, sequences)
         warn_of_useless_targets(*watched)
         return sequences, targets, watched
 
-    def _check_pair(self, X, Y, goes_on):
+    def _check_pair(self, X, y, goes_on):
         """Check mixtures and targets, against those of the first fit where one goes on from it."""
         sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
-        targets = check_targets(Y, sequences)
+        targets = check_targets(y, sequences)
         warn_of_useless_targets(sequences, targets)
         self.stft_settings_ = sequences.settings
         return sequences, targets
@@ -249,7 +249,7 @@ class TrainedSeparator(BaseSeparator):
         device, settings = resolve_device(self.device), dict(settings)
         loss = make_loss(settings.pop("loss"), self.stft_settings_)
         # Of the data, not of the way through them.
-        del settings["remix"], settings["speeds"], settings["gain_db"]
+        del settings["remix"], settings["speed_factors"], settings["gain_db"]
         n_frames = settings.pop("level_frames")
         learned = {name: settings.pop(name) for name in LEARNED if name in settings}
         dtype = to_tensor(np.zeros(0, dtype), device).dtype

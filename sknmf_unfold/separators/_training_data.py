@@ -63,7 +63,7 @@ def make_training_pairs(loss, data, plan, scale, mixing):
     scale : float
         What all magnitudes are multiplied by.
     mixing : dict
-        ``speeds`` and ``gain_db`` for mixing anew, see `MixtureDataset`.
+        ``speed_factors`` and ``gain_db`` for mixing anew, see `MixtureDataset`.
 
     Returns
     -------
@@ -167,12 +167,12 @@ def make_loss(loss, settings):
     batch_loss : callable
     """
     from sknmf_unfold.training.parts import batch_loss
-    from sknmf_unfold.training.waveform_loss import WaveformError
+    from sknmf_unfold.training.waveform_loss import WaveformLoss
 
     if loss not in WAVEFORM_LOSSES:
         return batch_loss
     settings = {name: settings[name] for name in ("n_fft", "hop_length", "window")}
-    return WaveformError(**settings, scale_invariant=loss == "si_sdr")
+    return WaveformLoss(**settings, scale_invariant=loss == "si_sdr")
 
 
 class Remix:
@@ -189,7 +189,7 @@ class Remix:
     scale : float, default=1
         What all frames are multiplied by.
     **mixing
-        ``speeds`` and ``gain_db`` of `MixtureDataset`.
+        ``speed_factors`` and ``gain_db`` of `MixtureDataset`.
     """
 
     def __init__(self, loss, mixtures, targets, seed, scale=1.0, **mixing):
@@ -199,7 +199,7 @@ class Remix:
         self.n_parts = -(-sum(x.nbytes for part in waveforms for x in part) // DRAWN)
         self.dataset = MixtureDataset.from_mixtures(*waveforms, random_state=seed, **mixing)
         # Targets as they are stay the same, and so does what is computed of them alone.
-        as_they_are = self.dataset.speeds == [1.0] and self.dataset.gain_db == [0.0]
+        as_they_are = self.dataset.speed_factors == [1.0] and self.dataset.gain_db == [0.0]
         stay = as_they_are and loss != "phase_sensitive"
         self._once = _targets(loss, mixtures, targets, scale) if stay else None
 

@@ -24,7 +24,7 @@ def check_validation_data(estimator, validation_data, sequences):
     ----------
     estimator : estimator
         The one that is fitted, with ``n_features_in_``.
-    validation_data : tuple (X, Y)
+    validation_data : tuple (X, y)
         Beside spectrograms its X may be raw waveforms, which get the same STFT.
     sequences : Sequences
         Checked training mixtures.
@@ -40,10 +40,10 @@ def check_validation_data(estimator, validation_data, sequences):
     """
     kind = type(validation_data).__name__
     if not isinstance(validation_data, (tuple, list)):
-        raise TypeError(f"`validation_data` must be a pair (X, Y); got {kind}.")
+        raise TypeError(f"`validation_data` must be a pair (X, y); got {kind}.")
     if len(validation_data) != 2:
         raise ValueError(
-            f"`validation_data` must be a pair (X, Y); got a {kind} of {len(validation_data)}."
+            f"`validation_data` must be a pair (X, y); got a {kind} of {len(validation_data)}."
         )
     X, Y = as_list(validation_data[0]), validation_data[1]
     if sequences.kind == "spectrograms":

@@ -35,7 +35,7 @@ class LSTMSeparator(StackedSeparator):
     remix : bool or None, default=None
         Whether every epoch pairs targets and interference of the recordings anew, see
         `DRNMFSeparator`.
-    speeds : list of float, a distribution or None, default=None
+    speed_factors : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
     gain_db : list of float, a distribution or None, default=None
@@ -93,14 +93,14 @@ class LSTMSeparator(StackedSeparator):
     sequence_length       125            500
     loss                  snr            signal_approximation
     remix                 True           False
-    speeds                0.8 to 1.2     1
+    speed_factors         0.8 to 1.2     1
     gain_db               -24 to 12      0
     level_frames          250            0
     max_epochs            50             500
     patience              8              50
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never
-    averaging             0.999          0
+    weight average        0.999          0
     ====================  =============  ====================
 
     See `DRNMFSeparator` for what they mean.
@@ -138,7 +138,7 @@ class LSTMSeparator(StackedSeparator):
         patience=None,
         loss=None,
         remix=None,
-        speeds=None,
+        speed_factors=None,
         gain_db=None,
         level_frames=None,
         validation_fraction=0.1,
@@ -158,7 +158,7 @@ class LSTMSeparator(StackedSeparator):
         self.patience = patience
         self.loss = loss
         self.remix = remix
-        self.speeds = speeds
+        self.speed_factors = speed_factors
         self.gain_db = gain_db
         self.level_frames = level_frames
         self.validation_fraction = validation_fraction
@@ -201,7 +201,7 @@ class RNNSeparator(StackedSeparator):
     remix : bool or None, default=None
         Whether every epoch pairs targets and interference of the recordings anew, see
         `DRNMFSeparator`.
-    speeds : list of float, a distribution or None, default=None
+    speed_factors : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
     gain_db : list of float, a distribution or None, default=None
@@ -259,14 +259,14 @@ class RNNSeparator(StackedSeparator):
     sequence_length       125            500
     loss                  snr            signal_approximation
     remix                 True           False
-    speeds                0.8 to 1.2     1
+    speed_factors         0.8 to 1.2     1
     gain_db               -24 to 12      0
     level_frames          250            0
     max_epochs            50             500
     patience              8              50
     gradient norm         <= 1           <= 1
     halve learning_rate   after 2        never
-    averaging             0.999          0
+    weight average        0.999          0
     ====================  =============  ====================
 
     See `DRNMFSeparator` for what they mean.
@@ -304,7 +304,7 @@ class RNNSeparator(StackedSeparator):
         patience=None,
         loss=None,
         remix=None,
-        speeds=None,
+        speed_factors=None,
         gain_db=None,
         level_frames=None,
         validation_fraction=0.1,
@@ -324,7 +324,7 @@ class RNNSeparator(StackedSeparator):
         self.patience = patience
         self.loss = loss
         self.remix = remix
-        self.speeds = speeds
+        self.speed_factors = speed_factors
         self.gain_db = gain_db
         self.level_frames = level_frames
         self.validation_fraction = validation_fraction

@@ -18,13 +18,13 @@ from ._fitted_training import COURSE
 from ._nmf_init import StartsFromNMF
 from ._recipes import (
     DEEP_NMF_RECIPES,
-    MASK_OVERRIDES,
+    TRAINING,
     check_training_parameters,
     resolve_recipe,
 )
 
 # What the network is made of, and the fitted attribute that holds it.
-STATE = {
+WEIGHT_ATTRIBUTES = {
     "components": "initial_components_",
     "layer_components": "components_",
     "output_components": "output_components_",
@@ -78,7 +78,7 @@ class DeepNMFSeparator(StartsFromNMF):
         recordings, at the signal-to-noise ratios that the recordings have: see
         `datasets.MixtureDataset`. With little data it keeps a network from learning them by heart.
         Magnitudes cannot be remixed.
-    speeds : list of float, a distribution or None, default=None
+    speed_factors : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
     gain_db : list of float, a distribution or None, default=None
@@ -87,8 +87,6 @@ class DeepNMFSeparator(StartsFromNMF):
     level_frames : int or None, default=None
         Frames over which a running level is measured, to which each frame is brought before
         anything else, see `DRNMFSeparator`; 0 for none.
-    learn_mask_exponent : bool or None, default=None
-        Whether the exponent of the mask is trained too; it stays 1 otherwise.
     validation_fraction : float, default=0.1
         Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
         ``validation_data``.
@@ -136,7 +134,7 @@ class DeepNMFSeparator(StartsFromNMF):
 
     Notes
     -----
-    The recipes are those of `DRNMFSeparator`, but for the thresholds, which are not trained.
+    The recipes are those of `DRNMFSeparator`, but for the sparsity weights, which are not trained.
 
     References
     ----------
@@ -180,10 +178,9 @@ class DeepNMFSeparator(StartsFromNMF):
         patience=None,
         loss=None,
         remix=None,
-        speeds=None,
+        speed_factors=None,
         gain_db=None,
         level_frames=None,
-        learn_mask_exponent=None,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -205,10 +202,9 @@ class DeepNMFSeparator(StartsFromNMF):
         self.patience = patience
         self.loss = loss
         self.remix = remix
-        self.speeds = speeds
+        self.speed_factors = speed_factors
         self.gain_db = gain_db
         self.level_frames = level_frames
-        self.learn_mask_exponent = learn_mask_exponent
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -236,7 +232,7 @@ class DeepNMFSeparator(StartsFromNMF):
                 f"`n_trained_layers` is {self.n_trained_layers}, but the fitted model has "
                 f"{len(self.components_) + 1}; training cannot go on from it."
             )
-        return {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
+        return {name: to_tensor(getattr(self, a), "cpu") for name, a in WEIGHT_ATTRIBUTES.items()}
 
     def _make_network(self, values, **learned):
         from sknmf_unfold.networks.deep_nmf import DeepNMF
@@ -247,7 +243,9 @@ class DeepNMFSeparator(StartsFromNMF):
 
     @staticmethod
     def _attributes(network):
-        return {STATE[name]: to_numpy(value) for name, value in network.values().items()}
+        return {
+            WEIGHT_ATTRIBUTES[name]: to_numpy(value) for name, value in network.values().items()
+        }
 
     @property
     def _recurrent(self):
@@ -269,7 +267,7 @@ class DeepNMFSeparator(StartsFromNMF):
         # They may have been set since the fit.
         self._check_parameters()
         device = resolve_device(self.device, fall_back=True)
-        arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
+        arrays = {name: getattr(self, attribute) for name, attribute in WEIGHT_ATTRIBUTES.items()}
         values = {name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()}
         return self._make_network(values)
 
@@ -298,5 +296,5 @@ class DeepNMFSeparator(StartsFromNMF):
                 f"{shown(self.beta_loss)}."
             )
         check_training_parameters(self)
-        overrides = {name: getattr(self, name) for name in MASK_OVERRIDES}
+        overrides = {name: getattr(self, name) for name in TRAINING}
         return resolve_recipe(self.recipe, overrides, DEEP_NMF_RECIPES)

@@ -24,20 +24,20 @@ from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
 from ._resume import suited_values
 
 # What the network is made of, and the fitted attribute that holds it.
-STATE = {
+WEIGHT_ATTRIBUTES = {
     "components": "components_",
     "envelopes": "envelopes_",
     "output_components": "output_components_",
     "step_sizes": "step_sizes_",
-    "sparsity": "thresholds_",
+    "sparsity": "sparsity_",
     "initial_activations": "initial_activations_",
     "mask_exponent": "mask_exponent_",
     "evidence": "evidence_",
     "dynamics": "dynamics_",
-    "gate_inputs": "gate_inputs_",
-    "gate_transitions": "gate_transitions_",
-    "gate_biases": "gate_biases_",
-    "gated_evidence": "gated_evidence_",
+    "gru_weight_ih": "gru_weight_ih_",
+    "gru_weight_hh": "gru_weight_hh_",
+    "gru_bias": "gru_bias_",
+    "gru_evidence": "gru_evidence_",
 }
 
 
@@ -49,14 +49,14 @@ FITTED = (
     Invariant("components_", "layers 2*pairs freqs", low=0.0),
     Invariant("envelopes_", "layers 2*pairs context", low=0.0),
     Invariant("step_sizes_", "layers", positive=True),
-    Invariant("thresholds_", "layers 2*pairs", low=0.0),
+    Invariant("sparsity_", "layers 2*pairs", low=0.0),
     Invariant("initial_activations_", "2*pairs", low=0.0),
     Invariant("mask_exponent_", "", positive=True),
     Invariant("evidence_", "2*pairs freqs | 0 freqs"),
-    Invariant("gated_evidence_", "units? freqs"),
-    Invariant("gate_inputs_", "3*units? 2*pairs"),
-    Invariant("gate_transitions_", "3*units? units?"),
-    Invariant("gate_biases_", "2 3*units?"),
+    Invariant("gru_evidence_", "units? freqs"),
+    Invariant("gru_weight_ih_", "3*units? 2*pairs"),
+    Invariant("gru_weight_hh_", "3*units? units?"),
+    Invariant("gru_bias_", "2 3*units?"),
 )
 
 
@@ -113,7 +113,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         recordings, at the signal-to-noise ratios that the recordings have: see
         `datasets.MixtureDataset`. With little data it keeps a network from learning them by heart.
         Magnitudes cannot be remixed.
-    speeds : list of float, a distribution or None, default=None
+    speed_factors : list of float, a distribution or None, default=None
         With `remix`, how fast to play each target and each stretch, pitch and all; see
         `datasets.MixtureDataset`.
     gain_db : list of float, a distribution or None, default=None
@@ -125,10 +125,6 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         level tells nothing about its signal-to-noise ratio. 250 are two seconds at the default hop.
         With 0 frames are taken as they are, but for one factor that brings the training set to the
         reference level; with 0 and ``recipe="paper"`` not even that.
-    learn_thresholds : bool or None, default=None
-        Whether the l1 weight of every component in every layer is trained too.
-    learn_mask_exponent : bool or None, default=None
-        Whether the exponent of the mask is trained too; it stays 1 otherwise.
     dynamics : {"identity", "diagonal", "full"} or None, default=None
         What becomes of the activations of a frame before they begin the next one. ``"identity"``,
         the paper's warm start, leaves them; ``"diagonal"`` learns how long each component lasts,
@@ -139,7 +135,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
     evidence : bool or None, default=None
         Whether the mask also weighs evidence: what each component that is active says for the
         target or against it in every bin, whichever source it explains.
-    gated_units : int, default=0
+    n_gru_units : int, default=0
         Gated recurrent units [4]_ that listen to the components and add to the evidence what they
         remember of the frames before; some hundred separate better by half a dB. They need
         `evidence`. What each says in every bin can be seen, why it speaks only from its weights.
@@ -172,7 +168,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         Non-negative; turn activations into the estimates that make the mask.
     step_sizes_ : ndarray of shape (n_layers,)
         Step of each layer.
-    thresholds_ : ndarray of shape (n_layers, 2 * n_components)
+    sparsity_ : ndarray of shape (n_layers, 2 * n_components)
         The l1 weight lambda of each component in each layer.
     initial_activations_ : ndarray of shape (2 * n_components,)
         Learned activations before the first frame.
@@ -185,15 +181,15 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
     dynamics_ : ndarray of shape (2 * n_components,) or (2 * n_components, 2 * n_components)
         What the activations of a frame are multiplied by to begin the next: the diagonal, or for
         ``dynamics="full"`` the matrix A, whose row i says what component i starts.
-    gate_inputs_ : ndarray of shape (3 * gated_units, 2 * n_components)
-        What opens the reset gates, the update gates and makes the new activity of the gated units,
+    gru_weight_ih_ : ndarray of shape (3 * n_gru_units, 2 * n_components)
+        What opens the reset gates, the update gates and makes the new activity of the GRU units,
         one below the other: the part of each component in the activations,
         :math:`h / (\lVert h \rVert + 1)`.
-    gate_transitions_ : ndarray of shape (3 * gated_units, gated_units)
+    gru_weight_hh_ : ndarray of shape (3 * n_gru_units, n_gru_units)
         The same for the activity of the units in the frame before.
-    gate_biases_ : ndarray of shape (2, 3 * gated_units)
+    gru_bias_ : ndarray of shape (2, 3 * n_gru_units)
         Biases beside the first and beside the second.
-    gated_evidence_ : ndarray of shape (gated_units, n_freqs)
+    gru_evidence_ : ndarray of shape (n_gru_units, n_freqs)
         What each unit says for the target, as `evidence_`; its activity is between -1 and 1.
     initial_components_ : ndarray of shape (2 * n_components, n_freqs)
         The NMF dictionaries that training started from.
@@ -224,19 +220,19 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
     sequence_length       125            500
     loss                  snr            signal_approximation
     remix                 True           False
-    speeds                0.8 to 1.2     1
+    speed_factors         0.8 to 1.2     1
     gain_db               -24 to 12      0
     level_frames          250            0
     max_epochs            50             500
     patience              8              50
-    learn_thresholds      True           False
-    learn_mask_exponent   True           False
+    sparsity weights      trained        fixed
+    mask exponent         trained        1
     dynamics              full           identity
     context               8              1
     evidence              True           False
     gradient norm         <= 1           free
     halve learning_rate   after 2        never
-    averaging             0.999          0
+    weight average        0.999          0
     ====================  =============  ====================
 
     The learning rate is halved after so many epochs without a better validation loss. What is
@@ -289,15 +285,13 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         patience=None,
         loss=None,
         remix=None,
-        speeds=None,
+        speed_factors=None,
         gain_db=None,
         level_frames=None,
-        learn_thresholds=None,
-        learn_mask_exponent=None,
         dynamics=None,
         context=None,
         evidence=None,
-        gated_units=0,
+        n_gru_units=0,
         validation_fraction=0.1,
         warm_start=False,
         checkpoint_dir=None,
@@ -318,15 +312,13 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         self.patience = patience
         self.loss = loss
         self.remix = remix
-        self.speeds = speeds
+        self.speed_factors = speed_factors
         self.gain_db = gain_db
         self.level_frames = level_frames
-        self.learn_thresholds = learn_thresholds
-        self.learn_mask_exponent = learn_mask_exponent
         self.dynamics = dynamics
         self.context = context
         self.evidence = evidence
-        self.gated_units = gated_units
+        self.n_gru_units = n_gru_units
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
@@ -348,13 +340,13 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
             raise ValueError(
                 "The model was stored with a running level of another kind; train it again."
             )
-        if hasattr(self, "evidence_") and not hasattr(self, "gated_evidence_"):
-            # Stored when there were no gated units yet.
+        if hasattr(self, "evidence_") and not hasattr(self, "gru_evidence_"):
+            # Stored when there were no GRU units yet.
             from sknmf_unfold.networks.gru import draw_gates
 
             components = to_tensor(self.output_components_, "cpu")
             for name, value in draw_gates(components, 0, None).items():
-                setattr(self, STATE[name], to_numpy(value))
+                setattr(self, WEIGHT_ATTRIBUTES[name], to_numpy(value))
 
     def _starting_values(self, sequences, targets, rng):
         from sknmf_unfold.networks.unfolding import unfold
@@ -367,7 +359,7 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
             step_size = 1 / largest_eigenvalue(components)
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
-        model |= {"gated_units": int(self.gated_units), "rng": rng}
+        model |= {"n_gru_units": int(self.n_gru_units), "rng": rng}
         components, sparsity = to_tensor(components, "cpu"), check_sparsity(self.sparsity)
         return unfold(components, int(self.n_layers), sparsity, step_size, **model)
 
@@ -375,8 +367,8 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         self.initial_components_ = to_numpy(start["output_components"])
 
     def _fitted_values(self):
-        values = {name: to_tensor(getattr(self, a), "cpu") for name, a in STATE.items()}
-        model = int(self.n_layers), int(self.gated_units)
+        values = {name: to_tensor(getattr(self, a), "cpu") for name, a in WEIGHT_ATTRIBUTES.items()}
+        model = int(self.n_layers), int(self.n_gru_units)
         return suited_values(values, *model, self._recipe())
 
     @staticmethod
@@ -387,14 +379,16 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
 
     @staticmethod
     def _attributes(network):
-        return {STATE[name]: to_numpy(value) for name, value in network.values().items()}
+        return {
+            WEIGHT_ATTRIBUTES[name]: to_numpy(value) for name, value in network.values().items()
+        }
 
     def _network(self, dtype):
         """Rebuild the fitted network from numpy arrays."""
         from sknmf_unfold.networks.drnmf import DRNMF
 
         device = resolve_device(self.device, fall_back=True)
-        arrays = {name: getattr(self, attribute) for name, attribute in STATE.items()}
+        arrays = {name: getattr(self, attribute) for name, attribute in WEIGHT_ATTRIBUTES.items()}
         return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
 
     def _mask_step(self, dtype):
@@ -420,29 +414,29 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         n_components = self._check_n_components()
         check_sparsity(self.sparsity)
         check_step_size(self.step_size)
-        gated_units = check_size("gated_units", self.gated_units, low=0, high=MAX_UNITS)
+        n_gru_units = check_size("n_gru_units", self.n_gru_units, low=0, high=MAX_UNITS)
         check_training_parameters(self)
         settings = self._recipe()
-        self._check_n_weights(n_layers, 2 * n_components, gated_units, settings)
-        if self.gated_units and not settings["evidence"]:
+        self._check_n_weights(n_layers, 2 * n_components, n_gru_units, settings)
+        if self.n_gru_units and not settings["evidence"]:
             raise ValueError(
-                f"`gated_units` is {self.gated_units} but there is no evidence for them to add to; "
-                f"use evidence=True or gated_units=0."
+                f"`n_gru_units` is {self.n_gru_units} but there is no evidence for them to add to; "
+                f"use evidence=True or n_gru_units=0."
             )
         settings["learn_dynamics"] = settings.pop("dynamics") != "identity"
         del settings["context"], settings["evidence"]
         return settings
 
     @staticmethod
-    def _check_n_weights(n_layers, n_components, gated_units, recipe):
+    def _check_n_weights(n_layers, n_components, n_gru_units, recipe):
         context, is_full = recipe["context"], recipe["dynamics"] == "full"
         layers = {"n_layers": n_layers, "n_components": n_components // 2, "context": context}
         check_n_weights(n_layers * n_components * (context + 1), **layers)
         if is_full:
             made = {"dynamics": "full", "n_components": n_components // 2}
             check_n_weights(n_components**2, **made)
-        gates = 3 * gated_units * (gated_units + n_components)
-        check_n_weights(gates, gated_units=gated_units, n_components=n_components // 2)
+        gates = 3 * n_gru_units * (n_gru_units + n_components)
+        check_n_weights(gates, n_gru_units=n_gru_units, n_components=n_components // 2)
 
     def _recipe(self):
         return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})

@@ -120,9 +120,9 @@ class SupervisedNMFSeparator(BaseSeparator):
     >>> from sklearn.pipeline import make_pipeline
     >>> from sknmf_unfold import STFT, SupervisedNMFSeparator
     >>> from sknmf_unfold.datasets import make_noisy_speech
-    >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
+    >>> X, y = make_noisy_speech(4, duration=1.0, random_state=0)
     >>> separator = SupervisedNMFSeparator(n_components=10, max_iter=20, random_state=0)
-    >>> pipe = make_pipeline(STFT(), separator).fit(X, Y)
+    >>> pipe = make_pipeline(STFT(), separator).fit(X, y)
     >>> [len(x) for x in pipe.predict(X)]
     [16000, 16000, 16000, 16000]
     """
@@ -169,14 +169,14 @@ class SupervisedNMFSeparator(BaseSeparator):
     @once_per_call()
     @default_settings()
     @fits_all_or_nothing
-    def fit(self, X, Y):
+    def fit(self, X, y):
         """Learn both dictionaries.
 
         Parameters
         ----------
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
-        Y : list of ndarray of shape (n_times,), or magnitudes like X
+        y : list of ndarray of shape (n_times,), or magnitudes like X
             Clean targets: waveforms (or spectrograms, or a 2-D array with one in each row) for
             spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
             to their mixtures.
@@ -190,19 +190,19 @@ class SupervisedNMFSeparator(BaseSeparator):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
-        return self._fit(X, Y, warn=True)
+        return self._fit(X, y, warn=True)
 
     @with_callbacks
-    def _fit_quietly(self, X, Y):
+    def _fit_quietly(self, X, y):
         """Do what ``fit`` does for an estimator that has warned of useless targets itself."""
-        return self._fit(X, Y, warn=False)
+        return self._fit(X, y, warn=False)
 
-    def _fit(self, X, Y, warn):
+    def _fit(self, X, y, warn):
         checked = self._check_parameters()
-        task = FitTask(self._init_callback_context(), self, X, Y)
+        task = FitTask(self._init_callback_context(), self, X, y)
         rng = check_random_state(self.random_state)
         sequences = check_sequences(self, X, reset=True)
-        targets = check_targets(Y, sequences)
+        targets = check_targets(y, sequences)
         if warn:
             warn_of_useless_targets(sequences, targets)
         training = TrainingLevel(sequences)

@@ -44,7 +44,7 @@ class MixtureDataset:
         ``rvs(size, random_state)``, as ``scipy.stats.uniform(-6, 15)`` has.
     gain_db : list of float, or a distribution, default=(0,)
         By how much to raise mixture and target together, in dB.
-    speeds : list of float, or a distribution, default=(1,)
+    speed_factors : list of float, or a distribution, default=(1,)
         How fast to play a target, and on its own the interference beside it, pitch and all, from
         0.5 to 2: at 1.1 it is a tenth faster, higher and shorter [1]_.
     random_state : int, default=0
@@ -77,7 +77,7 @@ class MixtureDataset:
         *,
         snr_db=(-6, -3, 0, 3, 6, 9),
         gain_db=(0,),
-        speeds=(1,),
+        speed_factors=(1,),
         random_state=0,
     ):
         self.targets = check_waveforms(rows_of(targets, "targets"), "targets")
@@ -88,7 +88,7 @@ class MixtureDataset:
         self._lengths = np.array([len(waveform) for waveform in interference])
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
         self.gain_db = check_gains(gain_db)
-        self.speeds = check_speeds(speeds)
+        self.speed_factors = check_speed_factors(speed_factors)
         seed = {"low": 0, "high": 2**32 - 1, "integer": True}
         self.random_state = check_number("random_state", random_state, **seed)
 
@@ -98,15 +98,15 @@ class MixtureDataset:
 
     @classmethod
     @default_settings()
-    def from_mixtures(cls, X, Y, *, gain_db=(0,), speeds=(1,), random_state=0):
+    def from_mixtures(cls, X, y, *, gain_db=(0,), speed_factors=(1,), random_state=0):
         """Take mixtures and their targets apart, to put them together otherwise.
 
         Parameters
         ----------
-        X, Y : list of ndarray of shape (n_times,)
+        X, y : list of ndarray of shape (n_times,)
             Mixtures and targets. Their differences are the interference, which takes no memory of
             its own, their signal-to-noise ratios what is chosen from.
-        gain_db, speeds : list of float, or a distribution
+        gain_db, speed_factors : list of float, or a distribution
             See `MixtureDataset`.
         random_state : int, default=0
             Seed.
@@ -122,11 +122,15 @@ class MixtureDataset:
         >>> [round(snr) for snr in dataset.snr_db]
         [0, 20]
         """
-        X, Y = check_waveforms(rows_of(X, "X"), "X"), check_waveforms(rows_of(Y, "Y"), "Y")
-        check_same_length(X, Y)
-        interference = _Differences(X, Y)
-        settings = {"gain_db": gain_db, "speeds": speeds, "random_state": random_state}
-        return cls(Y, interference, snr_db=observed_snrs(Y, interference), **settings)
+        X, y = check_waveforms(rows_of(X, "X"), "X"), check_waveforms(rows_of(y, "y"), "y")
+        check_same_length(X, y)
+        interference = _Differences(X, y)
+        settings = {
+            "gain_db": gain_db,
+            "speed_factors": speed_factors,
+            "random_state": random_state,
+        }
+        return cls(y, interference, snr_db=observed_snrs(y, interference), **settings)
 
     def draw(self, epoch=0):
         """Make the mixtures of an epoch.
@@ -164,17 +168,17 @@ class MixtureDataset:
         which = rng.choice(len(self._lengths), len(self), p=self._lengths / self._lengths.sum())
         snrs = _draw(self.snr_db, len(self), rng)
         gains = 10 ** (_draw(self.gain_db, len(self), rng) / 20)
-        speeds = self._draw_speeds(rng)
+        speed_factors = self._draw_speeds(rng)
         for j in range(len(self)) if order is None else order:
             pair = self.targets[j], self.interference[which[j]]
-            yield _mixture(*pair, speeds[j], float(snrs[j]), gains[j], rng)
+            yield _mixture(*pair, speed_factors[j], float(snrs[j]), gains[j], rng)
 
     def _draw_speeds(self, rng):
         """Speeds of each target and of its interference."""
         # Nothing is drawn where there is no choice, which leaves what is drawn next as it was.
-        if self.speeds == [1.0]:
+        if self.speed_factors == [1.0]:
             return np.ones((len(self), 2))
-        return _draw(self.speeds, (len(self), 2), rng)
+        return _draw(self.speed_factors, (len(self), 2), rng)
 
 
 class _Differences(Sequence):
@@ -190,24 +194,24 @@ class _Differences(Sequence):
         return self._mixtures[index] - self._targets[index]
 
 
-def check_speeds(speeds):
-    """Return a distribution as it is, and anything else as a list of checked speeds.
+def check_speed_factors(speed_factors):
+    """Return a distribution as it is, and anything else as a list of checked speed_factors.
 
     Parameters
     ----------
-    speeds : list of float, or a distribution
+    speed_factors : list of float, or a distribution
         See `MixtureDataset`.
 
     Returns
     -------
-    speeds : list of float, or a distribution
+    speed_factors : list of float, or a distribution
 
     Raises
     ------
     ValueError, TypeError
         If they are not as described.
     """
-    return _check_levels("speeds", speeds, SPEED_LIMITS)
+    return _check_levels("speed_factors", speed_factors, SPEED_LIMITS)
 
 
 def check_gains(gain_db):
@@ -275,10 +279,10 @@ def _draw(levels, size, rng):
 
 
 @default_settings()
-def _mixture(target, interference, speeds, snr_db, gain, rng):
+def _mixture(target, interference, speed_factors, snr_db, gain, rng):
     """Mix a target and a stretch of interference; return the mixture and the target."""
-    target = _at_speed(target, speeds[0])
-    stretch = _stretch_at_speed(interference, len(target), speeds[1], rng)
+    target = _at_speed(target, speed_factors[0])
+    stretch = _stretch_at_speed(interference, len(target), speed_factors[1], rng)
     mixture = mix_at_snr(target, stretch.astype(target.dtype), snr_db)
     gain = target.dtype.type(gain)
     return gain * mixture, gain * target
@@ -312,5 +316,5 @@ def _stretch_at_speed(waveform, n_times, speed, rng):
 
 def _ratio(speed):
     if not SPEED_LIMITS["low"] <= speed <= SPEED_LIMITS["high"]:
-        raise ValueError(f"`speeds` gave {speed:g}; wanted numbers from 0.5 to 2.")
+        raise ValueError(f"`speed_factors` gave {speed:g}; wanted numbers from 0.5 to 2.")
     return Fraction(float(speed)).limit_denominator(LARGEST)

@@ -69,21 +69,21 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
 
     @with_callbacks
     @default_settings()
-    def fit(self, X, Y=None):
+    def fit(self, X, y=None):
         """Check the parameters and the waveforms; nothing is learned.
 
         Parameters
         ----------
         X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
             Waveforms.
-        Y : ignored
+        y : ignored
 
         Returns
         -------
         self : STFT
         """
         self._check_parameters()
-        task = FitTask(self._init_callback_context(), self, X, Y)
+        task = FitTask(self._init_callback_context(), self, X, y)
         self._check_input(X, reset=True)
         self.n_freqs_ = self._n_features_out
         task.end(dict)

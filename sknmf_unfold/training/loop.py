@@ -52,7 +52,7 @@ class Trainer:
         self.network = network
         self.recipe = recipe
         self.rng = rng
-        self._averager = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging))
+        self._averager = AveragedModel(network, multi_avg_fn=_moving_average(recipe.ema_decay))
         _join_weights(self.average)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
@@ -285,11 +285,11 @@ def _join_weights(network):
             module.flatten_parameters()
 
 
-def _moving_average(averaging):
+def _moving_average(ema_decay):
     """Make the update of an exponential moving average that at first forgets faster."""
 
     def update(averages, values, n_averaged):
-        kept = min(averaging, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        kept = min(ema_decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
         torch._foreach_lerp_(averages, values, 1 - kept)
 
     return update

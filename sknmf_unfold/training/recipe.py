@@ -25,7 +25,7 @@ class Recipe:
         Longer gradients are shortened to this l2-norm.
     learning_rate_patience : int or None
         Epochs without a better validation loss before the learning rate is halved.
-    averaging : float
+    ema_decay : float
         Weights are validated and kept as their exponential moving average over the steps, which
         forgets this little at a step; 0 takes the weights of the last step.
     """
@@ -37,7 +37,7 @@ class Recipe:
     patience: int
     max_gradient_norm: float | None = None
     learning_rate_patience: int | None = None
-    averaging: float = 0.0
+    ema_decay: float = 0.0
 
 
 @dataclasses.dataclass

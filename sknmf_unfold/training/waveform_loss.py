@@ -11,7 +11,7 @@ from sknmf_unfold.signal.windows import analysis_window, synthesis_window
 FLOOR = 1e-3
 
 
-class WaveformError:
+class WaveformLoss:
     """The energy of the error of the separated waveform over that of the mixture, in dB.
 
     Less is better: up to a constant of each mixture it is the negative signal-to-noise ratio. It

@@ -277,7 +277,7 @@ def check_mask(mask, shape, label):
     return array
 
 
-def check_same_length(X, Y, names=("X", "Y"), unit="samples"):
+def check_same_length(X, Y, names=("X", "y"), unit="samples"):
     """Raise unless mixtures and targets pair up, item by item and sample by sample."""
     first, second = names
     check_list(Y, second, "targets")

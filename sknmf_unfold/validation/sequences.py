@@ -183,8 +183,8 @@ def check_sequences(estimator, X, *, reset, name="X"):
     return Sequences(items, kind, name)
 
 
-def check_targets(Y, sequences, name="Y"):
-    """Check the Y that goes with checked X: same lengths, magnitudes of the same kind.
+def check_targets(Y, sequences, name="y"):
+    """Check the y that goes with checked X: same lengths, magnitudes of the same kind.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def check_targets(Y, sequences, name="Y"):
         table, anything that broadcasts to it.
     sequences : Sequences
         The checked X.
-    name : str, default="Y"
+    name : str, default="y"
         What to call it in messages.
 
     Returns
@@ -203,8 +203,7 @@ def check_targets(Y, sequences, name="Y"):
         Of the kind and the shapes of `sequences`.
     """
     if Y is None:
-        which = "y" if name == "Y" else name
-        raise ValueError(f"A separator requires y to be passed, but the target {which} is None.")
+        raise ValueError(f"A separator requires y to be passed, but the target {name} is None.")
     if sequences.kind == "table":
         table = check_table_targets(Y, sequences.items[:, 0], name)
         return Sequences(table[:, np.newaxis], "table", name)

@@ -122,10 +122,10 @@ def check_magnitude_table(estimator, X, reset, name="X"):
     return X
 
 
-def check_table_targets(Y, X, name="Y"):
+def check_table_targets(Y, X, name="y"):
     """Targets of a table: anything non-negative that broadcasts to its (n_samples, n_freqs).
 
-    One number a sample (a 1-D `Y`) is the target of all bins of that sample.
+    One number a sample (a 1-D `y`) is the target of all bins of that sample.
     """
     settings = {"ensure_2d": False, "ensure_all_finite": False, "input_name": name}
     Y = check_array(as_array(Y, name), dtype=X.dtype, **settings)

@@ -19,16 +19,16 @@ def check_one_source(y, label, n_axes):
     y : object
         One recording of the targets.
     label : str
-        What to call it in messages, for example ``"Y[3]"``.
+        What to call it in messages, for example ``"y[3]"``.
     n_axes : int
         Axes that one source has: 1 for a waveform, 2 for magnitudes.
 
     Examples
     --------
-    >>> check_one_source(np.ones((3, 500)), "Y[0]", 1)
+    >>> check_one_source(np.ones((3, 500)), "y[0]", 1)
     Traceback (most recent call last):
     ...
-    ValueError: Y[0] has shape (3, 500): stereo or transposed? Several sources? There are two, ...
+    ValueError: y[0] has shape (3, 500): stereo or transposed? Several sources? There are two, ...
     """
     shape = () if is_spectrogram(y) else tuple(getattr(y, "shape", ()))
     several = len(shape) == n_axes + 1 and (n_axes == 2 or 1 < min(shape) <= 8)

@@ -5,7 +5,7 @@ import torch
 from benchmarks.variants import VARIANTS, separator_of
 from sknmf_unfold.networks.unfolding import unfold
 
-SETTINGS = {"learn_thresholds": True, "learn_mask_exponent": True, "learn_dynamics": True}
+SETTINGS = {"learn_sparsity": True, "learn_mask_exponent": True, "learn_dynamics": True}
 
 
 def mask_of(network, magnitude):
@@ -47,7 +47,7 @@ def test_variants_begin_as_the_network_and_learn_all_weights(name, start):
         # Nothing is left out where nothing is trained.
         torch.testing.assert_close(mask_of(network, magnitude), expected, rtol=0, atol=2e-6)
     (mask_of(network, magnitude) * torch.linspace(0, 1, 9)).sum().backward()
-    # There are no gated units, whose weights are empty.
+    # There are no GRU units, whose weights are empty.
     for parameter in filter(torch.Tensor.numel, network.parameters()):
         assert parameter.grad.abs().max() > 0
 

@@ -24,7 +24,7 @@ DRNMF = NETWORK | {"n_components": 12, "nmf": SupervisedNMFSeparator(12, **NMF)}
 PLAIN = {"context": 1, "dynamics": "identity", "evidence": False}
 SEPARATORS = {
     "default": DRNMFSeparator(**DRNMF),
-    "gated units at a level": DRNMFSeparator(gated_units=6, level_frames=30, **DRNMF),
+    "GRU units at a level": DRNMFSeparator(n_gru_units=6, level_frames=30, **DRNMF),
     "through the bins": DRNMFSeparator(
         2, 80, nmf=SupervisedNMFSeparator(80, **NMF), **NETWORK, **(PLAIN | {"dynamics": "full"})
     ),
@@ -126,7 +126,7 @@ def test_frames_added_to_a_copy_are_not_added_to_the_original():
 @pytest.mark.parametrize("way", COPIES)
 def test_data_and_scorers_survive_copies(pipelines, way):
     X, Y = make_noisy_speech(2, duration=0.5, random_state=1)
-    for dataset in (MixtureDataset(Y, X, speeds=[0.9]), MixtureDataset.from_mixtures(X, Y)):
+    for dataset in (MixtureDataset(Y, X, speed_factors=[0.9]), MixtureDataset.from_mixtures(X, Y)):
         np.testing.assert_equal(COPIES[way](dataset).draw(3), dataset.draw(3))
     spectrograms = STFT().transform(X)
     spectrograms[0] = spectrograms[0].masked(np.full(spectrograms[0].shape, 0.25))

@@ -38,7 +38,7 @@ def make_models():
             "batches": SparseNMF(**NMF).partial_fit(X),
             "batches of kl": SparseNMF(**NMF, beta_loss=1).partial_fit(X),
             "supervised": nmf,
-            "drnmf": DRNMFSeparator(**drnmf, gated_units=2).fit(X, TARGETS),
+            "drnmf": DRNMFSeparator(**drnmf, n_gru_units=2).fit(X, TARGETS),
             "plain drnmf": DRNMFSeparator(**drnmf, **PLAIN).partial_fit(X, TARGETS),
             "lstm": LSTMSeparator(2, 5, **TRAINED).fit(X, TARGETS),
             "rnn": RNNSeparator(1, 5, **TRAINED).fit(X, TARGETS),
@@ -50,7 +50,7 @@ MODELS = make_models()
 # Of which the documentation says that they are not negative.
 NON_NEGATIVE = {
     *("components_", "target_components_", "interference_components_", "output_components_"),
-    *("initial_components_", "envelopes_", "step_sizes_", "thresholds_", "initial_activations_"),
+    *("initial_components_", "envelopes_", "step_sizes_", "sparsity_", "initial_activations_"),
     *("mask_exponent_", "products", "gram", "negative", "positive"),
     *("scale", "floor"),
 }
@@ -156,7 +156,7 @@ def test_arrays_of_all_kinds_are_found():
     assert {name for name, *_ in ARRAYS} == set(MODELS)
     found = {key or attribute for _, attribute, key in ARRAYS}
     assert found >= NON_NEGATIVE
-    assert found >= {"gate_biases_", "weight_hh_l1", "output_biases", "objective_curve_"}
+    assert found >= {"gru_bias_", "weight_hh_l1", "output_biases", "objective_curve_"}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -199,8 +199,8 @@ def test_a_missing_attribute_is_refused_by_name(name, attribute):
         with pytest.raises(NotFittedError):
             call(X)
         return
-    # Models of earlier versions had neither gated units nor a level.
-    if attribute in ("gated_evidence_", "input_scale_"):
+    # Models of earlier versions had neither GRU units nor a level.
+    if attribute in ("gru_evidence_", "input_scale_"):
         load(model)
         return
     refuses(f"`{attribute}` of the loaded", lambda model=model: load(model))

@@ -178,7 +178,7 @@ def computed(speech):
     X, Y = ([np.float32(1e-23) * x for x in part[:3]] for part in speech)
     spectrograms = STFT().transform(X)
     interference = [x - y for x, y in zip(X, Y, strict=True)]
-    dataset = MixtureDataset(Y, interference, gain_db=[-60], speeds=[0.9, 1.1])
+    dataset = MixtureDataset(Y, interference, gain_db=[-60], speed_factors=[0.9, 1.1])
     return {
         "made": make_noisy_speech(1, duration=0.3, random_state=0),
         "mixed": mix_at_snr(Y[0], interference[0], -3.0),

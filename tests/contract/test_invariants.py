@@ -144,7 +144,7 @@ def test_inputs_are_left_alone(name, level, dtype):
 
 
 @pytest.mark.parametrize("name", SEPARATORS)
-@pytest.mark.filterwarnings(r"ignore:(Y\[2\] \(1 of 3 targets\).|All of Y is) silent")
+@pytest.mark.filterwarnings(r"ignore:(y\[2\] \(1 of 3 targets\).|All of y is) silent")
 def test_silence_gives_silence(name):
     silence = [np.zeros(500), np.zeros(1)]
     for part in fitted(name).predict(silence):

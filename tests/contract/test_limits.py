@@ -59,9 +59,9 @@ REFUSED = {
     "magnitudes": (r"X\[0\] peaks at .*in float32; scale", lambda: nmf().fit(LOUD)),
     "table": ("X peaks at .*in float32; scale", lambda: nmf().fit(LOUD[0])),
     "magnitudes to predict from": (r"X\[0\] peaks at", lambda: FITTED[1].predict(LOUD)),
-    "targets": (r"Y\[0\] peaks at", lambda: supervised().fit(scaled(X, 1), LOUD)),
+    "targets": (r"y\[0\] peaks at", lambda: supervised().fit(scaled(X, 1), LOUD)),
     "targets that the mixtures cannot hold": (
-        r"Y\[0\] peaks at inf, too much to compute with in float32",
+        r"y\[0\] peaks at inf, too much to compute with in float32",
         lambda: supervised().fit(scaled(X, 1), scaled(Y, 1e300, "float64")),
     ),
     "spectrograms by hand": (
@@ -167,7 +167,7 @@ REFUSED = {
         lambda: STFT_64.fit(np.array([[0.0, 1.0], [np.inf, 1.0]])),
     ),
     "NaN in the targets of a table": (
-        "Input Y contains NaN. The first is in row 2",
+        "Input y contains NaN. The first is in row 2",
         lambda: supervised().fit(X[1], np.array([0, 0, np.nan, 0, 0, 0, 0])),
     ),
     "fewer validation targets": (
@@ -240,7 +240,7 @@ def test_silent_frames_have_no_activations_at_all(beta, dtype):
 
 
 @pytest.mark.parametrize("beta", [3, 1, 0.5, 0, -1])
-@pytest.mark.filterwarnings(r"ignore:(Y\[2\] \(1 of 3 targets\).|All of Y is) silent")
+@pytest.mark.filterwarnings(r"ignore:(y\[2\] \(1 of 3 targets\).|All of y is) silent")
 def test_separators_of_any_divergence_keep_silence(beta):
     silence = np.zeros((3, 33))
     mixtures, targets = [*X, silence], [*Y, silence]

@@ -194,7 +194,7 @@ def test_odd_signals_are_separated_into_finite_parts_of_their_length(name, dtype
 # Beside a huge recording the others are as good as silent.
 @pytest.mark.filterwarnings("ignore:.*all activations are 0")
 @pytest.mark.parametrize("name", SIGNALS)
-@pytest.mark.filterwarnings(r"ignore:Y\[2\] \(1 of 3 targets\). silent")
+@pytest.mark.filterwarnings(r"ignore:y\[2\] \(1 of 3 targets\). silent")
 def test_odd_signals_can_be_trained_on(name):
     signal = SIGNALS[name]
     stft = STFT(64, 16)

@@ -166,7 +166,9 @@ FUNCTIONS = {
     ("snr_db", "mix_at_snr"): lambda v: mix_at_snr(WAVES[0], WAVES[0], v),
     ("snr_db", "MixtureDataset"): lambda v: MixtureDataset(WAVES, WAVES, snr_db=[v]).draw(),
     ("gain_db", "MixtureDataset"): lambda v: MixtureDataset(WAVES, WAVES, gain_db=[v]).draw(),
-    ("speeds", "MixtureDataset"): lambda v: MixtureDataset(WAVES, WAVES, speeds=[v]).draw(),
+    ("speed_factors", "MixtureDataset"): lambda v: MixtureDataset(
+        WAVES, WAVES, speed_factors=[v]
+    ).draw(),
     ("random_state", "MixtureDataset"): lambda v: MixtureDataset(
         WAVES, WAVES, random_state=v
     ).draw(),

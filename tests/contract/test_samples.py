@@ -212,7 +212,7 @@ def test_a_column_is_no_table_of_recordings():
             refuses("reference has shape", lambda m=metric, b=block: m(b, b))
     for block in (column, list(column)):
         refuses("targets has shape", lambda block=block: MixtureDataset(block, WAVES))
-        refuses("Y has shape|Y has 600", lambda block=block: PIPE.score(WAVES, block))
+        refuses("y has shape|y has 600", lambda block=block: PIPE.score(WAVES, block))
     refuses(r"X has shape \(512, 2\): stereo", lambda: PIPE.predict(np.zeros((512, 2))))
     refuses(r"Pass samples\[:, 0\]", lambda: StreamingSeparator(PIPE).process(column))
     refuses("Average the channels", lambda: StreamingSeparator(PIPE).process(np.zeros((9, 2))))
@@ -264,8 +264,8 @@ def test_one_recording_is_told_to_become_a_list():
         refuses(r"STFT\(\).transform\(\[X\]\)", lambda x=x: PIPE[-1].predict(x))
         refuses(r"STFT\(\).transform\(\[X\]\)", lambda x=x: SparseNMF(2).fit(x))
     refuses(r"pass a list of one, \[X\]", lambda: PIPE.predict(one.tolist()))
-    refuses(r"for one \[Y\]", lambda: PIPE.fit(WAVES, one))
-    refuses(r"pass a list of one, \[Y\]", lambda: PIPE.fit(WAVES, one.tolist()))
+    refuses(r"for one \[y\]", lambda: PIPE.fit(WAVES, one))
+    refuses(r"pass a list of one, \[y\]", lambda: PIPE.fit(WAVES, one.tolist()))
     message = r"validation_data\[0\] is one 1-D array; pass a list .* for one"
     refuses(message, lambda: _validated_on(one, TARGETS[0]))
     refuses(r"Pass samples\[0\]", lambda: StreamingSeparator(PIPE).process([one]))
@@ -293,14 +293,14 @@ SOURCES = {
 @pytest.mark.parametrize("make", [supervised, drnmf])
 def test_several_sources_are_told_that_there_are_two(make, name):
     pipe = make_pipeline(stft(), make())
-    message = r"Y\[0\] .*Several sources\? There are two, the target and the rest"
+    message = r"y\[0\] .*Several sources\? There are two, the target and the rest"
     refuses(message, lambda: pipe.fit(WAVES, SOURCES[name]))
 
 
 def test_several_sources_of_magnitudes():
     X = [RNG.gamma(0.5, 1.0, (9, 5)) for _ in range(3)]
     for Y in ([np.stack([x, x]) for x in X], [[x, x, x] for x in X], [X, X, X]):
-        refuses(r"Y\[0\] .*There are two", lambda Y=Y: supervised().fit(X, Y))
+        refuses(r"y\[0\] .*There are two", lambda Y=Y: supervised().fit(X, Y))
 
 
 # Tensors that cannot become arrays

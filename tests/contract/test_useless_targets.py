@@ -44,13 +44,13 @@ def texts_of(call):
 
 
 CASES = {
-    "silent": (swapped(SILENCE, 1, 3), r"Y[1], Y[3] (2 of 8 targets): silent"),
-    "equal": (swapped(WAVES, 0), r"Y[0] (1 of 8 targets): equal to the mixture"),
-    "all silent": (SILENCE, "All of Y is silent"),
-    "all equal": (WAVES, "All of Y is equal to the mixture"),
+    "silent": (swapped(SILENCE, 1, 3), r"y[1], y[3] (2 of 8 targets): silent"),
+    "equal": (swapped(WAVES, 0), r"y[0] (1 of 8 targets): equal to the mixture"),
+    "all silent": (SILENCE, "All of y is silent"),
+    "all equal": (WAVES, "All of y is equal to the mixture"),
     "many": (
         swapped(SILENCE, 0, 1, 2, 3, 4, 5, 6),
-        "Y[0], Y[1], Y[2], Y[3], Y[4] and 2 more (7 of 8 targets): silent",
+        "y[0], y[1], y[2], y[3], y[4] and 2 more (7 of 8 targets): silent",
     ),
 }
 
@@ -73,26 +73,26 @@ def test_silent_and_equal_ones_of_magnitudes(name):
     X = [item.magnitude() for item in ITEMS[:3]]
     Y = [0 * X[0], X[1], 0.5 * X[2]]
     silent, equal = texts_of(lambda: clone(ESTIMATORS[name]).fit(X, Y))
-    assert "Y[0] (1 of 3 targets): silent" in silent and "Y[1] (1 of 3 targets): equal" in equal
+    assert "y[0] (1 of 3 targets): silent" in silent and "y[1] (1 of 3 targets): equal" in equal
 
 
 def test_a_mask_that_leaves_nothing():
     Y = [item.masked(np.zeros(item.shape)) for item in ITEMS]
     (text,) = texts_of(lambda: clone(ESTIMATORS["SupervisedNMFSeparator"]).fit(ITEMS, Y))
-    assert text.startswith("All of Y is silent")
+    assert text.startswith("All of y is silent")
 
 
 def test_single_precision_of_double_targets():
     items = STFT(64, 16).transform([wave.astype("float32") for wave in WAVES])
     (text,) = texts_of(lambda: clone(ESTIMATORS["SupervisedNMFSeparator"]).fit(items, WAVES))
-    assert text.startswith("All of Y is equal")
+    assert text.startswith("All of y is equal")
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_partial_fit_and_validation_data(name):
     estimator = clone(ESTIMATORS[name])
     (text,) = texts_of(lambda: estimator.partial_fit(ITEMS, swapped(SILENCE, 2)))
-    assert text.startswith("Y[2] (1 of 8")
+    assert text.startswith("y[2] (1 of 8")
     validation = WAVES[:2], SILENCE[:2]
     (text,) = texts_of(lambda: estimator.fit(ITEMS, TARGETS, validation_data=validation))
     assert text.startswith("All of validation_data[1] is silent")
@@ -103,7 +103,7 @@ def test_rows_of_a_table_count_together():
     some = np.where(np.arange(20)[:, np.newaxis] < 15, 0.0, 0.5 * X)
     estimator = ESTIMATORS["SupervisedNMFSeparator"]
     assert texts_of(lambda: clone(estimator).fit(X, some)) == []
-    for Y, message in [(0 * X, "All of Y is silent"), (X, "All of Y is equal")]:
+    for Y, message in [(0 * X, "All of y is silent"), (X, "All of y is equal")]:
         (text,) = texts_of(lambda Y=Y: clone(estimator).fit(X, Y))
         assert text.startswith(message)
 
@@ -112,7 +112,7 @@ def test_the_warning_points_at_the_caller():
     # Its decorator of `fit` is between the caller and us.
     pytest.importorskip("sklearn.callback")
     for estimator in (ESTIMATORS["SupervisedNMFSeparator"], ESTIMATORS["LSTMSeparator"]):
-        with pytest.warns(UserWarning, match="All of Y is silent") as caught:
+        with pytest.warns(UserWarning, match="All of y is silent") as caught:
             clone(estimator).fit(ITEMS, SILENCE)
         assert caught[0].filename == __file__
 

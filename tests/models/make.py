@@ -45,9 +45,9 @@ def fitted_models(stft, X, Y):
     models["deep_nmf"] = DeepNMFSeparator(5, 4, **settings)
     for name in ("mu", "ista", "warm_ista", "lstm", "rnn", "deep_nmf"):
         models[name].fit(spectrograms, Y)
-    gated = clone(drnmf).set_params(gated_units=3)
-    models["gated"] = gated.fit(spectrograms, Y, validation_data=(spectrograms, Y))
-    assert drnmf.best_epoch_ > 0 and gated.best_epoch_ > 0
+    with_units = clone(drnmf).set_params(n_gru_units=3)
+    models["gru"] = with_units.fit(spectrograms, Y, validation_data=(spectrograms, Y))
+    assert drnmf.best_epoch_ > 0 and with_units.best_epoch_ > 0
     return models
 
 

@@ -9,7 +9,7 @@ from sknmf_unfold.signal.masks import ratio_masks
 from tests.oracles.ista import warm_ista_loop
 
 N_FREQS, N_COMPONENTS, SPARSITY = 14, 6, 0.1
-LEARN_ALL = {"learn_thresholds": True, "learn_mask_exponent": True, "learn_dynamics": True}
+LEARN_ALL = {"learn_sparsity": True, "learn_mask_exponent": True, "learn_dynamics": True}
 TOLERANCES = {"float32": 1e-5, "float64": 1e-10}
 
 
@@ -30,12 +30,12 @@ def untrained(
     dynamics="identity",
     context=1,
     evidence=False,
-    gated_units=0,
+    n_gru_units=0,
     **settings,
 ):
     step_size = 1 / largest_eigenvalue(components)
     model = {"dynamics": dynamics, "context": context, "evidence": evidence}
-    model |= {"gated_units": gated_units, "rng": np.random.RandomState(0)}
+    model |= {"n_gru_units": n_gru_units, "rng": np.random.RandomState(0)}
     values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size, **model)
     return DRNMF(**values, **settings)
 
@@ -112,14 +112,14 @@ MODELS = [
     {"dynamics": "full", "context": 1, "evidence": True},
     {"dynamics": "diagonal", "context": 3, "evidence": True},
     {"dynamics": "full", "context": 3, "evidence": False},
-    {"dynamics": "full", "context": 1, "evidence": True, "gated_units": 4},
+    {"dynamics": "full", "context": 1, "evidence": True, "n_gru_units": 4},
 ]
 
 
 def slow_gates(values, shares):
-    """Gated units frame by frame and unit by unit, from the parts of (frames, components)."""
-    inputs, carry = values["gate_inputs"], values["gate_transitions"]
-    heard_bias, carried_bias = values["gate_biases"]
+    """GRU units frame by frame and unit by unit, from the parts of (frames, components)."""
+    inputs, carry = values["gru_weight_ih"], values["gru_weight_hh"]
+    heard_bias, carried_bias = values["gru_bias"]
     n_units = carry.shape[1]
     units, result = np.zeros(n_units), []
     for share in shares:
@@ -173,9 +173,9 @@ def test_trained_equals_the_loop_with_the_values_of_each_layer(model):
         assert np.ptp(values["evidence"]) > 0.5
         terms["evidence"] = values["evidence"]
     expected = numpy_masks(activations[0], values["output_components"], **terms)
-    if "gated_units" in model:
+    if "n_gru_units" in model:
         units = slow_gates(values, [h / quiet(h) for h in activations[0]])
-        votes = units @ values["gated_evidence"]
+        votes = units @ values["gru_evidence"]
         assert np.ptp(votes) > 0.1
         odds = expected[0] / (1 - expected[0]) * np.exp(votes)
         expected = np.stack([odds / (1 + odds), 1 / (1 + odds)])
@@ -199,7 +199,7 @@ def test_untrained_equals_the_slow_loop():
 
 
 @pytest.mark.parametrize(
-    "model", [{}, {"context": 4}, {"evidence": True, "gated_units": 3}], ids=str
+    "model", [{}, {"context": 4}, {"evidence": True, "n_gru_units": 3}], ids=str
 )
 @pytest.mark.parametrize("cuts", [[1], [19], [7, 8, 15]])
 def test_carrying_the_state_over_blocks_equals_one_go(cuts, model):
@@ -280,10 +280,10 @@ def test_values_are_those_that_went_in(matrix):
         "mask_exponent": np.array(1.7),
         "evidence": rng.uniform(-1, 1, (N_COMPONENTS * matrix, N_FREQS)),
         "dynamics": rng.uniform(-1, 1, (N_COMPONENTS,) * 2) if matrix else 0.5 + rng.random(6),
-        "gate_inputs": rng.uniform(-1, 1, (6 * matrix, N_COMPONENTS)),
-        "gate_transitions": rng.uniform(-1, 1, (6 * matrix, 2 * matrix)),
-        "gate_biases": rng.uniform(-1, 1, (2, 6 * matrix)),
-        "gated_evidence": rng.uniform(-1, 1, (2 * matrix, N_FREQS)),
+        "gru_weight_ih": rng.uniform(-1, 1, (6 * matrix, N_COMPONENTS)),
+        "gru_weight_hh": rng.uniform(-1, 1, (6 * matrix, 2 * matrix)),
+        "gru_bias": rng.uniform(-1, 1, (2, 6 * matrix)),
+        "gru_evidence": rng.uniform(-1, 1, (2 * matrix, N_FREQS)),
     }
     tensors = {name: torch.from_numpy(x.copy()) for name, x in values.items()}
     network = DRNMF(**tensors)
@@ -306,7 +306,7 @@ def test_training_keeps_unit_rows_and_signs(dtype):
     network, _ = trained(dtype=dtype, n_steps=30, learning_rate=0.5, **model)
     start = untrained(problem(dtype=dtype)[1], 3, **model).values()
     end = network.values()
-    for name in ("evidence", "gated_evidence", "gate_inputs", "gate_transitions", "gate_biases"):
+    for name in ("evidence", "gru_evidence", "gru_weight_ih", "gru_weight_hh", "gru_bias"):
         assert not end.pop(name).numel(), name
     for name, value in end.items():
         assert torch.isfinite(value).all(), name
@@ -347,10 +347,10 @@ def test_unfold_ties_all_layers():
         "mask_exponent": (),
         "evidence": (0, N_FREQS),
         "dynamics": (N_COMPONENTS,),
-        "gate_inputs": (0, N_COMPONENTS),
-        "gate_transitions": (0, 0),
-        "gate_biases": (2, 0),
-        "gated_evidence": (0, N_FREQS),
+        "gru_weight_ih": (0, N_COMPONENTS),
+        "gru_weight_hh": (0, 0),
+        "gru_bias": (2, 0),
+        "gru_evidence": (0, N_FREQS),
     }
     for layer in values["components"]:
         np.testing.assert_array_equal(layer, components)
@@ -381,7 +381,7 @@ def test_unfold_ties_all_layers():
     ("learned", "fixed"),
     [
         ({}, {"log_sparsity", "log_exponent", "raw_dynamics"}),
-        ({"learn_thresholds": True}, {"log_exponent", "raw_dynamics"}),
+        ({"learn_sparsity": True}, {"log_exponent", "raw_dynamics"}),
         ({"learn_mask_exponent": True}, {"log_sparsity", "raw_dynamics"}),
         (LEARN_ALL, set()),
         (LEARN_ALL | {"dynamics": "full"}, set()),
@@ -396,7 +396,7 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
     loss(network, torch.from_numpy(magnitude)).backward()
     untouched = {name for name, p in network.named_parameters() if p.grad is None}
     absent = {"log_envelopes": network.context == 1, "evidence": not len(network.evidence)}
-    absent |= dict.fromkeys(("gates.raw", "raw_gated_evidence"), True)
+    absent |= dict.fromkeys(("gates.raw", "raw_gru_evidence"), True)
     assert untouched == fixed | {name for name, is_absent in absent.items() if is_absent}
     for name, parameter in network.named_parameters():
         if name in untouched:

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.masks import QUIET, evidence_log_odds, power_mask, power_masks
-from sknmf_unfold.runtime.masks import PowerShare, Votes
+from sknmf_unfold.runtime.masks import EvidenceLogOdds, PowerShare
 from sknmf_unfold.signal.masks import ratio_masks
 
 
@@ -122,7 +122,7 @@ def test_evidence_is_that_of_any_level_and_of_no_silence():
 @pytest.mark.parametrize("level", [0.0, 1.0, 1e4])
 def test_evidence_in_numpy_is_the_same(level):
     activations, evidence = level * problem(torch.float32)[0], torch.randn(5, 4)
-    votes = Votes(evidence.numpy(), np.float32(QUIET))(activations.numpy()[np.newaxis])[0]
+    votes = EvidenceLogOdds(evidence.numpy(), np.float32(QUIET))(activations.numpy()[np.newaxis])[0]
     assert votes.dtype == np.float32
     expected = evidence_log_odds(activations, evidence, 5)
     np.testing.assert_allclose(votes, expected, rtol=0, atol=1e-5)

@@ -29,9 +29,9 @@ NETWORKS = {
     "evidence": drnmf(2, 10, **(PLAIN | {"evidence": True})),
     "level": drnmf(2, 10, level_frames=50, **PLAIN),
     "level and context": drnmf(2, 10, level_frames=1, **TRAINING),
-    "gated units": drnmf(2, 10, gated_units=6, **TRAINING),
-    "gated units and level": drnmf(
-        2, 10, gated_units=6, **(PLAIN | {"evidence": True, "level_frames": 50})
+    "GRU units": drnmf(2, 10, n_gru_units=6, **TRAINING),
+    "GRU units and level": drnmf(
+        2, 10, n_gru_units=6, **(PLAIN | {"evidence": True, "level_frames": 50})
     ),
     "default": drnmf(2, 10, **TRAINING),
     "paper": drnmf(1, 5, max_epochs=1, learning_rate=0.1, recipe="paper", random_state=0),

@@ -92,7 +92,6 @@ def test_it_goes_on_from_its_weights(speech, spectrograms):
         ("beta_loss", "itakura-saito"),
         ("beta_loss", 3),
         ("sparsity", -1),
-        ("learn_mask_exponent", "no"),
         ("loss", "sdr"),
     ],
 )

@@ -60,8 +60,8 @@ def test_dictionaries_stay_non_negative_with_unit_norm(magnitudes):
     assert separator.components_.shape == (3, 8, 12)
     assert separator.output_components_.shape == (8, 12)
     assert separator.initial_activations_.shape == (8,)
-    assert separator.thresholds_.shape == (3, 8)
-    for name in ("components_", "output_components_", "initial_activations_", "thresholds_"):
+    assert separator.sparsity_.shape == (3, 8)
+    for name in ("components_", "output_components_", "initial_activations_", "sparsity_"):
         assert getattr(separator, name).min() >= 0, name
     np.testing.assert_allclose(np.linalg.norm(separator.components_, axis=-1), 1, rtol=1e-12)
     # Untied: training moved every layer, and each its own way.
@@ -69,22 +69,16 @@ def test_dictionaries_stay_non_negative_with_unit_norm(magnitudes):
     assert not np.allclose(separator.components_[0], separator.components_[1])
 
 
-def test_thresholds_are_learned_only_if_asked(magnitudes):
+def test_sparsity_weights_and_the_mask_exponent_are_learned_by_the_default_recipe_only(magnitudes):
     X, Y = magnitudes
-    fixed = small(max_epochs=3, learn_thresholds=False).fit(X, Y)
-    np.testing.assert_allclose(fixed.thresholds_, 0.1, rtol=1e-12)
-    learned = small(max_epochs=3, learn_thresholds=True).fit(X, Y)
-    assert np.ptp(learned.thresholds_) > 1e-3
-    assert learned.n_parameters_ - fixed.n_parameters_ == fixed.thresholds_.size
-
-
-def test_the_mask_exponent_is_learned_only_if_asked(magnitudes):
-    X, Y = magnitudes
-    fixed = small(max_epochs=3, learn_mask_exponent=False).fit(X, Y)
+    model = {"dynamics": "identity", "context": 1, "evidence": False, "level_frames": 0}
+    fixed = small(max_epochs=3, **model, recipe="paper").fit(X, Y)
+    np.testing.assert_allclose(fixed.sparsity_, 0.1, rtol=1e-12)
     assert fixed.mask_exponent_ == 1
-    learned = small(max_epochs=3, learn_mask_exponent=True).fit(X, Y)
+    learned = small(max_epochs=3, **model, recipe="default").fit(X, Y)
+    assert np.ptp(learned.sparsity_) > 1e-3
     assert abs(learned.mask_exponent_ - 1) > 1e-3
-    assert learned.n_parameters_ - fixed.n_parameters_ == 1
+    assert learned.n_parameters_ - fixed.n_parameters_ == fixed.sparsity_.size + 1
     # What was learned is what masks.
     before = learned.predict_mask(X)[0]
     learned.mask_exponent_ = 2.0 * learned.mask_exponent_
@@ -118,36 +112,36 @@ def test_evidence_is_learned_only_if_asked(magnitudes):
 def test_gated_units_add_to_the_evidence(magnitudes):
     X, Y = magnitudes
     plain = small(max_epochs=3, evidence=True).fit(X, Y)
-    assert plain.gated_evidence_.shape == (0, 12)
-    silent = small(max_epochs=0, evidence=True, gated_units=5).fit(X, Y)
-    np.testing.assert_array_equal(silent.gated_evidence_, 0)
-    assert silent.gate_inputs_.std() > 0.1
+    assert plain.gru_evidence_.shape == (0, 12)
+    silent = small(max_epochs=0, evidence=True, n_gru_units=5).fit(X, Y)
+    np.testing.assert_array_equal(silent.gru_evidence_, 0)
+    assert silent.gru_weight_ih_.std() > 0.1
     start = small(max_epochs=0).fit(X, Y)
     for one, other in zip(silent.predict_mask(X), start.predict_mask(X), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
-    learned = small(max_epochs=3, evidence=True, gated_units=5).fit(X, Y)
-    sizes = {"gate_inputs_": (15, 8), "gate_transitions_": (15, 5), "gate_biases_": (2, 15)}
-    sizes["gated_evidence_"] = (5, 12)
+    learned = small(max_epochs=3, evidence=True, n_gru_units=5).fit(X, Y)
+    sizes = {"gru_weight_ih_": (15, 8), "gru_weight_hh_": (15, 5), "gru_bias_": (2, 15)}
+    sizes["gru_evidence_"] = (5, 12)
     assert {name: getattr(learned, name).shape for name in sizes} == sizes
     n_added = sum(np.prod(shape) for shape in sizes.values())
     assert learned.n_parameters_ - plain.n_parameters_ == n_added
-    assert min(np.abs(learned.gated_evidence_).max(axis=1)) > 1e-3
+    assert min(np.abs(learned.gru_evidence_).max(axis=1)) > 1e-3
     # What is inferred beside them stays as it is.
     activations, masks = learned.transform(X), learned.predict_mask(X)
     assert activations[0].shape == (len(X[0]), 8)
     # What was learned is what they hear, remember and say: the loop over frames.
-    inputs, transitions = learned.gate_inputs_, learned.gate_transitions_
+    inputs, transitions = learned.gru_weight_ih_, learned.gru_weight_hh_
     votes = []
     for h in activations:
         units, said = np.zeros(5), []
         for share in h / (np.linalg.norm(h, axis=1, keepdims=True) + 1):
-            heard = np.split(inputs @ share + learned.gate_biases_[0], 3)
-            carried = np.split(transitions @ units + learned.gate_biases_[1], 3)
+            heard = np.split(inputs @ share + learned.gru_bias_[0], 3)
+            carried = np.split(transitions @ units + learned.gru_bias_[1], 3)
             reset, update = 1 / (1 + np.exp(-np.add(heard[:2], carried[:2])))
             units = update * units + (1 - update) * np.tanh(heard[2] + reset * carried[2])
-            said.append(units @ learned.gated_evidence_)
+            said.append(units @ learned.gru_evidence_)
         votes.append(said)
-    learned.gated_evidence_ = 0 * learned.gated_evidence_
+    learned.gru_evidence_ = 0 * learned.gru_evidence_
     without = learned.predict_mask(X)
     np.testing.assert_array_equal(learned.transform(X)[0], activations[0])
     assert np.abs(without[0] - masks[0]).max() > 1e-4
@@ -157,14 +151,14 @@ def test_gated_units_add_to_the_evidence(magnitudes):
 
 
 @pytest.mark.parametrize(
-    "model", [{"evidence": False}, {"evidence": True}, {"evidence": True, "gated_units": 5}]
+    "model", [{"evidence": False}, {"evidence": True}, {"evidence": True, "n_gru_units": 5}]
 )
 def test_a_mask_is_explained(magnitudes, model):
     X, Y = magnitudes
-    separator = small(max_epochs=3, learn_mask_exponent=True, **model).fit(X, Y)
+    separator = small(max_epochs=3, **model).fit(X, Y)
     activations, masks = separator.transform(X), separator.predict_mask(X)
     for h, mask, terms in zip(activations, masks, separator.explain_mask(X), strict=True):
-        assert list(terms) == ["estimates", "evidence", "gated_units"]
+        assert list(terms) == ["estimates", "evidence", "gru_units"]
         total = sum(terms.values())
         np.testing.assert_allclose(1 / (1 + np.exp(-total)), mask, rtol=0, atol=1e-9)
         target, rest = np.split(separator.output_components_, 2)
@@ -177,7 +171,7 @@ def test_a_mask_is_explained(magnitudes, model):
         if model["evidence"]:
             said = h / (np.linalg.norm(h, axis=1, keepdims=True) + 1) @ separator.evidence_
         np.testing.assert_allclose(terms["evidence"], said, rtol=0, atol=1e-9)
-        assert (np.abs(terms["gated_units"]).max() > 1e-4) == ("gated_units" in model)
+        assert (np.abs(terms["gru_units"]).max() > 1e-4) == ("n_gru_units" in model)
     # One table, whose rows have nothing before them.
     terms = separator.explain_mask(np.vstack(X))
     table = 1 / (1 + np.exp(-sum(terms.values())))
@@ -185,8 +179,8 @@ def test_a_mask_is_explained(magnitudes, model):
 
 
 def test_gated_units_need_evidence(magnitudes):
-    with pytest.raises(ValueError, match="`gated_units` is 3 but there is no evidence"):
-        small(evidence=False, gated_units=3).fit(*magnitudes)
+    with pytest.raises(ValueError, match="`n_gru_units` is 3 but there is no evidence"):
+        small(evidence=False, n_gru_units=3).fit(*magnitudes)
 
 
 def test_dynamics_are_learned_only_if_asked(magnitudes):
@@ -313,7 +307,7 @@ def test_validation_data_is_checked(speech, spectrograms):
     ]:
         with pytest.raises(ValueError, match=message):
             separator.fit(spectrograms, Y, validation_data=data)
-    with pytest.raises(TypeError, match=r"`validation_data` must be a pair \(X, Y\); got int"):
+    with pytest.raises(TypeError, match=r"`validation_data` must be a pair \(X, y\); got int"):
         separator.fit(spectrograms, Y, validation_data=3)
 
 
@@ -363,7 +357,7 @@ def test_transform_gives_the_activations_of_the_last_layer(magnitudes):
         np.testing.assert_allclose(activations, expected, atol=1e-10)
 
 
-@pytest.mark.filterwarnings(r"ignore:Y\[3\] \(1 of 4 targets\). silent")
+@pytest.mark.filterwarnings(r"ignore:y\[3\] \(1 of 4 targets\). silent")
 def test_silence_in_training_and_prediction(speech):
     X, Y = speech
     quiet = np.zeros(4000, dtype="float32")

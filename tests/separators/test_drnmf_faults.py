@@ -340,8 +340,8 @@ def test_a_fit_at_speeds_of_a_distribution_resumes(speech, spectrograms, tmp_pat
     def fit():
         # Each has numpy's global generator in it, as it is then.
         np.random.uniform()  # noqa: NPY002
-        speeds = scipy.stats.uniform(0.9, 0.2)
-        return small(speeds=speeds, checkpoint_dir=tmp_path, **settings).fit(
+        speed_factors = scipy.stats.uniform(0.9, 0.2)
+        return small(speed_factors=speed_factors, checkpoint_dir=tmp_path, **settings).fit(
             spectrograms, speech[1]
         )
 
@@ -589,10 +589,12 @@ def test_a_parameter_that_no_other_process_knows_again_is_refused(speech, spectr
             return random_state.uniform(0.9, 1.1, size)
 
     settings = {"max_epochs": 1, "nmf": SupervisedNMFSeparator(4, max_iter=3)}
-    separator = small(speeds=Speeds(), checkpoint_dir=tmp_path, **settings)
+    separator = small(speed_factors=Speeds(), checkpoint_dir=tmp_path, **settings)
     separator.fit(spectrograms, speech[1])
-    separator.speeds.lock = threading.Lock()
-    message = "`speeds` is a Speeds that other processes cannot recognise: .*checkpoint_dir=None"
+    separator.speed_factors.lock = threading.Lock()
+    message = (
+        "`speed_factors` is a Speeds that other processes cannot recognise: .*checkpoint_dir=None"
+    )
     refuses(message, lambda: separator.fit(spectrograms, speech[1]), TypeError)
     separator.set_params(checkpoint_dir=None).fit(spectrograms, speech[1])
 

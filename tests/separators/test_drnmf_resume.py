@@ -15,7 +15,7 @@ def small(**settings):
 
 
 def assert_same(one, other, exactly=True):
-    for name in ("components_", "output_components_", "thresholds_", "initial_activations_"):
+    for name in ("components_", "output_components_", "sparsity_", "initial_activations_"):
         compare = np.testing.assert_array_equal if exactly else np.testing.assert_allclose
         compare(getattr(one, name), getattr(other, name))
 
@@ -80,12 +80,12 @@ def test_warm_start_refuses_what_the_model_is_not_made_for(magnitudes, spectrogr
 def test_gated_units_stay_as_many(magnitudes):
     X, Y = magnitudes
     settings = {"max_epochs": 2, "warm_start": True, "evidence": True}
-    separator = small(gated_units=3, **settings).fit(X, Y)
-    learned = separator.gated_evidence_
+    separator = small(n_gru_units=3, **settings).fit(X, Y)
+    learned = separator.gru_evidence_
     separator.set_params(max_epochs=0).fit(X, Y)
-    np.testing.assert_allclose(separator.gated_evidence_, learned, rtol=1e-12, atol=0)
-    with pytest.raises(ValueError, match="`gated_units` is 4, but the fitted model has 3;"):
-        separator.set_params(gated_units=4).fit(X, Y)
+    np.testing.assert_allclose(separator.gru_evidence_, learned, rtol=1e-12, atol=0)
+    with pytest.raises(ValueError, match="`n_gru_units` is 4, but the fitted model has 3;"):
+        separator.set_params(n_gru_units=4).fit(X, Y)
 
 
 def test_evidence_can_be_added_to_a_fitted_model(magnitudes):
@@ -191,7 +191,7 @@ def test_partial_fit_checks_its_input(magnitudes):
     separator.partial_fit(X, Y)
     with pytest.raises(ValueError, match="X has 9 features"):
         separator.partial_fit([X[0][:, :9]], [Y[0][:, :9]])
-    with pytest.raises(ValueError, match=r"X\[0\] has 40 frames but Y\[0\] has 39"):
+    with pytest.raises(ValueError, match=r"X\[0\] has 40 frames but y\[0\] has 39"):
         separator.partial_fit(X[:1], [Y[0][:-1]])
 
 

@@ -20,7 +20,7 @@ SEPARATORS = {
         8, max_iter=20, inference="warm_ista", n_iter=3, random_state=0
     ),
     "drnmf": DRNMFSeparator(2, 8, nmf=NMF, **TRAINING),
-    "gated": DRNMFSeparator(2, 8, nmf=NMF, gated_units=4, **TRAINING),
+    "gated": DRNMFSeparator(2, 8, nmf=NMF, n_gru_units=4, **TRAINING),
     "lstm": LSTMSeparator(1, 8, **TRAINING),
     "rnn": RNNSeparator(1, 8, **TRAINING),
     "deep_nmf": DeepNMFSeparator(5, 8, nmf=NMF, **TRAINING),

@@ -86,13 +86,13 @@ def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectr
         assert not np.allclose(first.mixtures[i], second.mixtures[i], rtol=0.1)
 
 
-@pytest.mark.parametrize("speeds", [[1.0], [0.8, 1.25]])
+@pytest.mark.parametrize("speed_factors", [[1.0], [0.8, 1.25]])
 def test_what_would_not_fit_into_memory_is_remixed_in_parts(
-    speeds, speech, spectrograms, monkeypatch
+    speed_factors, speech, spectrograms, monkeypatch
 ):
     mixtures, targets = sequences(speech, spectrograms)
     monkeypatch.setattr(_training_data, "DRAWN", sum(x.nbytes for x in speech[1]) / 1.25)
-    remix = Remix("snr", mixtures, targets, seed=3, speeds=speeds)
+    remix = Remix("snr", mixtures, targets, seed=3, speed_factors=speed_factors)
     plain = [np.asarray(y) for y in make_pairs("snr", mixtures, targets).targets]
     orders = []
     for epoch in (1, 2, 1):
@@ -108,7 +108,7 @@ def test_what_would_not_fit_into_memory_is_remixed_in_parts(
         found = [[i for i, y in enumerate(plain) if np.array_equal(y, x)] for _, x in pairs]
         orders.append([i for each in found for i in each])
     assert orders[0] == orders[2]
-    if speeds == [1.0]:
+    if speed_factors == [1.0]:
         assert sorted(orders[0]) == sorted(orders[1]) == list(range(len(plain)))
         assert orders[0] != orders[1] != sorted(orders[1])
 
@@ -116,7 +116,7 @@ def test_what_would_not_fit_into_memory_is_remixed_in_parts(
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
 def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
-    (pairs,) = Remix(loss, mixtures, targets, seed=3, speeds=[0.8, 1.25])(1)
+    (pairs,) = Remix(loss, mixtures, targets, seed=3, speed_factors=[0.8, 1.25])(1)
     lengths = [len(np.asarray(x)) for x in pairs.targets]
     assert lengths == [len(np.asarray(x)) for x in pairs.mixtures]
     for length, item in zip(lengths, spectrograms, strict=True):
@@ -134,13 +134,17 @@ def test_speeds_are_those_of_the_recipe_unless_given(speech):
     stft, histories = STFT(), {}
     spectrograms = stft.fit_transform(speech[0])
     hundredths = range(80, 121, 2)
-    for speeds in (None, [hundredth / 100 for hundredth in hundredths], [0.9, 1.0, 1.1]):
-        separator = DRNMFSeparator(**(QUICK | {"max_epochs": 1, "remix": True, "speeds": speeds}))
-        histories[str(speeds)] = separator.fit(spectrograms, speech[1]).history_["train_loss"][1]
+    for speed_factors in (None, [hundredth / 100 for hundredth in hundredths], [0.9, 1.0, 1.1]):
+        separator = DRNMFSeparator(
+            **(QUICK | {"max_epochs": 1, "remix": True, "speed_factors": speed_factors})
+        )
+        histories[str(speed_factors)] = separator.fit(spectrograms, speech[1]).history_[
+            "train_loss"
+        ][1]
     recipe, given, other = histories.values()
     assert recipe == given != other
-    with pytest.raises(ValueError, match="`speeds` is empty"):
-        DRNMFSeparator(**QUICK, speeds=[]).fit(spectrograms, speech[1])
+    with pytest.raises(ValueError, match="`speed_factors` is empty"):
+        DRNMFSeparator(**QUICK, speed_factors=[]).fit(spectrograms, speech[1])
 
 
 def test_remixing_trains_on_something_else_each_epoch(speech):
@@ -220,7 +224,7 @@ def test_frames_computed_batch_by_batch_train_the_same(loss, speech, spectrogram
     assert all(isinstance(x, LazyFrames) for x in pairs.mixtures + pairs.targets)
     computed = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
     # The STFT of a part of the frames may round otherwise.
-    for name in ("components_", "output_components_", "thresholds_"):
+    for name in ("components_", "output_components_", "sparsity_"):
         np.testing.assert_allclose(getattr(computed, name), getattr(kept, name), rtol=1e-3)
     losses = [fit.history_["train_loss"][1:] for fit in (computed, kept)]
     np.testing.assert_allclose(*losses, rtol=1e-5)

@@ -28,7 +28,7 @@ def test_of_a_table_counts_rows_as_often_as_their_weight(separator, magnitudes):
     assert separator.score(X, Y, sample_weight=weights) == pytest.approx(repeated)
 
 
-@pytest.mark.filterwarnings(r"ignore:Y\[2\] \(1 of 3 targets\). silent")
+@pytest.mark.filterwarnings(r"ignore:y\[2\] \(1 of 3 targets\). silent")
 def test_of_waveforms(speech, spectrograms):
     X, Y = spectrograms[:3], [*speech[1][:2], np.zeros_like(speech[1][2])]
     separator = SupervisedNMFSeparator(4, max_iter=5, n_iter=5, random_state=0).fit(X, Y)

@@ -161,8 +161,8 @@ def test_a_model_refuses_another_sample_rate(speech):
 def test_targets_that_do_not_pair_up(speech, spectrograms):
     _, Y = speech
     separator = SupervisedNMFSeparator(3)
-    with pytest.raises(ValueError, match=r"X has 8 items but Y has 7"):
+    with pytest.raises(ValueError, match=r"X has 8 items but y has 7"):
         separator.fit(spectrograms, Y[:-1])
     cut = [*Y[:3], Y[3][:-1], *Y[4:]]
-    with pytest.raises(ValueError, match=rf"X\[3\] has {len(Y[3])} samples but Y\[3\] has"):
+    with pytest.raises(ValueError, match=rf"X\[3\] has {len(Y[3])} samples but y\[3\] has"):
         separator.fit(spectrograms, cut)

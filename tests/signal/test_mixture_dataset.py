@@ -108,7 +108,7 @@ def test_interference_of_mixtures_is_drawn_like_any_other_and_kept_nowhere():
 def test_speeds_change_pitch_and_length_of_targets_and_of_interference():
     time = np.arange(16000) / 16000
     tones = [np.sin(2 * np.pi * hertz * time).astype(np.float32) for hertz in (400, 1000)]
-    dataset = MixtureDataset(tones[:1] * 20, tones[1:], snr_db=[0.0], speeds=[0.8, 1, 1.25])
+    dataset = MixtureDataset(tones[:1] * 20, tones[1:], snr_db=[0.0], speed_factors=[0.8, 1, 1.25])
     seen = []
     for x, y in zip(*dataset.draw(), strict=True):
         assert len(x) == len(y) and x.dtype == y.dtype == np.float32
@@ -122,13 +122,13 @@ def test_speeds_change_pitch_and_length_of_targets_and_of_interference():
         seen.append((round(speed, 2), round(pitches[1] / 1000, 2)))
         # No clicks: nothing but the tone, but for where resampling ends.
         assert np.abs(y[200:-200]).max() < 1.02
-    speeds = {0.8, 1.0, 1.25}
-    assert {s for s, _ in seen} == {s for _, s in seen} == speeds
+    speed_factors = {0.8, 1.0, 1.25}
+    assert {s for s, _ in seen} == {s for _, s in seen} == speed_factors
     assert any(one != other for one, other in seen)
 
 
 def test_mixtures_one_by_one_are_those_that_are_drawn_together():
-    dataset = MixtureDataset(TARGETS, NOISES, speeds=[0.8, 1, 1.25], random_state=3)
+    dataset = MixtureDataset(TARGETS, NOISES, speed_factors=[0.8, 1, 1.25], random_state=3)
     X, Y = dataset.draw(epoch=2)
     assert len(X) == len(Y) == len(TARGETS)
     for one, pair in zip(dataset.mixtures(2), zip(X, Y, strict=True), strict=True):
@@ -141,16 +141,19 @@ def test_mixtures_one_by_one_are_those_that_are_drawn_together():
 
 
 def test_speeds_of_a_distribution():
-    dataset = MixtureDataset(TARGETS * 50, NOISES, speeds=scipy.stats.uniform(0.9, 0.2))
+    dataset = MixtureDataset(TARGETS * 50, NOISES, speed_factors=scipy.stats.uniform(0.9, 0.2))
     ratios = [len(y) / len(t) for y, t in zip(dataset.draw()[1], TARGETS * 50, strict=True)]
     assert 1 / 1.12 < min(ratios) < 0.95 < 1.05 < max(ratios) < 1.12
     assert len(set(np.round(ratios, 3))) > 50
-    with pytest.raises(ValueError, match="`speeds` gave 3; wanted numbers from"):
-        MixtureDataset(TARGETS, NOISES, speeds=scipy.stats.uniform(3, 0)).draw()
+    with pytest.raises(ValueError, match="`speed_factors` gave 3; wanted numbers from"):
+        MixtureDataset(TARGETS, NOISES, speed_factors=scipy.stats.uniform(3, 0)).draw()
 
 
 def test_one_speed_draws_what_was_drawn_without():
-    plain, same = MixtureDataset(TARGETS, NOISES), MixtureDataset(TARGETS, NOISES, speeds=[1.0])
+    plain, same = (
+        MixtureDataset(TARGETS, NOISES),
+        MixtureDataset(TARGETS, NOISES, speed_factors=[1.0]),
+    )
     for x, other in zip(plain.draw(3)[0], same.draw(3)[0], strict=True):
         np.testing.assert_array_equal(x, other)
 
@@ -169,8 +172,8 @@ def test_silence_is_mixed_as_it_is():
         ("`snr_db` is empty", {"snr_db": []}),
         (r"`snr_db\[1\]` must be a finite number", {"snr_db": [0, np.nan]}),
         ("`gain_db` must be a list", {"gain_db": "loud"}),
-        (r"`speeds\[1\]` must be a finite number .*0.5", {"speeds": [1, 0.1]}),
-        ("`speeds` must be a list", {"speeds": 1.1}),
+        (r"`speed_factors\[1\]` must be a finite number .*0.5", {"speed_factors": [1, 0.1]}),
+        ("`speed_factors` must be a list", {"speed_factors": 1.1}),
         ("`random_state` must be a whole number", {"random_state": None}),
     ],
 )
@@ -184,7 +187,7 @@ def test_bad_data_are_named():
         MixtureDataset([np.zeros((2, 9))], NOISES)
     with pytest.raises((ValueError, TypeError), match="interference"):
         MixtureDataset(TARGETS, [])
-    with pytest.raises(ValueError, match=r"X\[1\] has 4 samples but Y\[1\] has 3"):
+    with pytest.raises(ValueError, match=r"X\[1\] has 4 samples but y\[1\] has 3"):
         MixtureDataset.from_mixtures([np.ones(5), np.ones(4)], [np.ones(5), np.ones(3)])
     with pytest.raises((ValueError, TypeError), match="`epoch`"):
         MixtureDataset(TARGETS, NOISES).draw(-1)

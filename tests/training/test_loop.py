@@ -165,20 +165,20 @@ def test_validation_changes_nothing():
     assert recording == [False, True]
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.5, 0.95])
-def test_weights_are_averaged_over_the_steps(averaging):
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5, 0.95])
+def test_weights_are_averaged_over_the_steps(ema_decay):
     data, network = pairs(), Filter()
-    trainer = Trainer(network, recipe(averaging=averaging), np.random.RandomState(0))
+    trainer = Trainer(network, recipe(ema_decay=ema_decay), np.random.RandomState(0))
     assert torch.equal(trainer.average.logits, network.logits)
     average = None
     for step in range(30):
         trainer.train_step(data.batch([step % 5, (step + 2) % 5], CPU))
         weights = network.logits.detach().numpy().copy()
-        kept = min(averaging, (1 + step) / (10 + step)) if step else 0.0
+        kept = min(ema_decay, (1 + step) / (10 + step)) if step else 0.0
         average = weights if not kept else kept * average + (1 - kept) * weights
         actual = trainer.average.logits.detach().numpy()
         np.testing.assert_allclose(actual, average, rtol=1e-12)
-    assert (np.abs(average - weights).max() > 0.01) == (averaging > 0)
+    assert (np.abs(average - weights).max() > 0.01) == (ema_decay > 0)
     total, count = trainer.validation_step(data.batch(range(5), CPU))
     assert total / count == pytest.approx(loss_loop(trainer.average, data), rel=1e-13)
 
@@ -186,7 +186,7 @@ def test_weights_are_averaged_over_the_steps(averaging):
 def test_the_average_is_what_is_kept():
     train, validation = pairs(), pairs((6, 1, 11), seed=1)
     network = Filter()
-    trainer, history, best_epoch = fit(network, train, validation, averaging=0.9, max_epochs=3)
+    trainer, history, best_epoch = fit(network, train, validation, ema_decay=0.9, max_epochs=3)
     assert best_epoch == 3
     assert torch.equal(network.logits, trainer.average.logits)
     assert loss_loop(network, validation) == pytest.approx(history["validation_loss"][-1])
@@ -364,7 +364,7 @@ def test_stops_where_the_loss_is_not_finite_and_keeps_the_last_good_weights(batc
 @pytest.mark.parametrize("n_before", [0, 1, 5, 11, 12])
 def test_going_on_from_a_state_ends_bit_identical(n_before):
     train, validation = pairs((9, 4, 6, 12, 3)), pairs((6, 1), seed=1)
-    changes = {"averaging": 0.9, "learning_rate_patience": 1, "learning_rate": 1.0, "patience": 9}
+    changes = {"ema_decay": 0.9, "learning_rate_patience": 1, "learning_rate": 1.0, "patience": 9}
     whole = Trainer(Filter(), recipe(**changes), np.random.RandomState(3))
     history, best_epoch = run(whole, train, validation)
     assert len(set(history["learning_rate"])) > 1
@@ -388,7 +388,7 @@ def test_going_on_from_a_state_ends_bit_identical(n_before):
 
 def test_without_validation_the_latest_finite_weights_are_the_best():
     train = pairs()
-    trainer = Trainer(Filter(), recipe(averaging=0.5), np.random.RandomState(0))
+    trainer = Trainer(Filter(), recipe(ema_decay=0.5), np.random.RandomState(0))
     trainer.begin(train, None)
     for epoch in range(1, 4):
         assert math.isnan(trainer.epoch())

@@ -144,10 +144,10 @@ def test_waveforms_are_refused(X, error, message):
 
 
 def test_messages_call_the_list_by_its_name():
-    with pytest.raises(ValueError, match=r"^Y\[1\] contains NaN at sample 0\.$"):
-        check_waveforms([np.ones(2), np.full(3, np.nan)], "Y")
-    with pytest.raises(ValueError, match=r"^Y is an empty list"):
-        check_list((), "Y", "waveforms")
+    with pytest.raises(ValueError, match=r"^y\[1\] contains NaN at sample 0\.$"):
+        check_waveforms([np.ones(2), np.full(3, np.nan)], "y")
+    with pytest.raises(ValueError, match=r"^y is an empty list"):
+        check_list((), "y", "waveforms")
 
 
 @pytest.mark.parametrize(
@@ -338,48 +338,48 @@ def test_targets_take_the_dtype_of_the_mixtures(kind):
     [
         (ITEMS, None, ValueError, r"requires y to be passed, but the target y is None"),
         (TABLE, None, ValueError, r"requires y to be passed, but the target y is None"),
-        (ITEMS, WAVES[:2], ValueError, r"X has 3 items but Y has 2; they must pair up\."),
+        (ITEMS, WAVES[:2], ValueError, r"X has 3 items but y has 2; they must pair up\."),
         (
             ITEMS,
             [WAVES[0], WAVES[1][:-1], WAVES[2]],
             ValueError,
-            r"X\[1\] has 300 samples but Y\[1\] has 299; mixtures and targets must be equally long",
+            r"X\[1\] has 300 samples but y\[1\] has 299; mixtures and targets must be equally long",
         ),
-        (ITEMS, np.ones((3, 300)), ValueError, r"X\[0\] has 700 samples but Y\[0\] has 300"),
-        (ITEMS, [], ValueError, r"Y is an empty list"),
+        (ITEMS, np.ones((3, 300)), ValueError, r"X\[0\] has 700 samples but y\[0\] has 300"),
+        (ITEMS, [], ValueError, r"y is an empty list"),
         (
             ITEMS,
             [*WAVES[:2], np.ones((500, 2))],
             ValueError,
-            r"Y\[2\] has shape \(500, 2\): stereo",
+            r"y\[2\] has shape \(500, 2\): stereo",
         ),
         (
             ITEMS,
             [WAVES[0], with_value(300, 7, np.nan), WAVES[2]],
             ValueError,
-            r"Y\[1\] contains NaN",
+            r"y\[1\] contains NaN",
         ),
-        (MAGNITUDES, MAGNITUDES[:2], ValueError, r"X has 3 items but Y has 2; they must pair up\."),
-        (MAGNITUDES, [m[1:] for m in MAGNITUDES], ValueError, r"Y\[1\] must be a non-empty 2-D"),
+        (MAGNITUDES, MAGNITUDES[:2], ValueError, r"X has 3 items but y has 2; they must pair up\."),
+        (MAGNITUDES, [m[1:] for m in MAGNITUDES], ValueError, r"y\[1\] must be a non-empty 2-D"),
         (
             MAGNITUDES,
             [MAGNITUDES[0], MAGNITUDES[1], MAGNITUDES[2][1:]],
             ValueError,
-            r"X\[2\] has 7 frames but Y\[2\] has 6; mixtures and targets",
+            r"X\[2\] has 7 frames but y\[2\] has 6; mixtures and targets",
         ),
-        (MAGNITUDES, [m[:, 1:] for m in MAGNITUDES], ValueError, r"Y\[0\] has 5 bins but 6 are"),
-        (MAGNITUDES, [-m for m in MAGNITUDES], ValueError, r"Negative values in data: Y\[0\] has"),
-        (MAGNITUDES, WAVES, ValueError, r"Y\[0\] is 1-D, of shape \(700,\), .*forget STFT"),
-        (MAGNITUDES, TABLE, TypeError, r"Y must be a list of magnitude arrays; got ndarray\."),
-        (TABLE, TABLE[:9], ValueError, r"X has 10 samples but Y has 9; they must pair up\."),
+        (MAGNITUDES, [m[:, 1:] for m in MAGNITUDES], ValueError, r"y\[0\] has 5 bins but 6 are"),
+        (MAGNITUDES, [-m for m in MAGNITUDES], ValueError, r"Negative values in data: y\[0\] has"),
+        (MAGNITUDES, WAVES, ValueError, r"y\[0\] is 1-D, of shape \(700,\), .*forget STFT"),
+        (MAGNITUDES, TABLE, TypeError, r"y must be a list of magnitude arrays; got ndarray\."),
+        (TABLE, TABLE[:9], ValueError, r"X has 10 samples but y has 9; they must pair up\."),
         (
             TABLE,
             TABLE[:, :5],
             ValueError,
-            r"Y of shape \(10, 5\) does not broadcast to .*\(10, 6\)",
+            r"y of shape \(10, 5\) does not broadcast to .*\(10, 6\)",
         ),
-        (TABLE, TABLE - 1, ValueError, r"Negative values in data: Y has a minimum of -0\."),
-        (TABLE, np.full(10, np.nan), ValueError, r"Input Y contains NaN"),
+        (TABLE, TABLE - 1, ValueError, r"Negative values in data: y has a minimum of -0\."),
+        (TABLE, np.full(10, np.nan), ValueError, r"Input y contains NaN"),
     ],
 )
 def test_targets_are_refused(X, Y, error, message):
@@ -399,9 +399,9 @@ def test_table_targets_broadcast():
 
 def test_same_length():
     check_same_length(WAVES, [2 * wave for wave in WAVES])
-    with pytest.raises(ValueError, match=r"X\[0\] has 700 samples but Y\[0\] has 300;"):
+    with pytest.raises(ValueError, match=r"X\[0\] has 700 samples but y\[0\] has 300;"):
         check_same_length(WAVES, WAVES[1:] + WAVES[:1])
-    with pytest.raises(ValueError, match=r"Y is one 1-D array; pass a list of targets"):
+    with pytest.raises(ValueError, match=r"y is one 1-D array; pass a list of targets"):
         check_same_length(WAVES, WAVES[0])
 
 
