@@ -35,7 +35,7 @@ def seconds_of(layers, components, sequences, frames, generator):
     values = unfold(
         dictionary, layers, 1.0, 1 / float(torch.linalg.matrix_norm(dictionary, 2) ** 2)
     )
-    network = DRNMF(**values, learn_sparsity=True, learn_mask_exponent=True)
+    network = DRNMF(values, learn_sparsity=True, learn_mask_exponent=True)
     # Frames first in memory, as batches are.
     rows = [torch.rand(frames, sequences, N_FREQS, generator=generator) for _ in range(2)]
     batch = *(x.transpose(0, 1) for x in rows), torch.full((sequences,), frames)

@@ -78,7 +78,7 @@ class StreamingSeparator:
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from . import SupervisedNMFSeparator
+    >>> from sknmf_unfold import STFT, SupervisedNMFSeparator
     >>> from sknmf_unfold.datasets import make_noisy_speech
     >>> X, Y = make_noisy_speech(2, duration=1.0, random_state=0)
     >>> separator = SupervisedNMFSeparator(5, inference="warm_ista", n_iter=2, max_iter=10)
@@ -118,7 +118,7 @@ class StreamingSeparator:
     @property
     def _uses_torch(self):
         """Whether torch estimates the masks, as it does of all but DR-NMF and warm-start ISTA."""
-        return not hasattr(self, "_masks") or self._masks.uses_torch
+        return False
 
     @briefly_one_thread
     @default_settings()
@@ -176,7 +176,7 @@ class StreamingSeparator:
             **self._settings, n_streams=n_streams, max_frames=MAX_FRAMES, dtype=dtype
         )
         self._overlap_add = RunningOverlapAdd(**self._settings)
-        self._masks = self._separator._frame_masks(dtype, n_streams, MAX_FRAMES)
+        self._masks = self._separator.running_masks(dtype, n_streams)
         # Libraries set themselves up in their first calls: no sample shall wait for that.
         self._run(np.zeros((n_streams, self.hop_length_), dtype))
         self.reset()

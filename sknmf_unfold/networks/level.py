@@ -54,9 +54,9 @@ class LevelledNetwork(torch.nn.Module):
 
     Examples
     --------
-    >>> from .drnmf import DRNMF
-    >>> from .unfolding import unfold
-    >>> network = DRNMF(**unfold(torch.eye(4), n_layers=2, sparsity=0.1, step_size=1.0))
+    >>> from sknmf_unfold.networks.drnmf import DRNMF
+    >>> from sknmf_unfold.networks.unfolding import unfold
+    >>> network = DRNMF(unfold(torch.eye(4), n_layers=2, sparsity=0.1, step_size=1.0))
     >>> frames, levelled = torch.rand(3, 5, 4), LevelledNetwork(network, n_frames=4)
     >>> torch.allclose(levelled(frames)[0], levelled(8 * frames)[0])
     True

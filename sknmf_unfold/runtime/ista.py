@@ -1,15 +1,17 @@
 """Iterative soft-thresholding for sparse non-negative activations: pure functions.
 
-Written with operators that numpy arrays and torch tensors share. Frames come before bins, so the
-paper's ``W h`` is ``h @ components`` here and its ``W' x`` is ``x @ components.T``.
+Frames come before bins, so the paper's ``W h`` is ``h @ components`` here and its ``W' x`` is
+``x @ components.T``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 
-def largest_eigenvalue(components):
+def largest_eigenvalue(components: np.ndarray) -> float:
     """Compute the largest eigenvalue of the Gram matrix, the gradient's Lipschitz constant.
 
     Parameters
@@ -30,8 +32,10 @@ def largest_eigenvalue(components):
     return float(np.linalg.eigvalsh(small @ small.T)[-1])
 
 
-def transition_matrix(components, step_size, envelopes=None):
-    """Compute ``I - step_size * components @ components.T``, which carries activations on.
+def transition_matrix(
+    components: np.ndarray, step_size: float, envelopes: np.ndarray | None = None
+) -> np.ndarray:
+    """Compute ``I - step_size * components @ components.T``, the linear part of an iteration.
 
     Parameters
     ----------
@@ -39,7 +43,7 @@ def transition_matrix(components, step_size, envelopes=None):
     step_size : float
         The inverse of the paper's alpha.
     envelopes : ndarray of shape (n_components, context), optional
-        How strong components are in the frames that they explain: outer products of components and
+        Amplitude of components over the frames that they explain: outer products of components and
         envelopes take the place of components.
 
     Returns
@@ -56,23 +60,31 @@ def transition_matrix(components, step_size, envelopes=None):
     return transition
 
 
-def project_input(magnitude, components, sparsity, step_size):
-    """Compute ``step_size * (magnitude @ components.T - sparsity)``, which every iteration adds.
+def project_input(
+    magnitude: np.ndarray,
+    components: np.ndarray,
+    sparsity: float | np.ndarray,
+    step_size: float,
+) -> np.ndarray:
+    """Compute ``step_size * (magnitude @ components.T - sparsity)``, the constant of iterations.
 
     Parameters
     ----------
-    magnitude : ndarray or torch.Tensor of shape (..., n_freqs)
-    components : ndarray or torch.Tensor of shape (n_components, n_freqs)
-    sparsity, step_size : float, or array or Tensor that broadcasts to (..., n_components)
+    magnitude : ndarray of shape (..., n_freqs)
+    components : ndarray of shape (n_components, n_freqs)
+    sparsity : float, or ndarray that broadcasts to (..., n_components)
+        Weight of the l1 penalty.
+    step_size : float
+        The inverse of the paper's alpha.
 
     Returns
     -------
-    projected : ndarray or torch.Tensor of shape (..., n_components)
+    projected : ndarray of shape (..., n_components)
     """
     return (magnitude @ components.T - sparsity) * step_size
 
 
-def ista_step(activations, projected, transition):
+def ista_step(activations: np.ndarray, projected: np.ndarray, transition: np.ndarray) -> np.ndarray:
     """Take one iteration: ``relu(activations @ transition + projected)``.
 
     With a non-negativity constraint the soft threshold is a one-sided one, which subtracts the
@@ -80,15 +92,15 @@ def ista_step(activations, projected, transition):
 
     Parameters
     ----------
-    activations : ndarray or torch.Tensor of shape (..., n_components)
-    projected : ndarray or torch.Tensor of shape (..., n_components)
+    activations : ndarray of shape (..., n_components)
+    projected : ndarray of shape (..., n_components)
         From `project_input`.
-    transition : ndarray or torch.Tensor of shape (n_components, n_components)
+    transition : ndarray of shape (n_components, n_components)
         From `transition_matrix`.
 
     Returns
     -------
-    activations : ndarray or torch.Tensor of shape (..., n_components)
+    activations : ndarray of shape (..., n_components)
 
     References
     ----------
@@ -98,8 +110,10 @@ def ista_step(activations, projected, transition):
     return (activations @ transition + projected).clip(0)
 
 
-def iteration(components, step_size):
-    """Choose how an iteration multiplies: by N x N numbers, or by a very overcomplete W twice.
+def iteration(
+    components: np.ndarray, step_size: float
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Make an iteration by the Gram matrix, or by a very overcomplete dictionary twice.
 
     Parameters
     ----------
@@ -132,7 +146,14 @@ def iteration(components, step_size):
     return step
 
 
-def ista(magnitude, components, *, sparsity, step_size, n_iter):
+def ista(
+    magnitude: np.ndarray,
+    components: np.ndarray,
+    *,
+    sparsity: float,
+    step_size: float,
+    n_iter: int,
+) -> np.ndarray:
     """Infer activations of independent frames by `n_iter` iterations from 0.
 
     Parameters
@@ -160,41 +181,3 @@ def ista(magnitude, components, *, sparsity, step_size, n_iter):
     for _ in range(n_iter):
         activations = step(activations, projected)
     return activations
-
-
-def warm_ista(magnitude, components, *, sparsity, step_size, n_iter, initial=None):
-    """Infer activations of sequences, each frame starting from the previous frame's result.
-
-    Parameters
-    ----------
-    magnitude : ndarray of shape (batch, n_frames, n_freqs)
-    components : ndarray of shape (n_components, n_freqs)
-    sparsity, step_size : float
-        Weight of the l1 penalty, and the inverse of the paper's alpha.
-    n_iter : int
-        Number of iterations a frame.
-    initial : ndarray of shape (batch, n_components), optional
-        Activations of the frame before the first; 0 by default.
-
-    Returns
-    -------
-    activations : ndarray of shape (batch, n_frames, n_components)
-
-    References
-    ----------
-    .. [1] Wisdom, Powers, Pitton, Atlas, "Deep recurrent NMF for speech separation by unfolding
-       iterative thresholding", WASPAA 2017.
-    """
-    # Time first, so that what a step works on is contiguous.
-    frames = np.ascontiguousarray(magnitude.swapaxes(0, 1))
-    rows = frames.reshape(-1, frames.shape[-1])
-    projected = project_input(rows, components, sparsity, step_size)
-    projected = projected.reshape(*frames.shape[:2], -1)
-    step = iteration(components, step_size)
-    activations = np.empty_like(projected)
-    state = np.zeros_like(projected[0]) if initial is None else initial
-    for t, inputs in enumerate(projected):
-        for _ in range(n_iter):
-            state = step(state, inputs)
-        activations[t] = state
-    return activations.swapaxes(0, 1)

@@ -187,7 +187,6 @@ class MasksAtReferenceLevel:
 
     def __init__(self, masks, level):
         self._masks, self._level, self._past = masks, level, None
-        self.uses_torch = masks.uses_torch
 
     def __call__(self, magnitude):
         """Estimate the mask of the next frames, as `FrameMasks` does."""

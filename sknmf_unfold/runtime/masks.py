@@ -1,83 +1,159 @@
-"""Masks for frames as they come, of several streams side by side."""
+"""Masks of the target frame by frame, in numpy, of several streams side by side."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from scipy.special import expit
 
+from sknmf_unfold.signal.masks import trusted_ratio_masks
 
-class FrameMasks:
-    """The target's mask from activations that are inferred frame by frame.
+from .gru import RunningGRU
+
+# Added to the norm of the activations of a frame, in the units of magnitudes: below it a frame is
+# about silent, and evidence fades.
+EVIDENCE_FADE_NORM = 1.0
+
+
+class MaskEstimator(Protocol):
+    """Estimates the target's mask of the next frames; keeps its state from call to call."""
+
+    def __call__(self, magnitude: np.ndarray) -> np.ndarray:
+        """Map magnitudes to masks, both of shape (n_streams, n_frames, n_freqs)."""
+
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
+
+
+class Inference(Protocol):
+    """Infers the activations of the next frames; keeps its state from call to call."""
+
+    def __call__(self, magnitude: np.ndarray) -> np.ndarray:
+        """Map magnitudes (n_streams, n_frames, n_freqs) to activations of n_components."""
+
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
+
+
+class FramewiseInference:
+    """Inference of activations that treats every frame alone.
 
     Parameters
     ----------
-    infer : FrameByFrame
-        Infers activations.
-    target, rest : ndarray of shape (n_components, n_freqs)
-        What turns the first and the other activations into estimates of magnitudes.
-    share : callable
-        ``share(target, rest) -> mask`` of such estimates; with `log_odds` a third argument is what
-        it computes.
-    log_odds : EvidenceLogOdds, optional
-        What else speaks for the target.
+    infer : callable
+        ``infer(frames) -> activations``, of shapes (n_frames, n_freqs), (n_frames, n_components).
+
+    Examples
+    --------
+    >>> infer = FramewiseInference(np.sqrt)
+    >>> infer(np.full((2, 3, 1), 4.0)).shape
+    (2, 3, 1)
     """
 
-    uses_torch = False
+    def __init__(self, infer: Callable[[np.ndarray], np.ndarray]):
+        self._infer = infer
 
-    def __init__(self, infer, target, rest, share, log_odds=None):
-        self._infer, self._target, self._rest, self._share = infer, target, rest, share
-        self._log_odds = log_odds
+    def __call__(self, magnitude: np.ndarray) -> np.ndarray:
+        """Infer the activations of the next frames, see `Inference`."""
+        rows = magnitude.reshape(-1, magnitude.shape[-1])
+        return self._infer(rows).reshape(*magnitude.shape[:2], -1)
 
-    def __call__(self, magnitude):
-        """Estimate the mask of the next frames.
+    def reset(self) -> None:
+        """Do nothing: there is no state."""
 
-        Parameters
-        ----------
-        magnitude : ndarray of shape (n_streams, n_frames, n_freqs)
 
-        Returns
-        -------
-        mask : ndarray of shape (n_streams, n_frames, n_freqs)
-        """
+class RunningMasks:
+    """The target's mask from activations and output dictionaries.
+
+    Parameters
+    ----------
+    infer : Inference
+        Infers activations.
+    target, interference : ndarray of shape (n_components, n_freqs)
+        Dictionaries that turn the first and the other activations into estimates of magnitudes.
+    mask : callable
+        ``mask(target, interference) -> mask`` of such estimates; with `log_odds` its third argument
+        is what that computes.
+    log_odds : EvidenceLogOdds, optional
+        Further log-odds of the target.
+    """
+
+    def __init__(
+        self,
+        infer: Inference,
+        target: np.ndarray,
+        interference: np.ndarray,
+        mask: Callable[..., np.ndarray],
+        log_odds: EvidenceLogOdds | None = None,
+    ):
+        self._infer, self._target, self._interference = infer, target, interference
+        self._mask, self._log_odds = mask, log_odds
+
+    def __call__(self, magnitude: np.ndarray) -> np.ndarray:
+        """Estimate the mask of the next frames, see `MaskEstimator`."""
         activations = self._infer(magnitude)
         rows = activations.reshape(-1, activations.shape[-1])
         n_target = len(self._target)
-        target, rest = rows[:, :n_target] @ self._target, rows[:, n_target:] @ self._rest
+        target, rest = rows[:, :n_target] @ self._target, rows[:, n_target:] @ self._interference
         more = []
         if self._log_odds is not None:
             more.append(self._log_odds(activations).reshape(target.shape))
-        return self._share(target, rest, *more).reshape(magnitude.shape)
+        return self._mask(target, rest, *more).reshape(magnitude.shape)
 
-    def reset(self):
-        """Begin again before the first frame."""
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
         self._infer.reset()
         if self._log_odds is not None:
             self._log_odds.reset()
 
 
-class PowerShare:
-    """The function of `power_masks` for two estimates in numpy.
+def ratio_mask(target: np.ndarray, interference: np.ndarray) -> np.ndarray:
+    """Compute the ratio mask of the target.
+
+    Parameters
+    ----------
+    target, interference : ndarray of shape (n_frames, n_freqs)
+        Estimates of magnitudes.
+
+    Returns
+    -------
+    mask : ndarray of shape (n_frames, n_freqs)
+
+    Examples
+    --------
+    >>> ratio_mask(np.array([3.0, 0.0]), np.array([1.0, 0.0]))
+    array([0.75, 0.5 ])
+    """
+    return trusted_ratio_masks(np.stack([target, interference]))[0]
+
+
+class PowerMask:
+    """The mask ``target ** p / (target ** p + interference ** p)``.
 
     Parameters
     ----------
     exponent : float
-        Positive.
+        The power p, positive.
 
     Examples
     --------
-    >>> PowerShare(2.0)(np.array([3.0, 0.0]), np.array([1.0, 0.0]))
+    >>> PowerMask(2.0)(np.array([3.0, 0.0]), np.array([1.0, 0.0]))
     array([0.9, 0.5])
     """
 
-    def __init__(self, exponent):
+    def __init__(self, exponent: float | np.ndarray):
         self._exponent = exponent
 
-    def __call__(self, target, rest, log_odds=None):
+    def __call__(
+        self, target: np.ndarray, interference: np.ndarray, log_odds: np.ndarray | None = None
+    ) -> np.ndarray:
         """Compute the target's mask.
 
         Parameters
         ----------
-        target, rest : ndarray of shape (n_frames, n_freqs)
+        target, interference : ndarray of shape (n_frames, n_freqs)
             Estimates of magnitudes.
         log_odds : ndarray of shape (n_frames, n_freqs), optional
             Added to those of the estimates.
@@ -87,30 +163,36 @@ class PowerShare:
         mask : ndarray of shape (n_frames, n_freqs)
         """
         floor = np.finfo(target.dtype).eps ** 2
-        powers = self._exponent * (np.log(target + floor) - np.log(rest + floor))
+        powers = self._exponent * (np.log(target + floor) - np.log(interference + floor))
         return expit(powers if log_odds is None else powers + log_odds)
 
 
 class EvidenceLogOdds:
-    """What `networks.masks.evidence_log_odds` computes, frame by frame in numpy.
+    """Log-odds of the target from the evidence of components and GRU units.
+
+    The activations of a frame h enter as the shares ``h / (norm(h) + 1)``, which do not depend on
+    the level of the frame.
 
     Parameters
     ----------
     evidence : ndarray of shape (n_components, n_freqs)
-    quiet : float
-        `networks.masks.QUIET`.
-    gates : RunningGates, optional
-        GRU units that listen to the components.
+        Weight of evidence of each component, in nats.
+    gru : RunningGRU, optional
+        Units that take the shares.
     gru_evidence : ndarray of shape (n_units, n_freqs), optional
-        What they say.
+        Weight of evidence of each unit, in nats.
     """
 
-    def __init__(self, evidence, quiet, gates=None, gru_evidence=None):
-        self._evidence, self._quiet = evidence, quiet
-        self._gates, self._gated_evidence = gates, gru_evidence
+    def __init__(
+        self,
+        evidence: np.ndarray,
+        gru: RunningGRU | None = None,
+        gru_evidence: np.ndarray | None = None,
+    ):
+        self._evidence, self._gru, self._gru_evidence = evidence, gru, gru_evidence
 
-    def __call__(self, activations):
-        """Compute the log odds of the next frames.
+    def __call__(self, activations: np.ndarray) -> np.ndarray:
+        """Compute the log-odds of the next frames.
 
         Parameters
         ----------
@@ -119,15 +201,17 @@ class EvidenceLogOdds:
         Returns
         -------
         log_odds : ndarray of shape (n_streams, n_frames, n_freqs)
+            In nats.
         """
         norms = np.sqrt(np.einsum("stn,stn->st", activations, activations))
-        shares = activations / (norms + self._quiet)[..., np.newaxis]
+        offset = activations.dtype.type(EVIDENCE_FADE_NORM)
+        shares = activations / (norms + offset)[..., np.newaxis]
         log_odds = shares @ self._evidence
-        if self._gates is not None:
-            log_odds += self._gates(shares) @ self._gated_evidence
+        if self._gru is not None:
+            log_odds += self._gru(shares) @ self._gru_evidence
         return log_odds
 
-    def reset(self):
-        """Begin again before the first frame."""
-        if self._gates is not None:
-            self._gates.reset()
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
+        if self._gru is not None:
+            self._gru.reset()

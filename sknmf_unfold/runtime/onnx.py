@@ -1,27 +1,26 @@
-"""DR-NMF's step as an ONNX graph: one frame in, masks out, for runtimes without Python."""
+"""The step of DR-NMF for one frame as an ONNX graph, for runtimes without Python."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold.base.atomic_files import replacing
-from sknmf_unfold.base.global_settings import default_settings
-from sknmf_unfold.base.tensors import tree_to_numpy
-from sknmf_unfold.validation.parameters import check_path
 
+from .gru import N_GATES
 from .ista import transition_matrix
-from .level import FAINTEST, REFERENCE_LEVEL
+from .level import FAINTEST, REFERENCE_LEVEL, InputLevel
+from .masks import EVIDENCE_FADE_NORM
 
-# The oldest operators that have all of what is needed, so that old runtimes read the file.
+# The oldest operators that suffice, so that old runtimes read the file.
 OPSET, IR_VERSION = 13, 8
 
 
-def import_onnx():
+def import_onnx() -> Any:
     """Import ``onnx``, or raise ImportError naming the extra.
 
     Returns
@@ -35,13 +34,13 @@ def import_onnx():
     return onnx
 
 
-def onnx_step(values, level, settings):
+def onnx_step(weights: Mapping[str, np.ndarray], level: InputLevel, settings: dict | None) -> Any:
     """Make the model ``(magnitude, state) -> (masks, next_state)`` of a frame.
 
     Parameters
     ----------
-    values : dict of ndarray
-        What `networks.drnmf.DRNMF` takes, float32.
+    weights : mapping of str to ndarray
+        The arguments of `networks.drnmf.DRNMF` as arrays.
     level : InputLevel
         Brings frames to the level that the network works at.
     settings : dict or None
@@ -50,28 +49,28 @@ def onnx_step(values, level, settings):
     Returns
     -------
     model : onnx.ModelProto
-        Inputs ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), outputs
-        ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``.
+        Inputs ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), outputs ``masks``
+        (streams, 2, n_freqs), the target's first, and ``next_state``, all float32.
     """
     onnx = import_onnx()
     graph = _Graph(onnx)
-    n_components, n_freqs = values["output_components"].shape
-    n_layers, _, context = values["envelopes"].shape
+    n_components, n_freqs = weights["output_components"].shape
+    n_layers, _, context = weights["envelopes"].shape
     n_past = (context - 1) * n_layers * n_components
     n_levels = max(level.n_frames - 1, 0)
-    n_units = len(values["gru_evidence"])
+    n_units = len(weights["gru_evidence"])
     widths = {"before": n_components, "past": n_past, "levels_before": n_levels}
     widths["units_before"] = n_units
     activations, past, levels, units = graph.parts("state", widths)
     magnitude = graph.at_level("magnitude", levels, level)
-    state = graph.enter(activations, values["dynamics"])
-    inputs = graph.lasting_inputs(magnitude, past, values) if n_past else [None] * n_layers
+    state = graph.enter(activations, weights["dynamics"])
+    inputs = graph.context_inputs(magnitude, past, weights) if n_past else [None] * n_layers
     names = "components", "envelopes", "step_sizes", "sparsity"
-    for k, layer in enumerate(zip(*(values[name] for name in names), strict=True)):
+    for k, layer in enumerate(zip(*(weights[name] for name in names), strict=True)):
         state = graph.layer(k, magnitude, inputs[k], state, *layer)
-    votes = graph.log_odds(state, units, values) if len(values["evidence"]) else None
+    log_odds = graph.log_odds(state, units, weights) if len(weights["evidence"]) else None
     graph.next_state(state, n_past, n_levels, n_units)
-    graph.masks(state, values["output_components"], values["mask_exponent"], votes)
+    graph.masks(state, weights["output_components"], weights["mask_exponent"], log_odds)
     sizes = {
         "magnitude": ["streams", n_freqs],
         "state": ["streams", sum(widths.values())],
@@ -94,49 +93,33 @@ def onnx_step(values, level, settings):
         ir_version=IR_VERSION,
         producer_name="sknmf_unfold",
     )
-    initial = [*values["initial_activations"].tolist(), *[0.0] * (n_past + n_levels + n_units)]
+    initial = [*weights["initial_activations"].tolist(), *[0.0] * (n_past + n_levels + n_units)]
     facts = {"initial_state": initial, "stft": settings}
     onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
     onnx.checker.check_model(model)
     return model
 
 
-class OnnxExport:
-    """Gives a separator that has `_network(dtype)`, a `DRNMF`, its export."""
+def write_step(
+    path: Path, weights: Mapping[str, np.ndarray], level: InputLevel, settings: dict | None
+) -> None:
+    """Write the model of `onnx_step` to a file, which is replaced when the new one is complete.
 
-    stft_settings_: dict | None
-    _network: Callable
-    _input_level: Any
+    Parameters
+    ----------
+    path : Path
+    weights, level, settings
+        See `onnx_step`.
 
-    @default_settings()
-    def export_onnx(self, path):
-        """Write the step of one frame as an ONNX model, for use without Python.
-
-        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), its
-        outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
-        float32. The metadata ``initial_state`` is the state to begin with, of n_state numbers,
-        ``stft`` the settings of the STFT, both in JSON.
-
-        Parameters
-        ----------
-        path : str or PathLike
-            The file, which is replaced if it exists, when the new one is complete.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator has not been fitted.
-        ImportError
-            If onnx is not installed; the extra ``onnx`` brings it.
-        ValueError, OSError
-            If there can be no file of that name.
-        """
-        check_is_fitted(self)
-        path = check_path("path", path)
-        with replacing(path) as unfinished:
-            values = tree_to_numpy(self._network(np.float32).values())
-            model = onnx_step(values, self._input_level, self.stft_settings_)
-            unfinished.write_bytes(model.SerializeToString())
+    Raises
+    ------
+    ImportError
+        If onnx is not installed; the extra ``onnx`` brings it.
+    OSError
+        If there can be no file of that name.
+    """
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(onnx_step(weights, level, settings).SerializeToString())
 
 
 class _Graph:
@@ -204,26 +187,27 @@ class _Graph:
         axes = self.constant(f"{name}_axes", [1], np.int64)
         return self.node("ReduceSum", [array, axes], name, keepdims=1)
 
-    def lasting_inputs(self, magnitude, past, values):
-        """Gather what layers hear of this frame and those before, whose projections are kept."""
-        encoders = values["step_sizes"][:, np.newaxis, np.newaxis] * values["components"]
+    def context_inputs(self, magnitude, past, weights):
+        """Compute the inputs of the layers from this frame and the kept projections."""
+        encoders = weights["step_sizes"][:, np.newaxis, np.newaxis] * weights["components"]
         n_layers, n_components, n_freqs = encoders.shape
-        width, context = n_layers * n_components, values["envelopes"].shape[2]
+        width, context = n_layers * n_components, weights["envelopes"].shape[2]
         encoders = self.constant("analysis", encoders.reshape(width, n_freqs).T)
         latest = self.node("MatMul", [magnitude, encoders], "latest")
-        heard = self.node("Concat", [past, latest], "heard", axis=1)
+        projections = self.node("Concat", [past, latest], "projections", axis=1)
         # No split: old runtimes reuse the memory of an output that nobody reads too early.
         bounds = {"starts": width, "ends": context * width, "axes": 1}
         named = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
-        self.node("Slice", [heard, *named], "kept")
+        self.node("Slice", [projections, *named], "kept")
         shape = self.constant("frames_apart", [0, context, width], np.int64)
-        heard = self.node("Reshape", [heard, shape], "heard_apart")
-        weights = self.constant("envelopes", values["envelopes"].reshape(width, context).T)
-        heard = self.node("Mul", [heard, weights], "weighted")
+        projections = self.node("Reshape", [projections, shape], "frames_of_components")
+        envelopes = weights["envelopes"].reshape(width, context).T
+        envelopes = self.constant("envelopes", envelopes)
+        projections = self.node("Mul", [projections, envelopes], "weighted")
         frames = self.constant("over_frames", [1], np.int64)
-        heard = self.node("ReduceSum", [heard, frames], "gathered", keepdims=0)
+        projections = self.node("ReduceSum", [projections, frames], "gathered", keepdims=0)
         names = [f"projected_{k}" for k in range(n_layers)]
-        return self.parts(heard, dict.fromkeys(names, n_components))
+        return self.parts(projections, dict.fromkeys(names, n_components))
 
     def next_state(self, state, n_past, n_levels, n_units):
         """Activations, projections that the next frame still needs, levels, and units."""
@@ -257,40 +241,39 @@ class _Graph:
         total = self.node("Add", [carried, added], f"sum_{k}")
         return self.node("Relu", [total], f"activations_{k}")
 
-    def log_odds(self, state, units, values):
-        """Compute what components and units say for the target, as `masks.evidence_log_odds`."""
-        from sknmf_unfold.networks.masks import QUIET
-
+    def log_odds(self, state, units, weights):
+        """Log-odds of the target from the evidence, as `masks.EvidenceLogOdds`."""
         norm = self.node("ReduceL2", [state], "norm", axes=[1], keepdims=1)
-        norm = self.node("Add", [norm, self.constant("quiet", QUIET)], "heard_norm")
+        norm = self.node(
+            "Add", [norm, self.constant("fade_norm", EVIDENCE_FADE_NORM)], "offset_norm"
+        )
         shares = self.node("Div", [state, norm], "shares")
-        evidence = self.constant("evidence", values["evidence"])
+        evidence = self.constant("evidence", weights["evidence"])
         log_odds = self.node("MatMul", [shares, evidence], "log_odds")
         if units is None:
             return log_odds
-        units = self.gru(shares, units, values)
-        evidence = self.constant("gru_evidence", values["gru_evidence"])
-        gated = self.node("MatMul", [units, evidence], "gated_log_odds")
-        return self.node("Add", [log_odds, gated], "all_log_odds")
+        units = self.gru(shares, units, weights)
+        evidence = self.constant("gru_evidence", weights["gru_evidence"])
+        of_units = self.node("MatMul", [units, evidence], "gru_log_odds")
+        return self.node("Add", [log_odds, of_units], "all_log_odds")
 
-    def gru(self, shares, units, values):
-        """Let the GRU units listen to a frame, as `gates.Gates`."""
-        n_units = values["gru_weight_hh"].shape[1]
+    def gru(self, shares, units, weights):
+        """GRU units of this frame, as `gru.RunningGRU`."""
+        n_units = weights["gru_weight_hh"].shape[1]
         # ONNX has the update gate first, and wants one direction of one layer.
-        order = np.arange(3 * n_units).reshape(3, n_units)[[1, 0, 2]].reshape(-1)
+        order = np.arange(N_GATES * n_units).reshape(N_GATES, n_units)[[1, 0, 2]].reshape(-1)
         names = ("gru_weight_ih", "gru_weight_hh")
-        weights = [self.constant(name, values[name][order][np.newaxis]) for name in names]
-        biases = values["gru_bias"][:, order].reshape(1, -1)
-        biases = self.constant("gru_bias", biases)
+        matrices = [self.constant(name, weights[name][order][np.newaxis]) for name in names]
+        biases = self.constant("gru_bias", weights["gru_bias"][:, order].reshape(1, -1))
         first = self.constant("first_axis", [0], np.int64)
         frame = self.node("Unsqueeze", [shares, first], "shares_of_one_frame")
         before = self.node("Unsqueeze", [units, first], "units_of_one_layer")
-        inputs = [frame, *weights, biases, "", before]
+        inputs = [frame, *matrices, biases, "", before]
         self.node("GRU", inputs, ["", "units_after"], hidden_size=n_units, linear_before_reset=1)
         return self.node("Squeeze", ["units_after", first], "units")
 
     def masks(self, state, output, exponent, log_odds):
-        """Each source's share of the powers of the estimates, as `power_masks`."""
+        """Each source's share of the powers of the estimates, as `masks.PowerMask`."""
         n_target = len(output) // 2
         parts = self.split(state, [n_target, len(output) - n_target], ["target", "rest"])
         floor = self.constant("floor", np.finfo(np.float32).eps ** 2)
@@ -304,7 +287,7 @@ class _Graph:
             estimate = self.node("Log", [estimate], f"{part}_log")
             estimate = self.node("Mul", [estimate, exponent], f"{part}_power")
             if part == "target" and log_odds is not None:
-                estimate = self.node("Add", [estimate, log_odds], "target_votes")
+                estimate = self.node("Add", [estimate, log_odds], "target_odds")
             logs.append(self.node("Unsqueeze", [estimate, axis], f"{part}_source"))
         logs = self.node("Concat", logs, "powers", axis=1)
         self.node("Softmax", [logs], "masks", axis=1)

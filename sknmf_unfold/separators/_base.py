@@ -14,6 +14,7 @@ from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.base.versions import VersionedEstimator
 from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.runtime.level import InputLevel, MasksAtReferenceLevel, at_reference_level
+from sknmf_unfold.runtime.masks import MaskEstimator
 from sknmf_unfold.signal.windows import check_stft_settings
 from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.messages import shown
@@ -22,7 +23,6 @@ from sknmf_unfold.validation.tables import check_sample_weight
 from sknmf_unfold.validation.warn import warn_user
 
 from ._blocks import Rows, after, run_in_blocks, run_on_table
-from ._stepwise_masks import StepMasks
 
 # What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
 BASICS = (
@@ -48,11 +48,6 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     input_scale_: float
     level_frames_: int
 
-    def _add_missing_attributes(self):
-        if hasattr(self, "stft_settings_") and not hasattr(self, "input_scale_"):
-            # Stored when models took magnitudes as they are.
-            self.input_scale_, self.level_frames_ = 1.0, 0
-
     @abstractmethod
     def _mask_step(self, dtype):
         """Make the function that estimates the target's mask."""
@@ -61,13 +56,25 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     def _activation_step(self, dtype):
         """Make the function that infers the activations."""
 
-    def _masks_at_level(self, dtype, n_streams, max_frames):
-        """Make what estimates masks of streams of frames at the reference level."""
-        return StepMasks(self, dtype)
+    @abstractmethod
+    def _masks_at_level(self, dtype, n_streams):
+        """Make the `MaskEstimator` of streams of frames at the reference level."""
 
-    def _frame_masks(self, dtype, n_streams, max_frames):
-        """Make what estimates the masks of streams, at most so many frames of each at a time."""
-        masks = self._masks_at_level(dtype, n_streams, max_frames)
+    def running_masks(self, dtype: np.dtype, n_streams: int) -> MaskEstimator:
+        """Make the estimator of masks frame by frame, without torch.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            Of the magnitudes: float32 or float64.
+        n_streams : int
+            Number of independent streams.
+
+        Returns
+        -------
+        masks : MaskEstimator
+        """
+        masks = self._masks_at_level(dtype, n_streams)
         level = self._input_level
         return masks if level.changes_nothing else MasksAtReferenceLevel(masks, level)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from sknmf_unfold.base.tensors import resolve_device, to_tensor, tree_to_numpy
+from sknmf_unfold.base.tensors import to_tensor, tree_to_numpy
+from sknmf_unfold.runtime.stacked_rnn import N_GATES, RunningStackedRNN
 from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import MAX_LAYERS, MAX_UNITS, check_n_weights, check_size
@@ -24,7 +25,7 @@ def _weight(name, shape, **bounds):
 class StackedSeparator(TrainedSeparator):
     """A separator whose network is a stack of recurrent layers with a sigmoid mask.
 
-    A subclass says by `_kind`, a key of `networks.stacked.N_GATES`, what its layers are, and has
+    A subclass says by `_kind`, a key of `runtime.stacked_rnn.N_GATES`, what its layers are, and has
     the parameters of `LSTMSeparator`.
     """
 
@@ -35,19 +36,17 @@ class StackedSeparator(TrainedSeparator):
         """Store the parameters."""
 
     def _starting_values(self, sequences, targets, rng):
-        from sknmf_unfold.networks.stacked_rnn import draw_stacked
+        from sknmf_unfold.networks.stacked_rnn import draw_stacked_rnn
 
         level = self._input_level
         frames = sequences.frames(MAX_FRAMES, rng, lambda magnitude, _: level(magnitude)[0])
-        values = draw_stacked(frames, int(self.n_layers), int(self.n_units), rng, self._kind)
+        values = draw_stacked_rnn(frames, int(self.n_layers), int(self.n_units), rng, self._kind)
         return {name: to_tensor(value, "cpu") for name, value in values.items()}
 
     def _remember_start(self, start):
         """Do nothing: drawn weights are not worth keeping."""
 
     def _invariants(self):
-        from sknmf_unfold.networks.stacked_rnn import N_GATES
-
         rows, layers = f"{N_GATES[self._kind]}*units", range(self._n_stored_layers())
         table = [*COURSE, _weight("weight_hh_l0", f"{rows} units")]
         table += [_weight("output_weights", "freqs units")]
@@ -86,41 +85,19 @@ class StackedSeparator(TrainedSeparator):
 
     @staticmethod
     def _make_network(values):
-        from sknmf_unfold.networks.stacked_rnn import StackedNetwork
+        from sknmf_unfold.networks.stacked_rnn import StackedRNN
 
-        return StackedNetwork(values)
+        return StackedRNN(values)
 
     @staticmethod
     def _attributes(network):
         return {"weights_": tree_to_numpy(network.values())}
 
-    def _network(self, dtype):
-        """Rebuild the fitted network from numpy arrays."""
-        device = resolve_device(self.device, fall_back=True)
-        values = {name: to_tensor(x.astype(dtype), device) for name, x in self.weights_.items()}
-        return self._make_network(values)
+    def _weights(self, dtype):
+        return {name: x.astype(dtype, copy=False) for name, x in self.weights_.items()}
 
-    def _mask_step(self, dtype):
-        from ._steps import mask_step
-
-        network = self._network(dtype)
-        return mask_step(network, self._inference(network))
-
-    def _activation_step(self, dtype):
-        from ._steps import hidden_step
-
-        return hidden_step(self._inference(self._network(dtype)))
-
-    @staticmethod
-    def _inference(network):
-        """Make the inference for `mask_step`."""
-
-        def infer(magnitude, state):
-            # The way that blocks lie in memory, so that nothing is copied.
-            frames = to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)
-            return network.run(frames, state)
-
-        return infer
+    def _masks_at_level(self, dtype, n_streams):
+        return RunningStackedRNN(self._weights(dtype), n_streams)
 
     @property
     def _n_features_out(self):

@@ -115,7 +115,7 @@ class LSTMSeparator(StackedSeparator):
     >>> from sklearn.pipeline import Pipeline
     >>> from sknmf_unfold import STFT
     >>> from sknmf_unfold.datasets import make_noisy_speech
-    >>> from . import LSTMSeparator
+    >>> from sknmf_unfold.separators import LSTMSeparator
     >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
     >>> separator = LSTMSeparator(n_units=10, max_epochs=2, random_state=0)
     >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
@@ -281,7 +281,7 @@ class RNNSeparator(StackedSeparator):
     >>> from sklearn.pipeline import Pipeline
     >>> from sknmf_unfold import STFT
     >>> from sknmf_unfold.datasets import make_noisy_speech
-    >>> from . import RNNSeparator
+    >>> from sknmf_unfold.separators import RNNSeparator
     >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
     >>> separator = RNNSeparator(n_units=10, max_epochs=2, random_state=0)
     >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)

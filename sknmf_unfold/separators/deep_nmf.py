@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from sknmf_unfold.base.tensors import resolve_device, to_numpy, to_tensor
+import numpy as np
+
+from sknmf_unfold.base.tensors import to_tensor
 from sknmf_unfold.nmf.divergence import check_beta
+from sknmf_unfold.runtime.deep_nmf import DeepNMFInference
+from sknmf_unfold.runtime.masks import FramewiseInference, PowerMask, RunningMasks
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import (
@@ -23,7 +27,7 @@ from ._recipes import (
     resolve_recipe,
 )
 
-# What the network is made of, and the fitted attribute that holds it.
+# The values of the network, and the fitted attributes that hold them.
 WEIGHT_ATTRIBUTES = {
     "components": "initial_components_",
     "layer_components": "components_",
@@ -145,7 +149,7 @@ class DeepNMFSeparator(StartsFromNMF):
     >>> from sklearn.pipeline import Pipeline
     >>> from sknmf_unfold import STFT
     >>> from sknmf_unfold.datasets import make_noisy_speech
-    >>> from . import DeepNMFSeparator
+    >>> from sknmf_unfold.separators import DeepNMFSeparator
     >>> X, Y = make_noisy_speech(4, duration=1.0, random_state=0)
     >>> separator = DeepNMFSeparator(n_layers=5, n_components=10, max_epochs=2, random_state=0)
     >>> pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
@@ -160,6 +164,8 @@ class DeepNMFSeparator(StartsFromNMF):
         Invariant("components_", "updates? 2*pairs freqs", low=0.0),
         Invariant("mask_exponent_", "", positive=True),
     )
+
+    _weight_attributes = WEIGHT_ATTRIBUTES
 
     def __init__(
         self,
@@ -230,55 +236,39 @@ class DeepNMFSeparator(StartsFromNMF):
         if len(self.components_) != int(self.n_trained_layers) - 1:
             raise ValueError(
                 f"`n_trained_layers` is {self.n_trained_layers}, but the fitted model has "
-                f"{len(self.components_) + 1}; training cannot go on from it."
+                f"{len(self.components_) + 1}; training cannot resume from it."
             )
-        return {name: to_tensor(getattr(self, a), "cpu") for name, a in WEIGHT_ATTRIBUTES.items()}
+        return super()._fitted_values()
 
     def _make_network(self, values, **learned):
         from sknmf_unfold.networks.deep_nmf import DeepNMF
 
         n_fixed = int(self.n_layers) - len(values["layer_components"])
-        updates = {"beta": check_beta(self.beta_loss), "sparsity": check_sparsity(self.sparsity)}
-        return DeepNMF(**values, n_fixed_updates=n_fixed, **updates, **learned)
+        return DeepNMF(values, n_fixed, **self._divergence(), **learned)
 
-    @staticmethod
-    def _attributes(network):
-        return {
-            WEIGHT_ATTRIBUTES[name]: to_numpy(value) for name, value in network.values().items()
-        }
+    def _divergence(self):
+        return {"beta": check_beta(self.beta_loss), "sparsity": check_sparsity(self.sparsity)}
 
     @property
     def _recurrent(self):
         return False
 
-    def _mask_step(self, dtype):
-        from ._steps import mask_step
+    def _inference(self, dtype):
+        from ._steps import framewise_inference
 
-        network = self._network(dtype)
-        return mask_step(network, self._inference(network))
-
-    def _activation_step(self, dtype):
-        from ._steps import hidden_step
-
-        return hidden_step(self._inference(self._network(dtype)))
-
-    def _network(self, dtype):
-        """Rebuild the fitted network from numpy arrays."""
-        # They may have been set since the fit.
+        # Parameters may have been set since the fit.
         self._check_parameters()
-        device = resolve_device(self.device, fall_back=True)
-        arrays = {name: getattr(self, attribute) for name, attribute in WEIGHT_ATTRIBUTES.items()}
-        values = {name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()}
-        return self._make_network(values)
+        network = self._network(self._weights(dtype))
+        return network, framewise_inference(network)
 
-    @staticmethod
-    def _inference(network):
-        """Make the inference for `mask_step`, which knows no state and can wait."""
-
-        def infer(magnitude, state):
-            return lambda: network.hidden(to_tensor(magnitude, network.device)), None
-
-        return infer
+    def _masks_at_level(self, dtype, n_streams):
+        self._check_parameters()
+        weights = self._weights(dtype)
+        n_fixed = int(self.n_layers) - len(weights["layer_components"])
+        dictionaries = [weights["components"]] * n_fixed + list(weights["layer_components"])
+        infer = FramewiseInference(DeepNMFInference(dictionaries, **self._divergence()))
+        target, interference = np.split(weights["output_components"], 2)
+        return RunningMasks(infer, target, interference, PowerMask(weights["mask_exponent"]))
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import numpy as np
+import functools
+from os import PathLike
+from typing import Any
 
-from sknmf_unfold.base.tensors import resolve_device, to_numpy, to_tensor
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.tensors import to_numpy, to_tensor
+from sknmf_unfold.base.threads import one_thread_an_operation
+from sknmf_unfold.runtime.build import build_masks
 from sknmf_unfold.runtime.ista import largest_eigenvalue
-from sknmf_unfold.runtime.onnx import OnnxExport
+from sknmf_unfold.runtime.onnx import write_step
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.parameters import (
     MAX_LAYERS,
     MAX_UNITS,
     check_n_weights,
+    check_path,
     check_size,
     check_sparsity,
     check_step_size,
 )
 
-from ._explanation import MaskExplanation
+from ._explanation import by_term
 from ._fitted_training import COURSE
 from ._nmf_init import StartsFromNMF
 from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
 from ._resume import suited_values
 
-# What the network is made of, and the fitted attribute that holds it.
+# The values of the network, and the fitted attributes that hold them.
 WEIGHT_ATTRIBUTES = {
     "components": "components_",
     "envelopes": "envelopes_",
@@ -41,7 +50,7 @@ WEIGHT_ATTRIBUTES = {
 }
 
 
-# What holds for them and the rest, see `_fitted`; `dynamics_` has two forms.
+# Shapes and ranges of fitted attributes; `dynamics_` has two forms, see `_invariants`.
 FITTED = (
     *COURSE,
     Invariant("output_components_", "2*pairs freqs", low=0.0),
@@ -60,7 +69,7 @@ FITTED = (
 )
 
 
-class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
+class DRNMFSeparator(StartsFromNMF):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
@@ -326,29 +335,16 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         self.random_state = random_state
         self.verbose = verbose
 
+    _weight_attributes = WEIGHT_ATTRIBUTES
+
     def _invariants(self):
         # A matrix of dynamics may have negative entries.
         is_matrix = np.ndim(vars(self).get("dynamics_", 0)) == 2
         shape, low = ("2*pairs 2*pairs", -np.inf) if is_matrix else ("2*pairs", 0.0)
         return (*FITTED, Invariant("dynamics_", shape, low=low))
 
-    def _add_missing_attributes(self):
-        super()._add_missing_attributes()
-        # Stored when the network itself had a level.
-        level, _ = (self.__dict__.pop(name, 0) for name in ("level_", "level_decay_"))
-        if level > 0:
-            raise ValueError(
-                "The model was stored with a running level of another kind; train it again."
-            )
-        if hasattr(self, "evidence_") and not hasattr(self, "gru_evidence_"):
-            # Stored when there were no GRU units yet.
-            from sknmf_unfold.networks.gru import draw_gates
-
-            components = to_tensor(self.output_components_, "cpu")
-            for name, value in draw_gates(components, 0, None).items():
-                setattr(self, WEIGHT_ATTRIBUTES[name], to_numpy(value))
-
     def _starting_values(self, sequences, targets, rng):
+        from sknmf_unfold.networks.gru import draw_gru
         from sknmf_unfold.networks.unfolding import unfold
 
         seed = rng.randint(2**31 - 1)
@@ -359,54 +355,114 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
             step_size = 1 / largest_eigenvalue(components)
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
-        model |= {"n_gru_units": int(self.n_gru_units), "rng": rng}
         components, sparsity = to_tensor(components, "cpu"), check_sparsity(self.sparsity)
-        return unfold(components, int(self.n_layers), sparsity, step_size, **model)
+        gru = draw_gru(components, int(self.n_gru_units), rng)
+        return unfold(components, int(self.n_layers), sparsity, step_size, **model, gru=gru)
 
     def _remember_start(self, start):
         self.initial_components_ = to_numpy(start["output_components"])
 
     def _fitted_values(self):
-        values = {name: to_tensor(getattr(self, a), "cpu") for name, a in WEIGHT_ATTRIBUTES.items()}
         model = int(self.n_layers), int(self.n_gru_units)
-        return suited_values(values, *model, self._recipe())
+        return suited_values(super()._fitted_values(), *model, self._recipe())
 
     @staticmethod
     def _make_network(values, **learned):
         from sknmf_unfold.networks.drnmf import DRNMF
 
-        return DRNMF(**values, **learned)
+        return DRNMF(values, **learned)
 
-    @staticmethod
-    def _attributes(network):
-        return {
-            WEIGHT_ATTRIBUTES[name]: to_numpy(value) for name, value in network.values().items()
-        }
+    def _inference(self, dtype):
+        from ._steps import drnmf_inference
 
-    def _network(self, dtype):
-        """Rebuild the fitted network from numpy arrays."""
-        from sknmf_unfold.networks.drnmf import DRNMF
-
-        device = resolve_device(self.device, fall_back=True)
-        arrays = {name: getattr(self, attribute) for name, attribute in WEIGHT_ATTRIBUTES.items()}
-        return DRNMF(**{name: to_tensor(a.astype(dtype), device) for name, a in arrays.items()})
-
-    def _mask_step(self, dtype):
-        from ._steps import mask_step, unfolded_inference
-
-        network = self._network(dtype)
-        return mask_step(network, unfolded_inference(network))
+        weights = self._weights(dtype)
+        network = self._network(weights)
+        return network, drnmf_inference(network, weights)
 
     def _activation_step(self, dtype):
-        from ._steps import hidden_step, unfolded_inference
+        from ._steps import output_step
 
-        network = self._network(dtype)
-        return hidden_step(unfolded_inference(network), len(network.initial))
+        network, infer = self._inference(dtype)
+        return output_step(infer, lambda hidden: hidden[..., : network.n_components])
 
-    def _masks_at_level(self, dtype, n_streams, max_frames):
-        from ._steps import frame_masks
+    def _masks_at_level(self, dtype, n_streams):
+        return build_masks(self._weights(dtype), n_streams)
 
-        return frame_masks(self._network(dtype), n_streams, max_frames)
+    @default_settings()
+    @one_thread_an_operation()
+    def explain_mask(self, X: Any) -> list[dict[str, np.ndarray]] | dict[str, np.ndarray]:
+        r"""Explain the masks by the terms of their log-odds, in every frame and bin.
+
+        The target's mask M is a logistic function of a sum,
+        :math:`\log(M / (1 - M)) = p \log(\hat{Y} / \hat{V}) + s E + u U`: the ratio of the
+        estimates of target and interference, the weight of evidence E of each component
+        (`evidence_`) times its share s of the activations, and that of each GRU unit
+        (`gru_evidence_`) times its activity u. A positive term raises the mask, a negative one
+        lowers it.
+
+        Parameters
+        ----------
+        X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
+            Mixtures.
+
+        Returns
+        -------
+        terms : list of dict of ndarray of shape (n_frames, n_freqs), or one dict for a table
+            ``"estimates"``, ``"evidence"`` and ``"gru_units"``, in nats: 1 multiplies the odds of
+            the target by 2.7. Terms that the model does not have are 0.
+
+        Raises
+        ------
+        ValueError
+            If X does not look like what the estimator was fitted on.
+
+        Examples
+        --------
+        >>> from sknmf_unfold import STFT, DRNMFSeparator
+        >>> from sknmf_unfold.datasets import make_noisy_speech
+        >>> X, Y = make_noisy_speech(4, duration=0.5, random_state=0)
+        >>> X = STFT().fit_transform(X)
+        >>> separator = DRNMFSeparator(n_components=5, max_epochs=1, random_state=0).fit(X, Y)
+        >>> terms = separator.explain_mask(X)[0]
+        >>> mask = 1 / (1 + np.exp(-sum(terms.values())))
+        >>> bool(np.abs(mask - separator.predict_mask(X)[0]).max() < 1e-4)
+        True
+        """
+        from sknmf_unfold.networks.masks import log_odds_terms
+
+        from ._steps import output_step
+
+        sequences = self._check_input(X)
+        network, infer = self._inference(sequences.dtype)
+        step = output_step(infer, functools.partial(log_odds_terms, network))
+        return by_term(self._run(sequences, step))
+
+    @default_settings()
+    def export_onnx(self, path: str | PathLike) -> None:
+        """Write the step of one frame as an ONNX model, for use without Python.
+
+        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), its
+        outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
+        float32. The metadata ``initial_state`` is the first state, of n_state numbers, ``stft`` the
+        settings of the STFT, both in JSON.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file, which is replaced if it exists, when the new one is complete.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ImportError
+            If onnx is not installed; the extra ``onnx`` brings it.
+        ValueError, OSError
+            If there can be no file of that name.
+        """
+        check_is_fitted(self)
+        checked = check_path("path", path)
+        write_step(checked, self._weights(np.float32), self._input_level, self.stft_settings_)
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""

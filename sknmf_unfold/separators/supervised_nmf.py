@@ -16,10 +16,10 @@ from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.mu_inference import infer_activations
 from sknmf_unfold.nmf.settings import check_max_frames, check_tol
 from sknmf_unfold.nmf.silencing import Silencing, Watched
-from sknmf_unfold.runtime.ista import ista, largest_eigenvalue, warm_ista
+from sknmf_unfold.runtime.ista import ista, largest_eigenvalue
 from sknmf_unfold.runtime.level import TrainingLevel
-from sknmf_unfold.runtime.masks import FrameMasks
-from sknmf_unfold.runtime.recurrence import FrameByFrame
+from sknmf_unfold.runtime.masks import FramewiseInference, RunningMasks, ratio_mask
+from sknmf_unfold.runtime.recurrence import RunningRecurrence
 from sknmf_unfold.signal.masks import trusted_ratio_masks
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.parameters import (
@@ -331,29 +331,43 @@ class SupervisedNMFSeparator(BaseSeparator):
         return Watched(step, silencing)
 
     def _inference_step(self, dtype):
-        # They may have been set since the fit.
-        checked = self._check_parameters()
-        components = self.components_.astype(dtype, copy=False)
-        n_iter, beta, inference = checked["n_iter"], checked["beta"], self.inference
-        settings = {"sparsity": checked["sparsity"]}
-        if inference == "auto":
-            inference = "cd" if beta == 2 else "mu"
-        if inference == "cd":
-            settings["max_iter"] = n_iter
-            return framewise(lambda x: solve_activations(x, components, **settings))
-        settings["n_iter"] = n_iter
-        if inference == "mu":
-            settings["beta"] = beta
-            return framewise(lambda x: infer_activations(x, components, **settings))
-        settings["step_size"] = dtype.type(self.step_size_)
-        if inference == "ista":
-            return framewise(lambda x: ista(x, components, **settings))
+        infer = self._inference(dtype)
+        if not isinstance(infer, RunningRecurrence):
+            return framewise(infer)
 
         def step(magnitude, state):
-            activations = warm_ista(magnitude, components, initial=state, **settings)
+            recurrence = infer.fresh(len(magnitude))
+            if state is not None:
+                recurrence.resume(state)
+            activations = recurrence(magnitude)
             return activations, activations[:, -1]
 
         return step
+
+    def _inference(self, dtype):
+        """Make the function of frames that infers activations, or the recurrence that does."""
+        # Parameters may have been set since the fit.
+        checked = self._check_parameters()
+        components = self.components_.astype(dtype, copy=False)
+        n_iter, beta, inference = checked["n_iter"], checked["beta"], self.inference
+        settings = {"W": components, "sparsity": checked["sparsity"]}
+        if inference == "auto":
+            inference = "cd" if beta == 2 else "mu"
+        if inference == "cd":
+            return functools.partial(solve_activations, max_iter=n_iter, **settings)
+        if inference == "mu":
+            return functools.partial(infer_activations, beta=beta, n_iter=n_iter, **settings)
+        if inference == "ista":
+            settings = {"components": components, "sparsity": checked["sparsity"]}
+            step_size = dtype.type(self.step_size_)
+            return functools.partial(ista, step_size=step_size, n_iter=n_iter, **settings)
+        return RunningRecurrence(
+            components[np.newaxis],
+            np.full(1, self.step_size_, dtype),
+            np.full((1, len(components)), checked["sparsity"], dtype),
+            np.zeros(len(components), dtype),
+            n_repeats=n_iter,
+        )
 
     def _mask_step(self, dtype):
         infer = self._activation_step(dtype)
@@ -373,24 +387,12 @@ class SupervisedNMFSeparator(BaseSeparator):
 
         return Watched(step, infer.silencing)
 
-    def _masks_at_level(self, dtype, n_streams, max_frames):
-        if self.inference != "warm_ista":
-            return super()._masks_at_level(dtype, n_streams, max_frames)
-        checked = self._check_parameters()
-        components = self.components_.astype(dtype)
-        infer = FrameByFrame(
-            components[np.newaxis],
-            np.full(1, self.step_size_, dtype),
-            np.full((1, len(components)), checked["sparsity"], dtype),
-            np.zeros(len(components), dtype),
-            checked["n_iter"],
-            n_streams,
-            max_frames,
-        )
-        target, rest = np.split(components, [len(self.target_components_)])
-        return FrameMasks(infer, target, rest, _ratio_share)
-
-
-def _ratio_share(target, rest):
-    """Compute the ratio mask of the target."""
-    return trusted_ratio_masks(np.stack([target, rest]))[0]
+    def _masks_at_level(self, dtype, n_streams):
+        infer = self._inference(dtype)
+        if isinstance(infer, RunningRecurrence):
+            infer = infer.fresh(n_streams)
+        else:
+            infer = FramewiseInference(infer)
+        dictionaries = self.target_components_, self.interference_components_
+        target, interference = (part.astype(dtype, copy=False) for part in dictionaries)
+        return RunningMasks(infer, target, interference, ratio_mask)

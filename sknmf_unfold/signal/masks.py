@@ -48,7 +48,7 @@ def ratio_masks(estimates: Any, axis: int = 0) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from . import ratio_masks
+    >>> from sknmf_unfold.signal import ratio_masks
     >>> ratio_masks(np.array([[[3.0, 0.0]], [[1.0, 0.0]]]))
     array([[[0.75, 0.5 ]],
            [[0.25, 0.5 ]]])

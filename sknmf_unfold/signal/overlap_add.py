@@ -32,7 +32,7 @@ class OverlapAdd:
 
     Examples
     --------
-    >>> from .stft import stft
+    >>> from sknmf_unfold.signal.stft import stft
     >>> x = np.random.default_rng(0).standard_normal(1000)
     >>> inverse = OverlapAdd(1000)
     >>> for start in range(0, 11, 2):

@@ -28,7 +28,7 @@ class RunningSTFT:
 
     Examples
     --------
-    >>> from .stft import stft
+    >>> from sknmf_unfold.signal.stft import stft
     >>> x = np.random.default_rng(0).standard_normal((1, 1000))
     >>> running = RunningSTFT(512, 128, "sqrt_hann", 1, 8, x.dtype)
     >>> frames = [running.frames(running.append(x[:, i : i + 100])) for i in range(0, 1000, 100)]

@@ -36,7 +36,7 @@ class Spectrogram:
     Examples
     --------
     >>> import numpy as np
-    >>> from . import Spectrogram
+    >>> from sknmf_unfold import Spectrogram
     >>> item = Spectrogram(np.ones(1000), 512, 128, "sqrt_hann", 16000)
     >>> item.shape, item.magnitude().dtype
     ((11, 257), dtype('float64'))

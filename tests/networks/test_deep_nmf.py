@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.deep_nmf import DeepNMF
+from sknmf_unfold.runtime.deep_nmf import DeepNMFInference
 
 
 def make(beta, n_fixed=2, n_trained=2, sparsity=0.3, exponent=1.5):
@@ -14,7 +15,9 @@ def make(beta, n_fixed=2, n_trained=2, sparsity=0.3, exponent=1.5):
     first, *layers, output = torch.from_numpy(components)
     settings = {"n_fixed_updates": n_fixed, "beta": beta, "sparsity": sparsity}
     exponent = torch.tensor(exponent, dtype=torch.float64)
-    return DeepNMF(first, torch.stack(layers), output, exponent, **settings)
+    values = {"components": first, "layer_components": torch.stack(layers)}
+    values |= {"output_components": output, "mask_exponent": exponent}
+    return DeepNMF(values, **settings)
 
 
 def loop(network, x):
@@ -102,3 +105,16 @@ def test_only_the_last_layers_are_trained():
         "log_components",
         "log_output",
     }
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
+def test_activations_in_numpy_are_the_same(beta):
+    network = make(beta)
+    values = {name: value.numpy() for name, value in network.values().items()}
+    dictionaries = [values["components"]] * network.n_fixed_updates
+    dictionaries += list(values["layer_components"])
+    frames = np.random.default_rng(1).gamma(0.5, 2.0, (5, 9))
+    with torch.no_grad():
+        expected = network.hidden(torch.from_numpy(frames)[None])[:, 0]
+    actual = DeepNMFInference(dictionaries, beta, network.sparsity)(frames)
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)

@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.drnmf import DRNMF
-from sknmf_unfold.networks.unfolding import DECAY, unfold
-from sknmf_unfold.runtime.ista import largest_eigenvalue, warm_ista
-from sknmf_unfold.signal.masks import ratio_masks
+from sknmf_unfold.networks.gru import draw_gru
+from sknmf_unfold.networks.unfolding import ENVELOPE_DECAY, unfold
+from sknmf_unfold.runtime.ista import largest_eigenvalue
 from tests.oracles.ista import warm_ista_loop
+from tests.oracles.recurrence import drnmf_loop
 
 N_FREQS, N_COMPONENTS, SPARSITY = 14, 6, 0.1
 LEARN_ALL = {"learn_sparsity": True, "learn_mask_exponent": True, "learn_dynamics": True}
@@ -34,10 +35,10 @@ def untrained(
     **settings,
 ):
     step_size = 1 / largest_eigenvalue(components)
+    components = torch.from_numpy(components)
     model = {"dynamics": dynamics, "context": context, "evidence": evidence}
-    model |= {"n_gru_units": n_gru_units, "rng": np.random.RandomState(0)}
-    values = unfold(torch.from_numpy(components), n_layers, sparsity, step_size, **model)
-    return DRNMF(**values, **settings)
+    model["gru"] = draw_gru(components, n_gru_units, np.random.RandomState(0))
+    return DRNMF(unfold(components, n_layers, sparsity, step_size, **model), **settings)
 
 
 def trained(n_layers=3, dtype="float64", n_steps=10, learning_rate=0.1, **settings):
@@ -61,50 +62,31 @@ def loss(network, magnitude):
     return (target - masks[:, 0] * magnitude).square().mean()
 
 
-def numpy_masks(activations, output, n_sources=2, exponent=1.0, evidence=None):
-    """Share of each source's part of the components in the sum, for (frames, components)."""
-    parts = zip(np.split(activations, n_sources, axis=-1), np.split(output, n_sources), strict=True)
-    powers = np.stack([(h @ w) ** exponent for h, w in parts])
-    if evidence is not None:
-        # Odds that go up by a factor of e for each unit of evidence.
-        for h, odds in zip(activations, powers[0], strict=True):
-            odds *= np.exp(sum(share * e for share, e in zip(h, evidence, strict=True)) / quiet(h))
-    return ratio_masks(powers)
-
-
-def quiet(h):
-    """What activations are divided by before they speak."""
-    return np.sqrt(sum(h**2)) + 1
-
-
 # It is warm-start ISTA
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("n_layers", [1, 2, 5])
-@pytest.mark.parametrize("n_sources", [1, 2, 3])
-def test_untrained_equals_warm_start_ista(n_layers, n_sources, dtype):
+def test_untrained_equals_warm_start_ista(n_layers, dtype):
     magnitude, components = problem(dtype=dtype)
-    network = untrained(components, n_layers, n_sources=n_sources)
-    expected = warm_ista(
-        magnitude.astype("float64"),
-        components.astype("float64"),
-        sparsity=SPARSITY,
-        step_size=1 / largest_eigenvalue(components),
-        n_iter=n_layers,
-    )
+    network = untrained(components, n_layers)
+    settings = {"sparsity": SPARSITY, "step_size": 1 / largest_eigenvalue(components)}
+    exact = components.astype("float64")
+    expected = [warm_ista_loop(x, exact, n_iter=n_layers, **settings) for x in magnitude]
     with torch.no_grad():
         masks, state = network(torch.from_numpy(magnitude))
-        activations = network.activations(torch.from_numpy(magnitude))
+        activations = network.hidden(torch.from_numpy(magnitude)).transpose(0, 1)
     assert masks.dtype == state.dtype == getattr(torch, dtype)
-    assert masks.shape == (3, n_sources, 20, N_FREQS)
+    assert masks.shape == (3, 2, 20, N_FREQS)
     tolerance = TOLERANCES[dtype]
     np.testing.assert_allclose(activations, expected, rtol=0, atol=10 * tolerance)
     np.testing.assert_array_equal(state, activations[:, -1])
     for mask, h in zip(masks, expected, strict=True):
-        wanted = numpy_masks(h, components.astype("float64"), n_sources)
-        assert n_sources == 1 or wanted.std() > 0.1, "constant masks would prove nothing"
-        np.testing.assert_allclose(mask, wanted, rtol=0, atol=tolerance)
+        target, rest = h[:, :3] @ exact[:3], h[:, 3:] @ exact[3:]
+        wanted = target / (target + rest)
+        assert wanted.std() > 0.1, "constant masks would prove nothing"
+        np.testing.assert_allclose(mask[0], wanted, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(mask[1], 1 - wanted, rtol=0, atol=tolerance)
 
 
 MODELS = [
@@ -116,83 +98,36 @@ MODELS = [
 ]
 
 
-def slow_gates(values, shares):
-    """GRU units frame by frame and unit by unit, from the parts of (frames, components)."""
-    inputs, carry = values["gru_weight_ih"], values["gru_weight_hh"]
-    heard_bias, carried_bias = values["gru_bias"]
-    n_units = carry.shape[1]
-    units, result = np.zeros(n_units), []
-    for share in shares:
-        before = units
-        units = np.zeros(n_units)
-        for i in range(n_units):
-            heard, carried = zip(
-                *(
-                    (inputs[j] @ share + heard_bias[j], carry[j] @ before + carried_bias[j])
-                    for j in (i, n_units + i, 2 * n_units + i)
-                ),
-                strict=True,
-            )
-            reset, update = (1 / (1 + np.exp(-heard[g] - carried[g])) for g in (0, 1))
-            candidate = np.tanh(heard[2] + reset * carried[2])
-            units[i] = update * before[i] + (1 - update) * candidate
-        result.append(units)
-    return np.array(result)
-
-
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_trained_equals_the_loop_with_the_values_of_each_layer(model):
-    dynamics, context = model["dynamics"], model["context"]
     network, magnitude = trained(**model, **LEARN_ALL)
     values = {name: value.numpy() for name, value in network.values().items()}
     assert values["initial_activations"].max() > 0.01
-    carry = np.diag(values["dynamics"]) if dynamics == "diagonal" else values["dynamics"]
+    assert abs(values["mask_exponent"] - 1) > 0.1
+    dynamics = values["dynamics"]
+    carry = np.diag(dynamics) if dynamics.ndim == 1 else dynamics
     assert 0.05 < np.abs(carry - np.eye(N_COMPONENTS)).max() < 2
+    for name in ("evidence", "gru_evidence"):
+        assert not values[name].size or np.ptp(values[name]) > 0.1
     with torch.no_grad():
-        activations = network.activations(magnitude).numpy()
-    for sequence, result in zip(magnitude.numpy(), activations, strict=True):
-        h = values["initial_activations"]
-        for t, wanted in enumerate(result):
-            window = [sequence[i] if i >= 0 else 0 * sequence[0] for i in range(t - context + 1, t)]
-            x = np.concatenate([*window, sequence[t]])
-            h = carry.T @ h
-            for layer in range(3):
-                # A layer is one iteration on one frame with weights of its own.
-                W, envelopes = values["components"][layer], values["envelopes"][layer]
-                W = (envelopes[:, :, None] * W[:, None]).reshape(N_COMPONENTS, -1)
-                step_size = values["step_sizes"][layer]
-                gradient = (h @ W - x) @ W.T + values["sparsity"][layer]
-                h = np.maximum(h - step_size * gradient, 0)
-            np.testing.assert_allclose(wanted, h, rtol=0, atol=1e-12)
-    with torch.no_grad():
-        masks = network(magnitude)[0].numpy()
-    exponent = values["mask_exponent"]
-    assert abs(exponent - 1) > 0.1
-    terms = {"exponent": exponent}
-    if model["evidence"]:
-        assert np.ptp(values["evidence"]) > 0.5
-        terms["evidence"] = values["evidence"]
-    expected = numpy_masks(activations[0], values["output_components"], **terms)
-    if "n_gru_units" in model:
-        units = slow_gates(values, [h / quiet(h) for h in activations[0]])
-        votes = units @ values["gru_evidence"]
-        assert np.ptp(votes) > 0.1
-        odds = expected[0] / (1 - expected[0]) * np.exp(votes)
-        expected = np.stack([odds / (1 + odds), 1 / (1 + odds)])
-    np.testing.assert_allclose(masks[0], expected, rtol=0, atol=1e-12)
-    # The way that training goes, which has one mask only.
-    with torch.no_grad():
-        mask = network.target_mask(network.hidden(magnitude), network.output_weights())
-    np.testing.assert_allclose(mask[:, 0], expected[0], rtol=0, atol=1e-12)
+        hidden, masks = network.hidden(magnitude), network(magnitude)[0].numpy()
+        # As in training, which has one mask only.
+        trained_for = network.target_mask(hidden, network.output_weights())
+    activations = hidden[..., :N_COMPONENTS].transpose(0, 1).numpy()
+    for i, sequence in enumerate(magnitude.numpy()):
+        expected = drnmf_loop(values, sequence)
+        np.testing.assert_allclose(activations[i], expected[0], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(masks[i, 0], expected[1], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(trained_for[:, i], expected[1], rtol=0, atol=1e-12)
 
 
 def test_untrained_equals_the_slow_loop():
     magnitude, components = problem(1, 5)
     with torch.no_grad():
-        activations = untrained(components, 2).activations(torch.from_numpy(magnitude))
+        activations = untrained(components, 2).hidden(torch.from_numpy(magnitude))[:, 0]
     step_size = 1 / largest_eigenvalue(components)
     expected = warm_ista_loop(magnitude[0], components, SPARSITY, step_size, 2)
-    np.testing.assert_allclose(activations[0], expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(activations, expected, rtol=0, atol=1e-12)
 
 
 # Sequences, batches, blocks
@@ -257,7 +192,7 @@ def test_values_make_the_same_network_again(n_steps, dtype):
     network, magnitude = trained(dtype=dtype, n_steps=n_steps, **LEARN_ALL)
     values = network.values()
     assert not any(value.requires_grad for value in values.values())
-    again = DRNMF(**values)
+    again = DRNMF(values)
     tolerance = 10 * torch.finfo(magnitude.dtype).eps
     for name, value in again.values().items():
         torch.testing.assert_close(value, values[name], rtol=tolerance, atol=tolerance)
@@ -286,7 +221,7 @@ def test_values_are_those_that_went_in(matrix):
         "gru_evidence": rng.uniform(-1, 1, (2 * matrix, N_FREQS)),
     }
     tensors = {name: torch.from_numpy(x.copy()) for name, x in values.items()}
-    network = DRNMF(**tensors)
+    network = DRNMF(tensors)
     out = network.values()
     assert list(out) == list(values)
     for name, value in values.items():
@@ -369,8 +304,8 @@ def test_unfold_ties_all_layers():
     np.testing.assert_array_equal(lasting["components"], values["components"])
     np.testing.assert_allclose(lasting["envelopes"].norm(dim=-1), 1, rtol=0, atol=1e-12)
     oldest, middle, latest = lasting["envelopes"].unbind(-1)
-    np.testing.assert_allclose(middle, DECAY * latest, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(oldest, DECAY * middle, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(middle, ENVELOPE_DECAY * latest, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(oldest, ENVELOPE_DECAY * middle, rtol=0, atol=1e-12)
     assert {value.dtype for value in values.values()} == {torch.float64}
 
 
@@ -396,7 +331,7 @@ def test_a_gradient_reaches_every_trained_parameter(n_layers, learned, fixed):
     loss(network, torch.from_numpy(magnitude)).backward()
     untouched = {name for name, p in network.named_parameters() if p.grad is None}
     absent = {"log_envelopes": network.context == 1, "evidence": not len(network.evidence)}
-    absent |= dict.fromkeys(("gates.raw", "raw_gru_evidence"), True)
+    absent |= dict.fromkeys(("gru.raw", "raw_gru_evidence"), True)
     assert untouched == fixed | {name for name, is_absent in absent.items() if is_absent}
     for name, parameter in network.named_parameters():
         if name in untouched:
@@ -459,7 +394,8 @@ def test_one_sequence_one_frame_one_bin(shape):
     step_size = 1 / largest_eigenvalue(components)
     for mask, x in zip(masks, magnitude, strict=True):
         h = warm_ista_loop(x, components, SPARSITY, step_size, 1)
-        np.testing.assert_allclose(mask, numpy_masks(h, components), rtol=0, atol=1e-12)
+        target, rest = h[:, :1] @ components[:1], h[:, 1:] @ components[1:]
+        np.testing.assert_allclose(mask[0], target / (target + rest), rtol=0, atol=1e-12)
 
 
 def test_inputs_are_left_alone():

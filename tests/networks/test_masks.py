@@ -1,53 +1,60 @@
+"""Masks of activations in torch: powers, evidence, gradients; and the same in numpy."""
+
 import numpy as np
 import pytest
 import torch
 
-from sknmf_unfold.networks.masks import QUIET, evidence_log_odds, power_mask, power_masks
-from sknmf_unfold.runtime.masks import EvidenceLogOdds, PowerShare
+from sknmf_unfold.networks.masks import evidence_log_odds, power_mask
+from sknmf_unfold.runtime.masks import EvidenceLogOdds, PowerMask
 from sknmf_unfold.signal.masks import ratio_masks
 
 
+def shares(estimates, exponent, log_odds=None):
+    """Masks of estimates (2, rows, bins), by dictionaries that leave them as they are."""
+    unit = torch.eye(estimates.shape[2], dtype=estimates.dtype)
+    return power_mask(torch.cat(list(estimates), 1), unit, unit, exponent, log_odds)
+
+
 def estimates(dtype="float64", level=1.0):
-    return level * np.random.default_rng(0).gamma(0.5, 1.0, (2, 3, 20, 7)).astype(dtype)
+    return level * np.random.default_rng(0).gamma(0.5, 1.0, (2, 60, 7)).astype(dtype)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float64", 1e-14)])
 @pytest.mark.parametrize("level", [1e-4, 1.0, 1e4])
 def test_an_exponent_of_1_gives_ratio_masks(dtype, tolerance, level):
     array = estimates(dtype, level)
-    masks = power_masks(torch.from_numpy(array), torch.ones(7).to(getattr(torch, dtype)), 1)
+    masks = shares(torch.from_numpy(array), torch.ones(7).to(getattr(torch, dtype)))
     assert masks.numpy().dtype == dtype
-    np.testing.assert_allclose(masks, ratio_masks(array, axis=1), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(masks, ratio_masks(array)[0], rtol=0, atol=tolerance)
 
 
 def test_every_bin_has_its_own_exponent():
     array, exponents = estimates(), np.linspace(0.3, 4, 7)
-    masks = power_masks(torch.from_numpy(array), torch.from_numpy(exponents), 1).numpy()
-    for i, exponent in enumerate(exponents):
-        powers = array[..., i] ** exponent
-        expected = powers / powers.sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(masks[..., i], expected, rtol=0, atol=1e-7)
+    masks = shares(torch.from_numpy(array), torch.from_numpy(exponents)).numpy()
+    powers = array**exponents
+    np.testing.assert_allclose(masks, powers[0] / powers.sum(axis=0), rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("exponent", [0.01, 0.5, 1.0, 3.0, 100.0])
 def test_masks_are_shares_with_a_finite_gradient_at_any_level(exponent, dtype):
     levels = np.array([0, 1e-45, 1e-30, 1e-14, 1e-7, 1, 1e4, 1e30], dtype)
-    pairs = np.stack(np.meshgrid(levels, levels))[None].reshape(1, 2, 8, 8)
+    pairs = np.stack(np.meshgrid(levels, levels))
     tensor = torch.from_numpy(pairs).requires_grad_()
     power = torch.full((8,), exponent, dtype=tensor.dtype, requires_grad=True)
-    masks = power_masks(tensor, power, 1)
-    masks[:, 0].sum().backward()
+    masks = shares(tensor, power)
+    masks.sum().backward()
     for gradient in (tensor.grad, power.grad):
         assert torch.isfinite(gradient).all()
     masks = masks.detach().numpy()
     eps = np.finfo(dtype).eps
     assert masks.min() >= 0 and masks.max() <= 1
-    np.testing.assert_allclose(masks.sum(axis=1), 1, rtol=0, atol=4 * eps)
-    np.testing.assert_allclose(masks[:, :, 0, 0], 0.5, rtol=4 * eps)
+    others = shares(torch.from_numpy(pairs[::-1].copy()), power.detach()).numpy()
+    np.testing.assert_allclose(masks + others, 1, rtol=0, atol=4 * eps)
+    np.testing.assert_allclose(masks[0, 0], 0.5, rtol=4 * eps)
     # More of a source is never less of its mask.
-    assert (np.diff(masks[0, 0], axis=1) >= -4 * eps).all()
-    assert (np.diff(masks[0, 1], axis=0) >= -4 * eps).all()
+    assert (np.diff(masks, axis=1) >= -4 * eps).all()
+    assert (np.diff(masks, axis=0) <= 4 * eps).all()
 
 
 def loop_mask(activations, target, rest, exponent):
@@ -100,12 +107,6 @@ def test_log_odds_multiply_the_odds_of_the_target():
     tensors = [x.requires_grad_() for x in (*tensors, log_odds)]
     torch.testing.assert_close(power_mask(*tensors), after, rtol=1e-12, atol=0)
     assert torch.autograd.gradcheck(power_mask, tensors)
-    # Of three sources the first one's odds against the other two.
-    before = torch.rand(2, 3, 5, 4, dtype=torch.float64)
-    log_odds = torch.randn(2, 5, 4, dtype=torch.float64)
-    first, *others = (power_masks(before, torch.ones(4), 1, log_odds)).unbind(1)
-    odds = before[:, 0] / before[:, 1:].sum(1) * torch.exp(log_odds)
-    torch.testing.assert_close(first / sum(others), odds, rtol=1e-10, atol=0)
 
 
 def test_evidence_is_that_of_any_level_and_of_no_silence():
@@ -122,13 +123,13 @@ def test_evidence_is_that_of_any_level_and_of_no_silence():
 @pytest.mark.parametrize("level", [0.0, 1.0, 1e4])
 def test_evidence_in_numpy_is_the_same(level):
     activations, evidence = level * problem(torch.float32)[0], torch.randn(5, 4)
-    votes = EvidenceLogOdds(evidence.numpy(), np.float32(QUIET))(activations.numpy()[np.newaxis])[0]
-    assert votes.dtype == np.float32
+    log_odds = EvidenceLogOdds(evidence.numpy())(activations.numpy()[np.newaxis])[0]
+    assert log_odds.dtype == np.float32
     expected = evidence_log_odds(activations, evidence, 5)
-    np.testing.assert_allclose(votes, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_odds, expected, rtol=0, atol=1e-5)
 
 
-def test_gated_units_speak_as_they_are():
+def test_the_evidence_of_units_counts_by_their_activity():
     activations = problem()[0]
     units = torch.randn(len(activations), 3, dtype=torch.float64)
     hidden = torch.cat([activations, units], dim=-1)
@@ -160,6 +161,6 @@ def test_power_mask_leaves_its_arguments_alone():
 def test_frames_of_streams_get_the_same_share_in_numpy():
     tensors = problem(torch.float32)
     estimates = [tensors[0][:, :2] @ tensors[1], tensors[0][:, 2:] @ tensors[2]]
-    share = PowerShare(np.float32(1.7))(*(x.numpy() for x in estimates))
+    share = PowerMask(np.float32(1.7))(*(x.numpy() for x in estimates))
     assert share.dtype == np.float32
     np.testing.assert_allclose(share, power_mask(*tensors), rtol=0, atol=1e-6)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import Lasso
 
 from sknmf_unfold.runtime.ista import (
@@ -9,8 +8,8 @@ from sknmf_unfold.runtime.ista import (
     largest_eigenvalue,
     project_input,
     transition_matrix,
-    warm_ista,
 )
+from sknmf_unfold.runtime.recurrence import RunningRecurrence
 from tests.oracles.ista import ista_loop, soft_threshold, warm_ista_loop
 
 LEVELS = (1e-8, 1.0, 1e4)
@@ -25,6 +24,19 @@ def problem(n_frames=12, n_freqs=14, n_components=6, seed=0):
     magnitude = rng.gamma(0.5, 2.0, (n_frames, n_components)) @ components
     magnitude += 0.1 * rng.random(magnitude.shape)
     return magnitude, components, 1 / largest_eigenvalue(components)
+
+
+def warm_ista(magnitude, components, *, sparsity, step_size, n_iter, initial=None):
+    """Activations of sequences, each frame starting from the previous frame's result."""
+    n_components, dtype = len(components), components.dtype
+    steps, weights = np.full(1, step_size, dtype), np.full((1, n_components), sparsity, dtype)
+    recurrence = RunningRecurrence(
+        components[np.newaxis], steps, weights, np.zeros(n_components, dtype), n_repeats=n_iter
+    )
+    recurrence = recurrence.fresh(len(magnitude))
+    if initial is not None:
+        recurrence.resume(initial)
+    return recurrence(magnitude)
 
 
 def objective(magnitude, components, activations, sparsity=SPARSITY):
@@ -167,22 +179,6 @@ def test_soft_threshold_of_the_oracle():
     # |v| - threshold with the sign of v, and what is negative cut off.
     values = {2.0: 1.5, 0.5: 0.0, 0.4: 0.0, 0.0: 0.0, -0.4: 0.0, -2.0: 0.0}
     assert {value: soft_threshold(value, 0.5) for value in values} == values
-
-
-def test_steps_are_the_same_for_numpy_and_torch():
-    magnitude, components, step_size = problem()
-    sparsity = np.linspace(0, 1, 6)
-    projected = project_input(magnitude, components, sparsity, step_size)
-    expected = step_size * (magnitude @ components.T - sparsity)
-    np.testing.assert_allclose(projected, expected, atol=1e-14)
-    transition = transition_matrix(components, step_size)
-    stepped = ista_step(projected, projected, transition)
-    assert (stepped == 0).any() and (stepped > 0).any()
-    tensors = [torch.from_numpy(x) for x in (magnitude, components, sparsity)]
-    from_torch = project_input(*tensors, step_size)
-    np.testing.assert_allclose(from_torch.numpy(), projected, atol=1e-14)
-    stepped_torch = ista_step(from_torch, from_torch, torch.from_numpy(transition))
-    np.testing.assert_allclose(stepped_torch.numpy(), stepped, atol=1e-14)
 
 
 # The edges

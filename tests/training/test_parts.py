@@ -23,7 +23,7 @@ def problem(lengths=(9, 5, 1), n_components=6, n_freqs=4):
     components = draw(n_components, n_freqs)
     values = unfold(components / components.norm(dim=1, keepdim=True), 2, 0.05, 0.3)
     values["output_components"] = draw(n_components, n_freqs)
-    network = DRNMF(**values, learn_sparsity=True, learn_mask_exponent=True)
+    network = DRNMF(values, learn_sparsity=True, learn_mask_exponent=True)
     mixture, target = (
         draw(len(lengths), max(lengths), n_freqs),
         draw(len(lengths), max(lengths), n_freqs),
