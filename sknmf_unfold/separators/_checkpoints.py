@@ -91,7 +91,7 @@ def _facts(separator, data):
 
 
 def _describe(name, value):
-    from sknmf_unfold.training.descriptions import describe
+    from sknmf_unfold.training.fingerprints import describe
 
     try:
         return describe(value)

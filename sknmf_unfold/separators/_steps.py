@@ -22,7 +22,7 @@ def mask_step(network, infer):
     Parameters
     ----------
     network : torch.nn.Module
-        With `output_weights` and `target_mask`, see `training.parts`.
+        With `output_weights` and `target_mask`, see `training.batch_loss`.
     infer : callable
         ``infer(magnitude, state) -> (hidden, state)``, hidden units (frames, batch, units).
 

@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from sknmf_unfold import DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _checkpoints
 from sknmf_unfold.training.checkpoint import DIGEST_SIZE, HEADER, Checkpoint
-from sknmf_unfold.training.descriptions import describe
+from sknmf_unfold.training.fingerprints import describe
 from sknmf_unfold.training.loop import Trainer
 from tests._counts import count
 from tests._refusals import refuses

@@ -13,7 +13,7 @@ import pytest
 import scipy.stats
 
 from sknmf_unfold import SparseNMF
-from sknmf_unfold.training.descriptions import describe
+from sknmf_unfold.training.fingerprints import describe
 
 
 def test_descriptions_tell_values_apart_and_are_the_same_for_the_same():
@@ -57,7 +57,7 @@ import copy, functools
 import numpy as np
 from scipy import stats
 from sknmf_unfold import SparseNMF
-from sknmf_unfold.training.descriptions import describe
+from sknmf_unfold.training.fingerprints import describe
 print([describe(value) for value in {VALUES}])
 """
 
