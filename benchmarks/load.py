@@ -73,7 +73,7 @@ def undivided(n_threads):
 
     patches = (
         mock.patch.object(loop, "worker_threads", alone),
-        mock.patch.object(loop, "parts_of", lambda batch: [batch]),
+        mock.patch.object(loop, "split_batch", lambda batch: [batch]),
         mock.patch.object(_blocks, "worker_threads", alone),
         mock.patch.object(threads, "_limit_torch", unlimited),
         mock.patch.object(threads, "_begin_limit", lambda: n_threads),

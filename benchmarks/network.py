@@ -35,7 +35,7 @@ from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.networks import cuda_graphs
 from sknmf_unfold.separators._blocks import run_in_blocks
 from sknmf_unfold.streaming import StreamingSeparator
-from sknmf_unfold.training.parts import batch_loss
+from sknmf_unfold.training.batch_loss import framewise_loss
 from sknmf_unfold.validation.sequences import check_sequences
 
 N_FREQS = 257
@@ -109,7 +109,7 @@ def batch_of(n_sequences, n_frames, seed):
 def step(network, batch):
     """Loss and gradients of one batch."""
     network.zero_grad(set_to_none=True)
-    total, count = batch_loss(network, batch)
+    total, count = framewise_loss(network, batch)
     (total / count).backward()
 
 

@@ -48,7 +48,7 @@ class LevelledNetwork(torch.nn.Module):
     Parameters
     ----------
     network : torch.nn.Module
-        As `training.parts.batch_loss` takes it.
+        As `training.batch_loss` describes it.
     n_frames : int
         How many frames the level is of; 0 gives the network the frames as they are.
 

@@ -51,7 +51,7 @@ def open_checkpoint(separator, data):
             return checkpoint
     if goes_on(separator):
         start = tree_to_numpy(separator._fitted_values())
-        facts |= {START: _describe("warm_start", start)}
+        facts |= {START: _fingerprint("warm_start", start)}
     checkpoint = _checkpoint(separator, facts)
     _warn_of_others(checkpoint.path)
     return checkpoint
@@ -84,17 +84,17 @@ def naming(checkpoint):
 
 def _facts(separator, data):
     parameters = separator.get_params(deep=False)
-    facts = {k: _describe(k, v) for k, v in parameters.items() if k not in NOT_OF_THE_FIT}
+    facts = {k: _fingerprint(k, v) for k, v in parameters.items() if k not in NOT_OF_THE_FIT}
     names = ("X", "y", "validation_data")
     contents = zip(names, map(_content, data), strict=True)
-    return facts | {name: _describe(name, content) for name, content in contents}
+    return facts | {name: _fingerprint(name, content) for name, content in contents}
 
 
-def _describe(name, value):
-    from sknmf_unfold.training.descriptions import describe
+def _fingerprint(name, value):
+    from sknmf_unfold.training.fingerprints import fingerprint
 
     try:
-        return describe(value)
+        return fingerprint(value)
     except TypeError as error:
         raise TypeError(
             f"`{name}` is {error}. A fit with `checkpoint_dir` has to know its checkpoint again; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sknmf_unfold.signal.mixture_dataset import check_gains, check_speed_factors
+from sknmf_unfold.training.losses import resolve_loss
 from sknmf_unfold.validation.parameters import (
     MAX_CONTEXT,
     MAX_LEARNING_RATE,
@@ -103,8 +104,6 @@ DEEP_NMF_RECIPES = {
     name: {k: v for k, v in recipe.items() if k not in (*RECURRENT, "learn_sparsity")}
     for name, recipe in RECIPES.items()
 }
-# What networks can be trained for; the first one needs no phase.
-LOSSES = ("signal_approximation", "phase_sensitive", "snr", "si_sdr")
 # What becomes of activations between frames.
 DYNAMICS = ("identity", "diagonal", "full")
 # Their least values.
@@ -169,7 +168,7 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     if "learning_rate" in given:
         given["learning_rate"] = check_learning_rate(given["learning_rate"])
     if "loss" in given:
-        check_choice("loss", given["loss"], LOSSES)
+        resolve_loss(given["loss"])
     if "speed_factors" in given:
         given["speed_factors"] = check_speed_factors(given["speed_factors"])
     if "gain_db" in given:

@@ -30,7 +30,7 @@ from ._epochs import say_what_is_kept, train, warn_if_diverged
 from ._fitted_training import check_course
 from ._recipes import LEARNED
 from ._resume import check_same_level
-from ._training_data import make_loss, make_pairs, make_training_pairs, suit_data
+from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
 from ._validation_data import check_validation_data, split_recordings
 
 
@@ -104,6 +104,7 @@ class TrainedSeparator(BaseSeparator):
             data = self._check_data(X, y, validation_data)
             suit_data(settings, self, data[0])
             self._set_level(settings, data[0], goes_on(self))
+            try_own_loss(self, settings, *data[:2])
             with open_checkpoint(self, data) as checkpoint:
                 plan, trainer = self._prepare(data, settings, checkpoint)
                 mixing = {name: settings[name] for name in ("speed_factors", "gain_db")}
@@ -146,6 +147,7 @@ class TrainedSeparator(BaseSeparator):
             suit_data(settings, self, sequences)
             rng = check_random_state(self.random_state)
             self._set_level(settings, sequences, not first)
+            try_own_loss(self, settings, sequences, targets)
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
@@ -266,7 +268,7 @@ class TrainedSeparator(BaseSeparator):
 
     def _resume(self, data, settings, plan):
         """Make the trainer that a plan of `_prepare` was saved with."""
-        from sknmf_unfold.training.resuming import check_resumed
+        from sknmf_unfold.training.resume_checks import check_resumed
 
         # The saved state replaces this generator's; numpy's global one must stay as it is.
         rng, dtype = np.random.RandomState(), data[0].dtype
@@ -285,11 +287,12 @@ class TrainedSeparator(BaseSeparator):
 
     def _make_trainer(self, start, settings, dtype, rng):
         from sknmf_unfold.networks.level import LevelledNetwork
+        from sknmf_unfold.training.batch_loss import make_batch_loss
         from sknmf_unfold.training.loop import Trainer
         from sknmf_unfold.training.recipe import Recipe
 
         device, settings = resolve_device(self.device), dict(settings)
-        loss = make_loss(settings.pop("loss"), self.stft_settings_)
+        loss = make_batch_loss(settings.pop("loss"), self.stft_settings_)
         # Of the data, not of the way through them.
         del settings["remix"], settings["speed_factors"], settings["gain_db"]
         n_frames = settings.pop("level_frames")

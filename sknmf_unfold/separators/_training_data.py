@@ -1,118 +1,160 @@
-"""What goes through training for each loss, of recordings as they are or mixed anew."""
+"""Training data: frames of mixtures and targets for a loss, as recorded or remixed every epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from sknmf_unfold.base.tensors import resolve_device
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
+from sknmf_unfold.training.losses import LOSSES, Loss, resolve_loss
+from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.recordings import waveform_of
 from sknmf_unfold.validation.sequences import Sequences
 
-# What compares waveforms, and so goes through complex frames.
-WAVEFORM_LOSSES = ("snr", "si_sdr")
-# Bytes of the frames of all mixtures, or of all targets, that are kept in memory.
-KEEP = 2**31
-# Bytes of the waveforms that are mixed anew at a time.
-DRAWN = 2**30
+if TYPE_CHECKING:
+    from sknmf_unfold.training.pairs import LazyFrames, Pairs
+
+# Frames of all mixtures, or of all targets, are kept in memory up to this size.
+MAX_KEPT_BYTES = 2**31
+# Waveforms are remixed in groups of about this size.
+MAX_REMIXED_BYTES = 2**30
+# The loss that a recipe stands for where the data are magnitudes, which have no phase.
+MAGNITUDE_LOSS = "signal_approximation"
 
 
-def suit_data(settings, given, sequences):
-    """Adapt what a recipe says to data that are no spectrograms, which know phase and waveform.
+def suit_data(settings: dict, separator: object, sequences: Sequences) -> None:
+    """Resolve the loss, and adapt the recipe to magnitudes, which have no phase and no waveform.
 
     Parameters
     ----------
     settings : dict
-        ``loss`` and ``remix`` as recipe and parameters together say; changed.
-    given : object
-        What has the parameters `loss` and `remix`, None where the recipe decides.
+        ``loss`` and ``remix`` of recipe and parameters. The loss becomes a `Loss`.
+    separator : object
+        Its parameters `loss` and `remix` are None where the recipe decides.
     sequences : Sequences
         Checked training data.
 
     Raises
     ------
     ValueError
-        If a parameter asks for what magnitudes have not.
+        If a parameter needs more than magnitudes.
     """
+    loss, remix = separator.loss, separator.remix  # type: ignore[attr-defined]
+    settings["loss"] = resolve_loss(settings["loss"])
     if sequences.kind == "spectrograms":
         return
-    if given.remix:
+    if remix:
         raise ValueError(
             "`remix`=True mixes waveforms, which spectrograms have, as STFT makes them; X has "
             "magnitudes. Use remix=False."
         )
-    if given.loss not in (None, "signal_approximation"):
+    settings["remix"] = False
+    if loss is None:
+        settings["loss"] = LOSSES[MAGNITUDE_LOSS]
+    elif settings["loss"].input != "magnitude":
         raise ValueError(
-            f"`loss`={given.loss!r} needs the phase of spectrograms, as STFT makes them; X has "
-            f"magnitudes. Use loss='signal_approximation'."
+            f"`loss`={shown(loss)} needs the phase of spectrograms, as STFT makes them; X has "
+            f"magnitudes. Use loss={MAGNITUDE_LOSS!r}."
         )
-    settings |= {"loss": "signal_approximation", "remix": False}
 
 
-def make_training_pairs(loss, data, plan, scale, mixing):
-    """Compute what goes through a fit: the part to train on and the part to watch.
+def try_own_loss(separator, settings: dict, mixtures: Sequences, targets: Sequences) -> None:
+    """Call the user's loss on the first recording, before anything is computed that takes long.
 
     Parameters
     ----------
-    loss : str
-        See `make_pairs`.
+    separator : TrainedSeparator
+        With ``input_scale_``.
+    settings : dict
+        ``loss``, a `Loss`, and ``sequence_length``.
+    mixtures, targets : Sequences
+
+    Raises
+    ------
+    ValueError, TypeError
+        If its return value is not what training needs.
+    """
+    loss: Loss = settings["loss"]
+    if not loss.is_own:
+        return
+    from sknmf_unfold.training.own_loss import try_loss
+
+    pairs = make_pairs(loss, mixtures.subset([0]), targets.subset([0]), separator.input_scale_)
+    pairs = pairs.segments(settings["sequence_length"])
+    try_loss(loss.function, pairs.batch([0, 0], resolve_device(separator.device)))
+
+
+def make_training_pairs(
+    loss: Loss, data: tuple, plan: dict, scale: float, mixing: dict
+) -> tuple[Pairs | Remix, Pairs]:
+    """Compute the frames of a fit, for training and for validation.
+
+    Parameters
+    ----------
+    loss : Loss
     data : tuple
-        Mixtures and targets, as Sequences, and the pair to watch, or None.
+        Mixtures and targets, as Sequences, and the pair for validation, or None.
     plan : dict
-        ``parts`` (indices of the recordings to train on and to watch, or None) and ``seed`` (of
-        mixing anew, or None).
+        ``parts`` (indices of the recordings for training and for validation, or None) and ``seed``
+        (of remixing, or None).
     scale : float
-        What all magnitudes are multiplied by.
+        Factor of all frames.
     mixing : dict
-        ``speed_factors`` and ``gain_db`` for mixing anew, see `MixtureDataset`.
+        ``speed_factors`` and ``gain_db`` for remixing, see `MixtureDataset`.
 
     Returns
     -------
-    train : Pairs, or callable that makes some after others for an epoch
+    train : Pairs or Remix
     validation : Pairs
     """
-    mixtures, targets, watched = data
+    mixtures, targets, validation = data
     if plan["parts"] is not None:
         parts = [[each.subset(i) for each in (mixtures, targets)] for i in plan["parts"]]
-        (mixtures, targets), watched = parts
-    validation = make_pairs(loss, watched[0], watched[1], scale)
+        (mixtures, targets), validation = parts
+    validation_pairs = make_pairs(loss, validation[0], validation[1], scale)
     if plan["seed"] is None:
-        return make_pairs(loss, mixtures, targets, scale), validation
-    return Remix(loss, mixtures, targets, plan["seed"], scale, **mixing), validation
+        return make_pairs(loss, mixtures, targets, scale), validation_pairs
+    return Remix(loss, mixtures, targets, plan["seed"], scale, **mixing), validation_pairs
 
 
-def make_pairs(loss, mixtures, targets, scale=1.0):
-    """Compute what goes through training.
+def make_pairs(loss: Loss, mixtures: Sequences, targets: Sequences, scale: float = 1.0) -> Pairs:
+    """Compute the frames of mixtures and targets that a loss takes.
 
     Parameters
     ----------
-    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"}
+    loss : Loss
+        Its ``input`` decides; magnitudes and tables have ``"magnitude"`` only.
     mixtures, targets : Sequences
     scale : float, default=1
-        What all frames are multiplied by.
+        Factor of all frames.
 
     Returns
     -------
     pairs : Pairs
-        Two magnitudes; the mixture's magnitude and the part of the target that is in phase with
-        it; or complex frames of both. Above a size of `KEEP` they are computed batch by batch.
+        Above `MAX_KEPT_BYTES` the frames are computed batch by batch.
     """
     from sknmf_unfold.training.pairs import Pairs
 
-    return Pairs(_mixtures(loss, mixtures, scale), _targets(loss, mixtures, targets, scale))
+    return Pairs(
+        _mixture_frames(loss, mixtures, scale),
+        _target_frames(loss, mixtures, targets, scale),
+    )
 
 
-def _mixtures(loss, mixtures, scale, keep=True):
+def _mixture_frames(loss, mixtures, scale, keep=True):
     if mixtures.kind != "spectrograms":
         return [x * x.dtype.type(scale) for x in mixtures]
-    is_complex = loss in WAVEFORM_LOSSES
-    compute = _frames if is_complex else _magnitude
-    functions = [compute(item) for item in mixtures.items]
+    is_complex = loss.input == "complex"
+    functions = [item.stft if is_complex else _magnitude(item) for item in mixtures.items]
     return _lazy(mixtures, functions, scale, is_complex, keep)
 
 
-def _targets(loss, mixtures, targets, scale, keep=True):
-    if loss != "phase_sensitive":
-        return _mixtures(loss, targets, scale, keep)
+def _target_frames(loss, mixtures, targets, scale, keep=True):
+    if loss.input != "in_phase":
+        return _mixture_frames(loss, targets, scale, keep)
     pairs = zip(mixtures.items, targets.items, strict=True)
     return _lazy(targets, [_in_phase(*pair) for pair in pairs], scale, False, keep)
 
@@ -123,7 +165,7 @@ def _lazy(sequences, functions, scale, is_complex, keep):
 
     dtype = np.result_type(sequences.dtype, np.complex64) if is_complex else sequences.dtype
     factor = sequences.dtype.type(scale)
-    frames = [
+    frames: list[LazyFrames] = [
         LazyFrames(
             lambda start, stop, f=f: (f(start, stop) * factor).astype(dtype, copy=False),
             shape,
@@ -132,11 +174,7 @@ def _lazy(sequences, functions, scale, is_complex, keep):
         for f, shape in zip(functions, (item.shape for item in sequences.items), strict=True)
     ]
     size = sum(sequences.n_frames) * sequences.n_freqs * dtype.itemsize
-    return [np.asarray(x) for x in frames] if keep and size <= KEEP else frames
-
-
-def _frames(item):
-    return item.stft
+    return [np.asarray(x) for x in frames] if keep and size <= MAX_KEPT_BYTES else frames
 
 
 def _magnitude(item):
@@ -153,89 +191,74 @@ def _in_phase(mixture, target):
     return compute
 
 
-def make_loss(loss, settings):
-    """Make the function ``(network, batch) -> (total, count)`` of a loss.
-
-    Parameters
-    ----------
-    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"}
-    settings : dict or None
-        STFT settings of the recordings.
-
-    Returns
-    -------
-    batch_loss : callable
-    """
-    from sknmf_unfold.training.parts import batch_loss
-    from sknmf_unfold.training.waveform_loss import WaveformLoss
-
-    if loss not in WAVEFORM_LOSSES:
-        return batch_loss
-    settings = {name: settings[name] for name in ("n_fft", "hop_length", "window")}
-    return WaveformLoss(**settings, scale_invariant=loss == "si_sdr")
-
-
 class Remix:
-    """Recordings mixed anew for every epoch, as `Pairs`.
+    """Recordings remixed every epoch (dynamic mixing), as `Pairs`.
 
     Parameters
     ----------
-    loss : str
-        What they are for, see `make_pairs`.
+    loss : Loss
     mixtures, targets : Sequences
-        Of spectrograms.
+        Of spectrograms, checked.
     seed : int
-        Of what is drawn.
+        Of all random choices.
     scale : float, default=1
-        What all frames are multiplied by.
+        Factor of all frames.
     **mixing
         ``speed_factors`` and ``gain_db`` of `MixtureDataset`.
     """
 
-    def __init__(self, loss, mixtures, targets, seed, scale=1.0, **mixing):
+    def __init__(
+        self,
+        loss: Loss,
+        mixtures: Sequences,
+        targets: Sequences,
+        seed: int,
+        scale: float = 1.0,
+        **mixing,
+    ):
         self.loss, self.scale = loss, scale
         self.targets = targets
         waveforms = [[waveform_of(item) for item in part.items] for part in (mixtures, targets)]
-        self.n_parts = -(-sum(x.nbytes for part in waveforms for x in part) // DRAWN)
+        self.n_groups = -(-sum(x.nbytes for part in waveforms for x in part) // MAX_REMIXED_BYTES)
         self.dataset = MixtureDataset.from_mixtures(*waveforms, random_state=seed, **mixing)
-        # Targets as they are stay the same, and so does what is computed of them alone.
-        as_they_are = self.dataset.speed_factors == [1.0] and self.dataset.gain_db == [0.0]
-        stay = as_they_are and loss != "phase_sensitive"
-        self._once = _targets(loss, mixtures, targets, scale) if stay else None
+        # Targets at their own speed and level stay the same, and so do their frames.
+        unchanged = self.dataset.speed_factors == [1.0] and self.dataset.gain_db == [0.0]
+        stay = unchanged and loss.input != "in_phase"
+        self._kept = _target_frames(loss, mixtures, targets, scale) if stay else None
 
-    def __call__(self, epoch):
-        """Make what goes through an epoch, one part after the other.
+    def __call__(self, epoch: int) -> Iterator[Pairs]:
+        """Remix the recordings for an epoch, group by group.
 
         Parameters
         ----------
         epoch : int
-            Which one.
+            Its number.
 
         Yields
         ------
         pairs : Pairs
-            Of some of the recordings, drawn at random where there is more than one part.
+            Of some of the recordings, drawn at random where there is more than one group.
         """
         order = np.arange(len(self.dataset))
-        if self.n_parts > 1:
+        if self.n_groups > 1:
             np.random.RandomState([self.dataset.random_state, epoch, 1]).shuffle(order)
         drawn = self.dataset.mixtures(epoch, order)
-        for part in np.array_split(order, self.n_parts):
-            yield self._pairs(part, [next(drawn) for _ in part])
+        for group in np.array_split(order, self.n_groups):
+            yield self._pairs(group, [next(drawn) for _ in group])
 
-    def _pairs(self, which, drawn):
+    def _pairs(self, indices, drawn):
         from sknmf_unfold.training.pairs import Pairs
 
         mixtures, targets = (
-            self._sequences(which, waveforms) for waveforms in zip(*drawn, strict=True)
+            self._sequences(indices, waveforms) for waveforms in zip(*drawn, strict=True)
         )
         # Each is needed once: computed when its batch is, it takes no memory.
-        if self._once is None:
-            once = _targets(self.loss, mixtures, targets, self.scale, keep=False)
-        else:
-            once = [self._once[i] for i in which]
-        return Pairs(_mixtures(self.loss, mixtures, self.scale, keep=False), once)
+        frames = _mixture_frames(self.loss, mixtures, self.scale, keep=False)
+        if self._kept is not None:
+            return Pairs(frames, [self._kept[i] for i in indices])
+        frames_of_targets = _target_frames(self.loss, mixtures, targets, self.scale, keep=False)
+        return Pairs(frames, frames_of_targets)
 
-    def _sequences(self, which, waveforms):
-        items = [self.targets.items[i].of(x) for i, x in zip(which, waveforms, strict=True)]
+    def _sequences(self, indices, waveforms):
+        items = [self.targets.items[i].of(x) for i, x in zip(indices, waveforms, strict=True)]
         return Sequences(items, "spectrograms")

@@ -30,8 +30,8 @@ class LSTMSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
-        What training lowers, see `DRNMFSeparator`.
+    loss : str, callable or None, default=None
+        Loss that training lowers: the name of one, or a function, see `DRNMFSeparator`.
     remix : bool or None, default=None
         Whether every epoch pairs targets and interference of the recordings anew, see
         `DRNMFSeparator`.
@@ -196,8 +196,8 @@ class RNNSeparator(StackedSeparator):
         Passes over the training data at most; 0 leaves the weights as they were drawn.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
-        What training lowers, see `DRNMFSeparator`.
+    loss : str, callable or None, default=None
+        Loss that training lowers: the name of one, or a function, see `DRNMFSeparator`.
     remix : bool or None, default=None
         Whether every epoch pairs targets and interference of the recordings anew, see
         `DRNMFSeparator`.

@@ -75,8 +75,8 @@ class DeepNMFSeparator(StartsFromNMF):
         Passes over the training data at most; 0 leaves the updates as they are.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
-        What training lowers, see `DRNMFSeparator`.
+    loss : str, callable or None, default=None
+        Loss that training lowers: the name of one, or a function, see `DRNMFSeparator`.
     remix : bool or None, default=None
         Whether every epoch pairs the targets with stretches of the interference of other
         recordings, at the signal-to-noise ratios that the recordings have: see

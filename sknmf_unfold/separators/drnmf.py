@@ -115,8 +115,14 @@ class DRNMFSeparator(StartsFromNMF):
         Passes over the training data at most; 0 leaves warm-start ISTA as it is.
     patience : int or None, default=None
         Epochs without a better validation loss before training stops.
-    loss : {"signal_approximation", "phase_sensitive", "snr", "si_sdr"} or None, default=None
-        What training lowers, see Notes.
+    loss : str, callable or None, default=None
+        Loss that training lowers: ``"signal_approximation"``, ``"phase_sensitive"``, ``"snr"`` or
+        ``"si_sdr"``, see Notes, or your own function ``loss(mask, mixture, target)``. Its arguments
+        are torch tensors of shape (batch, frames, bins): the target's mask, and the magnitudes of
+        mixture and target, or their complex frames if the function has the attribute ``input =
+        "complex"``, which needs spectrograms. The sequences have one length and no padding. It
+        returns a tensor of shape (batch,), one number for each sequence, less is better; training
+        lowers the mean over all sequences.
     remix : bool or None, default=None
         Whether every epoch pairs the targets with stretches of the interference of other
         recordings, at the signal-to-noise ratios that the recordings have: see
@@ -276,6 +282,15 @@ class DRNMFSeparator(StartsFromNMF):
     [16000, 16000, 16000, 16000]
     >>> pipe["sep"].components_.shape, pipe["sep"].output_components_.shape
     ((2, 20, 257), (20, 257))
+
+    A loss of your own, the mean absolute error of the magnitudes:
+
+    >>> def absolute_error(mask, mixture, target):
+    ...     return (mask * mixture - target).abs().mean(dim=(1, 2))
+    >>> pipe = pipe.set_params(sep__loss=absolute_error).fit(X, Y)
+    >>> losses = pipe["sep"].history_["validation_loss"]
+    >>> losses[-1] < losses[0]
+    True
     """
 
     def __init__(

@@ -13,8 +13,8 @@ import torch
 from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.validation.warn import warn_user
 
-from .descriptions import HASHED
-from .locks import FileLock
+from .file_lock import FileLock
+from .fingerprints import HASHED
 
 HEADER = b"sknmf_unfold checkpoint 1\n"
 DIGEST_SIZE = hashlib.sha256().digest_size

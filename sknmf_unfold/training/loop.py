@@ -13,8 +13,9 @@ from torch.optim.swa_utils import AveragedModel
 from sknmf_unfold.base.tensors import batches_by_length
 from sknmf_unfold.base.threads import Workers, worker_threads
 
+from .batch_loss import framewise_loss
 from .checkpoint import rng_state, set_rng_state
-from .parts import batch_loss, parts_of
+from .pairs import split_batch
 from .recipe import Best
 
 # Threads that take part at most, each with a part of a batch in memory, or a batch of validation.
@@ -33,7 +34,7 @@ class Trainer:
         How to train.
     rng : numpy.random.RandomState
         Shuffles; torch's global random state is not used.
-    loss : callable, default=batch_loss
+    loss : callable, default=framewise_loss
         ``loss(network, batch) -> (total, count)``, whose quotient is what training lowers.
 
     Attributes
@@ -47,7 +48,7 @@ class Trainer:
         Its weights with the lowest validation loss so far.
     """
 
-    def __init__(self, network, recipe, rng, loss=batch_loss):
+    def __init__(self, network, recipe, rng, loss=framewise_loss):
         self.loss = loss
         self.network = network
         self.recipe = recipe
@@ -151,7 +152,7 @@ class Trainer:
         count : int
             Number of entries in the sum.
         """
-        results = self._workers.map(self._part_gradients, parts_of(batch))
+        results = self._workers.map(self._part_gradients, split_batch(batch))
         totals, counts, gradients = zip(*results, strict=True)
         self._set_gradients(gradients, sum(counts))
         if self.recipe.max_gradient_norm is not None:

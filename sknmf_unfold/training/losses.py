@@ -1,107 +1,217 @@
-"""Losses over padded batches of magnitude spectrograms."""
+"""Losses that training lowers: the table of the built-in ones, and the user's own function.
+
+To add a built-in loss, write its function in this file, under ``@_built_in`` with the frames that
+it takes. The names that `loss` may have, the frames that are computed for training, and whether
+magnitudes will do are derived from the table. This module loads no torch: functions import it.
+
+A loss is a function of tensors of shape (batch, frames, bins): ``mask``, the target's mask, and
+``mixture`` and ``target``, frames of one of the kinds in `INPUTS`. A built-in one also takes
+``stft``, a dict of the STFT settings ``n_fft``, ``hop_length`` and ``window``, None for magnitudes.
+It returns a tensor of shape (batch,): one number for each sequence, of which training lowers the
+mean.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch.autograd.function import once_differentiable
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sknmf_unfold.validation.messages import shown
+
+if TYPE_CHECKING:
+    import torch
+
+# Frames of mixture and target: magnitudes of both; the mixture's magnitude and the part of the
+# target that is in phase with the mixture; complex frames of both.
+INPUTS = ("magnitude", "in_phase", "complex")
 
 
-def valid_frames(n_frames, length):
-    """1 for frames of a sequence, 0 for its padding.
-
-    Parameters
-    ----------
-    n_frames : Tensor of shape (batch,), int
-        Length of each sequence.
-    length : int
-        Padded length.
-
-    Returns
-    -------
-    valid : Tensor of shape (batch, length), bool
-
-    Examples
-    --------
-    >>> valid_frames(torch.tensor([1, 3]), 3)
-    tensor([[ True, False, False],
-            [ True,  True,  True]])
-    """
-    return torch.arange(length, device=n_frames.device) < n_frames[:, None]
-
-
-def signal_approximation(masks, mixture, target, n_frames):
-    """Squared error of the masked mixture, summed over the frames and bins that are not padding.
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """A loss function, and the tensors that it takes.
 
     Parameters
     ----------
-    masks : Tensor of shape (batch, sources, frames, bins)
-        The first source is the target.
-    mixture, target : Tensor of shape (batch, frames, bins)
-        Magnitudes.
-    n_frames : Tensor of shape (batch,), int
-        Length of each sequence.
-
-    Returns
-    -------
-    total : Tensor of shape ()
-        Sum of ``(target - mask * mixture) ** 2``; divided by `count` it is the paper's loss.
-    count : int
-        Number of valid frames times bins.
-
-    References
-    ----------
-    .. [1] Weninger, Hershey, Le Roux, Schuller, "Discriminatively trained recurrent neural networks
-       for single-channel speech separation", GlobalSIP 2014: signal approximation.
-
-    Examples
-    --------
-    >>> masks = torch.full((1, 2, 3, 4), 0.5)
-    >>> total, count = signal_approximation(
-    ...     masks, torch.ones(1, 3, 4), torch.ones(1, 3, 4), torch.tensor([2])
-    ... )
-    >>> float(total) / count
-    0.25
+    function : callable
+        As the head of this module describes.
+    input : {"magnitude", "in_phase", "complex"}
+        Frames of mixture and target, see `INPUTS`.
+    is_framewise : bool, default=False
+        Whether the loss is a mean over frames and bins. Its function then takes any frames, shape
+        (..., bins), and returns the sum over them.
+    takes_padding : bool, default=False
+        Whether sequences may be padded with zeros to a common length. Others get sequences of one
+        length at a time.
+    is_own : bool, default=False
+        Whether it is the user's function, whose return value is checked.
     """
-    valid = valid_frames(n_frames, mixture.shape[1])
-    return masked_error(masks[:, 0], mixture, target, valid), int(valid.sum()) * mixture.shape[2]
+
+    function: Callable[..., torch.Tensor]
+    input: str
+    is_framewise: bool = False
+    takes_padding: bool = False
+    is_own: bool = False
 
 
-def masked_error(mask, mixture, target, valid):
-    """Sum ``(target - mask * mixture) ** 2`` over the entries that are not padding.
+LOSSES: dict[str, Loss] = {}
+
+
+def _built_in(**properties: Any) -> Callable:
+    """Enter a function into `LOSSES` under its name, with these fields of `Loss`."""
+
+    def enter(function):
+        LOSSES[function.__name__] = Loss(function, **properties)
+        return function
+
+    return enter
+
+
+@_built_in(input="magnitude", is_framewise=True)
+def signal_approximation(
+    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict | None
+) -> torch.Tensor:
+    """Sum ``(|Y| - mask * |X|) ** 2`` over frames and bins.
 
     Parameters
     ----------
     mask, mixture, target : Tensor of shape (..., bins)
-    valid : Tensor of shape (...), bool
+        Magnitudes.
+    stft : dict or None
+        Ignored.
 
     Returns
     -------
     total : Tensor of shape ()
 
+    References
+    ----------
+    .. [1] Weninger, Hershey, Le Roux, Schuller, "Discriminatively trained recurrent neural networks
+       for single-channel speech separation", GlobalSIP 2014.
+    """
+    from .squared_error import squared_error
+
+    return squared_error(mask, mixture, target)
+
+
+@_built_in(input="in_phase", is_framewise=True)
+def phase_sensitive(
+    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict | None
+) -> torch.Tensor:
+    """Sum ``|Y - mask * X| ** 2`` over frames and bins, up to a constant.
+
+    Parameters
+    ----------
+    mask, mixture, target : Tensor of shape (..., bins)
+        The mixture's magnitude, and the part of the target that is in phase with the mixture.
+    stft : dict or None
+        Ignored.
+
+    Returns
+    -------
+    total : Tensor of shape ()
+
+    References
+    ----------
+    .. [1] Erdogan, Hershey, Watanabe, Le Roux, "Phase-sensitive and recognition-boosted speech
+       separation using deep recurrent neural networks", ICASSP 2015.
+    """
+    from .squared_error import squared_error
+
+    return squared_error(mask, mixture, target)
+
+
+@_built_in(input="complex", takes_padding=True)
+def snr(
+    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict
+) -> torch.Tensor:
+    """Compute the energy of the waveform's error over that of the mixture, in dB.
+
+    Up to a constant of each mixture it is the negative signal-to-noise ratio. It is bounded below,
+    where the error is 30 dB weaker than the mixture.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (batch, frames, bins)
+    mixture, target : Tensor of shape (batch, frames, bins), complex
+    stft : dict
+        ``n_fft``, ``hop_length`` and ``window``.
+
+    Returns
+    -------
+    losses : Tensor of shape (batch,)
+        In dB.
+    """
+    from .waveform_losses import error_over_mixture
+
+    return error_over_mixture(mask, mixture, target, **stft)
+
+
+@_built_in(input="complex", takes_padding=True)
+def si_sdr(
+    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict
+) -> torch.Tensor:
+    """Compute the negative SI-SDR of the separated waveform, bounded by 30 dB both ways.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (batch, frames, bins)
+    mixture, target : Tensor of shape (batch, frames, bins), complex
+    stft : dict
+        ``n_fft``, ``hop_length`` and ``window``.
+
+    Returns
+    -------
+    losses : Tensor of shape (batch,)
+        In dB.
+    """
+    from .waveform_losses import error_over_projection
+
+    return error_over_projection(mask, mixture, target, **stft)
+
+
+def resolve_loss(loss: str | Callable[..., torch.Tensor]) -> Loss:
+    """Look up a loss by its name, or take the user's function.
+
+    Parameters
+    ----------
+    loss : str or callable
+        Key of `LOSSES`, or a function ``loss(mask, mixture, target)``, whose attribute ``input``,
+        if it has one, is one of `INPUTS`.
+
+    Returns
+    -------
+    loss : Loss
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such loss.
+
     Examples
     --------
-    >>> one = torch.ones(2, 3)
-    >>> masked_error(0.5 * one, one, one, torch.tensor([True, False]))
-    tensor(0.7500)
+    >>> resolve_loss("snr").input
+    'complex'
+    >>> resolve_loss(lambda mask, mixture, target: mask.mean(dim=(1, 2))).input
+    'magnitude'
     """
-    if not bool(valid.all()):
-        # Selected before anything is multiplied: an infinity in the padding would survive in the
-        # loss or, times the 0 that a later selection passes back, in its gradient.
-        mask, mixture, target = mask[valid], mixture[valid], target[valid]
-    return _SquaredError.apply(mask, mixture, target)
-
-
-class _SquaredError(torch.autograd.Function):
-    """Sum of ``(mask * mixture - target) ** 2``, in few passes; only the mask has a gradient."""
-
-    @staticmethod
-    def forward(ctx, mask, mixture, target):
-        error = torch.mul(mask, mixture).sub_(target)
-        ctx.save_for_backward(error, mixture)
-        return torch.dot(error.flatten(), error.flatten())
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient):
-        error, mixture = ctx.saved_tensors
-        return torch.mul(error, mixture).mul_(2 * gradient), None, None
+    if isinstance(loss, str) and loss in LOSSES:
+        return LOSSES[loss]
+    if isinstance(loss, type):
+        raise TypeError(
+            f"`loss` is the class {loss.__name__}; pass an instance that is called as "
+            f"loss(mask, mixture, target)."
+        )
+    if not callable(loss):
+        names = ", ".join(repr(name) for name in LOSSES)
+        raise ValueError(
+            f"`loss` must be one of {names}, or a function loss(mask, mixture, target); got "
+            f"{shown(loss)}."
+        )
+    frames = getattr(loss, "input", "magnitude")
+    if not isinstance(frames, str) or frames not in INPUTS:
+        names = ", ".join(repr(name) for name in INPUTS)
+        raise ValueError(
+            f"The attribute `input` of `loss` must be one of {names}; got {shown(frames)}."
+        )
+    return Loss(loss, frames, is_own=True)

@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 
 from sknmf_unfold.base.tensors import pad, to_tensor
+
+# ``mixture``, ``target`` and ``n_frames``, see `Pairs.batch`.
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+# Sequences of a thread's share of a batch. With fewer, matrix products are so small that all of
+# them take longer, one after the other; more leave cores without work.
+MIN_SHARE_SEQUENCES, MAX_SHARE_SEQUENCES = 8, 16
 
 
 class LazyFrames:
@@ -127,6 +135,35 @@ class Pairs:
         target, _ = pad([self.targets[i] for i in indices], frames_first=True)
         pair = (to_tensor(array, device).transpose(0, 1) for array in (mixture, target))
         return *pair, to_tensor(n_frames, device)
+
+
+def split_batch(batch: Batch) -> list[Batch]:
+    """Divide a batch among threads, in a way that does not depend on their number.
+
+    Parameters
+    ----------
+    batch : tuple of Tensor
+        From `Pairs.batch`.
+
+    Returns
+    -------
+    shares : list of tuple of Tensor
+        Some of the sequences each, frames first in memory of their own. On a GPU, which takes all
+        at once, the batch itself.
+    """
+    if batch[0].device.type != "cpu":
+        return [batch]
+    mixture, target, n_frames = batch
+    n = len(n_frames)
+    n_shares = max(min(-(-n // MIN_SHARE_SEQUENCES), 2), -(-n // MAX_SHARE_SEQUENCES))
+    columns = [x.transpose(0, 1).tensor_split(n_shares, dim=1) for x in (mixture, target)]
+    shares = zip(*columns, n_frames.tensor_split(n_shares), strict=True)
+
+    return [(_frames_first(x), _frames_first(y), lengths) for x, y, lengths in shares]
+
+
+def _frames_first(frames):
+    return frames.contiguous().transpose(0, 1)
 
 
 def _equal_parts(n_frames, longest):

@@ -239,10 +239,10 @@ def test_gradients_of_parts_are_those_of_the_batch(data, monkeypatch):
     )
     clone(SEPARATORS["drnmf"]).set_params(max_epochs=1).fit(*data)
     trainer, batch = max(trainers, key=lambda each: len(each[1][0]))
-    assert len(loop.parts_of(batch)) > 1
+    assert len(loop.split_batch(batch)) > 1
     total, count = trainer.loss(trainer.network, batch)
     expected = torch.autograd.grad(total / count, trainer.parameters, allow_unused=True)
-    results = Workers(1).map(trainer._part_gradients, loop.parts_of(batch))
+    results = Workers(1).map(trainer._part_gradients, loop.split_batch(batch))
     totals, counts, gradients = zip(*results, strict=True)
     assert sum(counts) == count
     assert sum(totals) == pytest.approx(float(total.detach()), rel=1e-5)

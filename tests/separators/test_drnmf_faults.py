@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from sknmf_unfold import DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _checkpoints
 from sknmf_unfold.training.checkpoint import DIGEST_SIZE, HEADER, Checkpoint
-from sknmf_unfold.training.descriptions import describe
+from sknmf_unfold.training.fingerprints import fingerprint
 from sknmf_unfold.training.loop import Trainer
 from tests._counts import count
 from tests._refusals import refuses
@@ -331,7 +331,7 @@ def test_a_killed_warm_start_resumes_to_the_same_attributes(
     assert seen == [3, 4]
     for each in (whole, resumed):
         del each.history_["seconds"]
-    assert describe(vars(resumed)) == describe(vars(whole))
+    assert fingerprint(vars(resumed)) == fingerprint(vars(whole))
 
 
 def test_a_fit_at_speeds_of_a_distribution_resumes(speech, spectrograms, tmp_path, monkeypatch):
@@ -398,7 +398,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_the_estimator_as_it_was(
 ):
     X, Y = magnitudes
     fitted = clone(separator).set_params(max_epochs=2, warm_start=True).fit(X, Y)
-    before = describe(fitted)
+    before = fingerprint(fitted)
     settings = {"max_epochs": 50, "batch_size": 1}
     stop_after(monkeypatch, 0, interrupt)
     unfitted = interrupted(clone(separator).set_params(**settings), X, Y)
@@ -412,7 +412,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_the_estimator_as_it_was(
         interrupted(fitted, [2 * x for x in X], Y)
         monkeypatch.undo()
         fitted.set_params(warm_start=True, batch_size=None)
-        assert describe(fitted) == before
+        assert fingerprint(fitted) == before
 
 
 @pytest.mark.usefixtures("ctrl_c")
@@ -465,12 +465,12 @@ def test_ctrl_c_in_partial_fit_leaves_the_estimator_as_it_was(magnitudes, monkey
     X, Y = magnitudes
     separator = clone(separator).set_params(batch_size=1)
     for n_epochs in (0, 2):
-        before = describe(separator)
+        before = fingerprint(separator)
         stop_after(monkeypatch, n_epochs, interrupt)
         with pytest.raises(KeyboardInterrupt):
             separator.partial_fit(X, Y)
         monkeypatch.undo()
-        assert describe(separator) == before
+        assert fingerprint(separator) == before
         separator.partial_fit(X, Y).partial_fit(X, Y)
 
 
@@ -483,12 +483,12 @@ def test_ctrl_c_in_an_nmf_leaves_it_as_it_was(magnitudes, monkeypatch, estimator
     for fits_first in (False, True):
         if fits_first:
             nmf.fit(X, Y)
-        before = describe(nmf)
+        before = fingerprint(nmf)
         # After half of a supervised fit, or while it looks at what was learned.
         with monkeypatch.context() as patch:
             patch.setattr(SparseNMF, "_keep", lambda self, *_: interrupt())
             interrupted(nmf, *narrow)
-        assert describe(nmf) == before
+        assert fingerprint(nmf) == before
         assert hasattr(nmf, "n_features_in_") == fits_first
 
 

@@ -8,6 +8,7 @@ from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.metrics import sdr
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _training_data
 from sknmf_unfold.separators._training_data import Remix, make_pairs
+from sknmf_unfold.training.losses import LOSSES
 from sknmf_unfold.validation.sequences import check_sequences, check_targets
 
 QUICK = {"n_components": 6, "max_epochs": 2, "random_state": 0}
@@ -19,7 +20,7 @@ def sequences(speech, spectrograms):
 
 
 def test_the_phase_sensitive_loss_is_the_error_of_complex_frames(speech, spectrograms):
-    pairs = make_pairs("phase_sensitive", *sequences(speech, spectrograms))
+    pairs = make_pairs(LOSSES["phase_sensitive"], *sequences(speech, spectrograms))
     items = zip(spectrograms, speech[1], pairs.mixtures, pairs.targets, strict=True)
     differences = []
     for item, waveform, mixture, target in items:
@@ -74,8 +75,8 @@ def test_a_loss_that_needs_a_phase_says_so(speech, spectrograms):
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr", "si_sdr"])
 def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
-    remix = Remix(loss, mixtures, targets, seed=3)
-    plain = make_pairs(loss, mixtures, targets)
+    remix = Remix(LOSSES[loss], mixtures, targets, seed=3)
+    plain = make_pairs(LOSSES[loss], mixtures, targets)
     (first,), (second,), (again,) = remix(1), remix(2), remix(1)
     for i in range(len(plain)):
         if loss != "phase_sensitive":
@@ -91,9 +92,11 @@ def test_what_would_not_fit_into_memory_is_remixed_in_parts(
     speed_factors, speech, spectrograms, monkeypatch
 ):
     mixtures, targets = sequences(speech, spectrograms)
-    monkeypatch.setattr(_training_data, "DRAWN", sum(x.nbytes for x in speech[1]) / 1.25)
-    remix = Remix("snr", mixtures, targets, seed=3, speed_factors=speed_factors)
-    plain = [np.asarray(y) for y in make_pairs("snr", mixtures, targets).targets]
+    monkeypatch.setattr(
+        _training_data, "MAX_REMIXED_BYTES", sum(x.nbytes for x in speech[1]) / 1.25
+    )
+    remix = Remix(LOSSES["snr"], mixtures, targets, seed=3, speed_factors=speed_factors)
+    plain = [np.asarray(y) for y in make_pairs(LOSSES["snr"], mixtures, targets).targets]
     orders = []
     for epoch in (1, 2, 1):
         parts = list(remix(epoch))
@@ -116,7 +119,7 @@ def test_what_would_not_fit_into_memory_is_remixed_in_parts(
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
 def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
-    (pairs,) = Remix(loss, mixtures, targets, seed=3, speed_factors=[0.8, 1.25])(1)
+    (pairs,) = Remix(LOSSES[loss], mixtures, targets, seed=3, speed_factors=[0.8, 1.25])(1)
     lengths = [len(np.asarray(x)) for x in pairs.targets]
     assert lengths == [len(np.asarray(x)) for x in pairs.mixtures]
     for length, item in zip(lengths, spectrograms, strict=True):
@@ -219,8 +222,8 @@ def test_frames_computed_batch_by_batch_train_the_same(loss, speech, spectrogram
     from sknmf_unfold.training.pairs import LazyFrames
 
     kept = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
-    monkeypatch.setattr(_training_data, "KEEP", 0)
-    pairs = make_pairs(loss, *sequences(speech, spectrograms))
+    monkeypatch.setattr(_training_data, "MAX_KEPT_BYTES", 0)
+    pairs = make_pairs(LOSSES[loss], *sequences(speech, spectrograms))
     assert all(isinstance(x, LazyFrames) for x in pairs.mixtures + pairs.targets)
     computed = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
     # The STFT of a part of the frames may round otherwise.

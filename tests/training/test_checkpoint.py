@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from sknmf_unfold.training import locks
+from sknmf_unfold.training import file_lock
 from sknmf_unfold.training.checkpoint import HEADER, Checkpoint, NoCheckpoint
-from sknmf_unfold.training.locks import FileLock
+from sknmf_unfold.training.file_lock import FileLock
 from tests._refusals import refuses
 from tests._small_disk import small_disk
 
@@ -171,14 +171,14 @@ def test_threads_that_come_and_go_have_the_lock_one_after_the_other(tmp_path):
 def test_a_lock_that_is_given_back_while_it_is_opened_is_nobody_elses(tmp_path, monkeypatch):
     first, second, third = (FileLock(tmp_path / "fit.lock") for _ in range(3))
     assert first.acquire(b"fit")
-    lock = locks._lock
+    lock = file_lock._lock
 
     def late(file):
         first.release()
         return lock(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(locks, "_lock", late)
+        patch.setattr(file_lock, "_lock", late)
         assert second.acquire(b"fit")
     assert not third.acquire(b"fit"), "two would have it"
     second.release()

@@ -1,3 +1,5 @@
+"""Losses of the separated waveform."""
+
 import numpy as np
 import pytest
 import torch
@@ -5,12 +7,19 @@ import torch
 from sknmf_unfold.metrics import si_sdr
 from sknmf_unfold.signal.stft import istft, n_frames_of, stft
 from sknmf_unfold.signal.windows import synthesis_window
+from sknmf_unfold.training.batch_loss import make_batch_loss
+from sknmf_unfold.training.losses import LOSSES
 from sknmf_unfold.training.pairs import Pairs
-from sknmf_unfold.training.waveform_loss import FLOOR, WaveformLoss, overlap_add
+from sknmf_unfold.training.waveform_losses import MIN_ENERGY_RATIO, overlap_add
+
+
+def waveform_loss(n_fft, hop_length, window, scale_invariant=False):
+    settings = {"n_fft": n_fft, "hop_length": hop_length, "window": window, "sample_rate": 16000}
+    return make_batch_loss(LOSSES["si_sdr" if scale_invariant else "snr"], settings)
 
 
 class Mask(torch.nn.Module):
-    """The same mask whatever it hears."""
+    """The same mask whatever it is given."""
 
     def __init__(self, mask):
         super().__init__()
@@ -49,7 +58,7 @@ def example(lengths=(400, 250), dtype="float64"):
 def test_it_is_the_error_of_the_waveform_in_decibels():
     X, Y, frames, mask = example()
     batch = Pairs(*frames).batch([0, 1], "cpu")
-    total, count = WaveformLoss(64, 16, "sqrt_hann")(Mask(mask), batch)
+    total, count = waveform_loss(64, 16, "sqrt_hann")(Mask(mask), batch)
     expected = 0.0
     for x, y, part, weights in zip(X, Y, frames[0], mask, strict=True):
         # Also what the frames at both ends add outside of the recording, as training has it.
@@ -57,7 +66,7 @@ def test_it_is_the_error_of_the_waveform_in_decibels():
         estimate = istft(part * weights[: len(part)], len(x), 64, 16)
         error = np.sum((estimate - y) ** 2) / np.sum(x**2)
         assert len(padded[0]) == len(x) + 96
-        expected += 10 * np.log10(error + FLOOR)
+        expected += 10 * np.log10(error + MIN_ENERGY_RATIO)
     assert count == 2
     # The ends outside of a recording of 250 samples hold little of the error.
     assert float(total.detach()) == pytest.approx(expected, abs=0.3)
@@ -69,15 +78,17 @@ def test_scale_invariance_makes_it_the_negative_si_sdr():
         parts = [
             [(scale * f).astype(np.result_type(dtype, np.complex64)) for f in x] for x in frames
         ]
-        loss = WaveformLoss(64, 16, "sqrt_hann", scale_invariant=True)
+        loss = waveform_loss(64, 16, "sqrt_hann", scale_invariant=True)
         total, count = loss(Mask(mask.astype(dtype)), Pairs(*parts).batch([0, 1], "cpu"))
-        # What the frames at both ends add outside of the recording is heard in training too.
+        # What the frames at both ends add outside of the recording counts in training too.
         values = torch.from_numpy(synthesis_window("sqrt_hann", 64, 16).copy())
         expected = 0.0
         for x, y, weights in zip(*frames, mask, strict=True):
             both = [torch.from_numpy(f)[None] for f in (x * weights[: len(x)], y)]
             estimate, clean = (overlap_add(f, values, 16)[0].numpy() for f in both)
-            expected += 10 * np.log10(10 ** (-si_sdr([clean], [estimate])[0] / 10) + FLOOR)
+            expected += 10 * np.log10(
+                10 ** (-si_sdr([clean], [estimate])[0] / 10) + MIN_ENERGY_RATIO
+            )
         assert count == 2
         # The bounds move both by up to 0.04 dB.
         assert float(total.detach()) == pytest.approx(expected, abs=0.08)
@@ -95,7 +106,7 @@ def test_its_gradient(settings, scale_invariant):
     mask = rng.uniform(size=(2, n_frames_of(200, n_fft, hop_length), n_fft // 2 + 1))
     batch = Pairs(*frames).batch([0, 1], "cpu")
     network = Mask(mask)
-    loss = WaveformLoss(n_fft, hop_length, window, scale_invariant)
+    loss = waveform_loss(n_fft, hop_length, window, scale_invariant)
 
     def total(values):
         network.mask.data = values.data
@@ -115,7 +126,7 @@ class _Loss(torch.nn.Module):
 
 def test_level_does_not_matter_and_padding_does_not_count():
     _, _, frames, mask = example()
-    loss = WaveformLoss(64, 16, "sqrt_hann")
+    loss = waveform_loss(64, 16, "sqrt_hann")
     together = loss(Mask(mask), Pairs(*frames).batch([0, 1], "cpu"))[0]
     alone = [loss(Mask(mask[i : i + 1]), Pairs(*frames).batch([i], "cpu"))[0] for i in (0, 1)]
     torch.testing.assert_close(together, sum(alone), rtol=0, atol=1e-9)
@@ -127,7 +138,7 @@ def test_level_does_not_matter_and_padding_does_not_count():
 def test_the_scale_invariant_loss_is_bounded_where_the_target_is_silent():
     _, _, (mixtures, _), mask = example()
     silence = [0 * f for f in mixtures]
-    loss = WaveformLoss(64, 16, "sqrt_hann", scale_invariant=True)
+    loss = waveform_loss(64, 16, "sqrt_hann", scale_invariant=True)
     network = Mask(np.ones_like(mask))
     total, _ = loss(network, Pairs(mixtures, silence).batch([0, 1], "cpu"))
     assert float(total.detach()) == pytest.approx(2 * 30, abs=1e-4)
@@ -138,7 +149,7 @@ def test_the_scale_invariant_loss_is_bounded_where_the_target_is_silent():
 @pytest.mark.parametrize("scale_invariant", [False, True])
 def test_it_is_bounded_and_finite(scale_invariant):
     _, _, (mixtures, _), mask = example()
-    loss = WaveformLoss(64, 16, "sqrt_hann", scale_invariant)
+    loss = waveform_loss(64, 16, "sqrt_hann", scale_invariant)
     for targets, mixture in ((mixtures, mixtures), ([0 * f for f in mixtures],) * 2):
         network = Mask(np.ones_like(mask))
         total, _ = loss(network, Pairs(mixture, targets).batch([0, 1], "cpu"))

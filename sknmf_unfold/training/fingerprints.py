@@ -1,30 +1,37 @@
-"""Descriptions of what a fit depends on: the same in every process."""
+"""Fingerprints of parameters and data, by which a fit recognises its checkpoint.
+
+They are the same in every process: a hash of the content, never of an address. A function counts by
+its module, name and code, with the values that it closes over; an object by its class and state,
+and by the code of its ``__call__``. Functions that are called from there are not looked at.
+"""
 
 from __future__ import annotations
 
 import copyreg
 import hashlib
 import pickle
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
+import torch
 
+# The first character of fingerprints that are hashes.
 HASHED = "#"
-PLAIN = (str, bytes, bool, int, float, complex, type(None), type(Ellipsis))
+PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), type(Ellipsis))
 
 
-def describe(value: object) -> str:
-    """Describe what a fit depends on in a short string, the same in every process.
+def fingerprint(value: object) -> str:
+    """Describe a value in a short string, the same in every process.
 
     Parameters
     ----------
     value : object
-        A plain value, or anything that can be pickled: arrays, estimators, distributions, random
-        generators. Functions count by their name and code.
+        A plain value, a function, or anything that can be pickled: arrays, estimators,
+        distributions, random generators.
 
     Returns
     -------
-    description : str
+    fingerprint : str
         The value itself where it is plain, else a hash of its content.
 
     Raises
@@ -34,9 +41,9 @@ def describe(value: object) -> str:
 
     Examples
     --------
-    >>> describe("auto"), describe(0.5)
+    >>> fingerprint("auto"), fingerprint(0.5)
     ("'auto'", '0.5')
-    >>> describe([1, 2]) == describe([1, 2]) != describe([2, 1])
+    >>> fingerprint([1, 2]) == fingerprint([1, 2]) != fingerprint([2, 1])
     True
     """
     if isinstance(value, np.generic):
@@ -45,16 +52,17 @@ def describe(value: object) -> str:
         return repr(value)
     try:
         return HASHED + _digest(value, ()).hex()[:32]
-    except (AttributeError, TypeError, pickle.PicklingError, RecursionError) as error:
+    # ValueError: a closure over a variable that has no value yet.
+    except (AttributeError, TypeError, ValueError, pickle.PicklingError, RecursionError) as error:
         kind = type(value).__name__
         raise TypeError(f"a {kind} that other processes cannot recognise: {error}") from error
 
 
 def _digest(value, above):
-    """Hash a value by those of its parts; `above` has the ids of what it is a part of."""
+    """Hash a value from the hashes of its parts; `above` has the ids of the values around it."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, PLAIN) and type(value) in PLAIN:
+    if isinstance(value, PLAIN_TYPES) and type(value) in PLAIN_TYPES:
         return _hash(type(value).__name__, repr(value).encode())
     if id(value) in above:
         return _hash("above", str(above[::-1].index(id(value))).encode())
@@ -75,6 +83,8 @@ def _parts(value):
         return type(value).__name__, (), value
     if type(value) is dict:
         return "dict", (), list(value.items())
+    if isinstance(value, torch.Tensor):
+        return "tensor", (value.requires_grad, value.detach().cpu().numpy()), ()
     if isinstance(value, type):
         return "class", (value.__module__, value.__qualname__), ()
     if isinstance(value, ModuleType):
@@ -88,16 +98,15 @@ def _parts(value):
         return "Generator", (value.bit_generator.state,), ()
     if isinstance(value, FunctionType):
         return "function", _parts_of_function(value), ()
+    if isinstance(value, CodeType):
+        return "code", (value.co_code, value.co_names, value.co_consts), ()
     return _parts_of_object(value)
 
 
 def _parts_of_function(function):
-    code, cells = function.__code__, function.__closure__ or ()
-    closure = [cell.cell_contents for cell in cells]
-    named = (function.__module__, function.__qualname__, code.co_code, code.co_names)
-    # Functions inside it are constants of its code, whose own code says less than their names.
-    constants = [x.co_code if hasattr(x, "co_code") else x for x in code.co_consts]
-    return (*named, constants, closure, function.__defaults__, function.__kwdefaults__)
+    named = (function.__module__, function.__qualname__, function.__code__)
+    closure = [cell.cell_contents for cell in function.__closure__ or ()]
+    return (*named, closure, function.__defaults__, function.__kwdefaults__, vars(function))
 
 
 def _parts_of_object(value):
@@ -110,7 +119,10 @@ def _parts_of_object(value):
     if isinstance(state, dict) and callable(getattr(value, "rvs", None)):
         # A distribution is passed a generator whenever it draws; its own is that of the process.
         state = {name: part for name, part in state.items() if name != "_random_state"}
-    ordered = (make, arguments, state, *([] if items is None else items))
+    # A torch module computes in `forward`.
+    methods = [getattr(type(value), name, None) for name in ("__call__", "forward")]
+    code = [method.__code__ for method in methods if isinstance(method, FunctionType)]
+    ordered = (make, arguments, state, code, *([] if items is None else items))
     return "object", ordered, [] if pairs is None else list(pairs)
 
 
