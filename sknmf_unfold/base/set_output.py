@@ -7,7 +7,7 @@ import importlib
 from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from sknmf_unfold.validation.parameters import check_choice
+from sknmf_unfold.validation.options import check_choice
 from sknmf_unfold.validation.warn import once_per_call
 
 CONTAINERS = ("default", "pandas", "polars")

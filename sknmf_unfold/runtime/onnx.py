@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.tensors import tree_to_numpy
-from sknmf_unfold.validation.parameters import check_path
+from sknmf_unfold.validation.options import check_path
 
 from .ista import transition_matrix
 from .level import FAINTEST, REFERENCE_LEVEL

@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator
 
 from sknmf_unfold import STFT, Spectrograms
 from sknmf_unfold.base.tensors import batches_by_length, pad, resolve_device, to_numpy, to_tensor
-from sknmf_unfold.validation.parameters import check_choice, check_number
+from sknmf_unfold.validation.options import check_choice
+from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import (
     check_list,
     check_magnitude,
