@@ -17,7 +17,7 @@ from .signal.running_stft import RunningSTFT
 from .signal.stft import n_frames_of
 from .validation.messages import shown
 from .validation.parameters import check_size
-from .validation.recordings import as_array, check_finite, check_level
+from .validation.recordings import as_array, check_finite, check_peak
 from .validation.samples import float_samples
 
 # Frames that go through Fourier transforms and matrix products together where a call brings many.
@@ -218,7 +218,7 @@ class StreamingSeparator:
         array = float_samples(array, "samples")
         if array.size:
             check_finite(array, "samples", ("stream", "sample")[-wanted:])
-            check_level(array, "samples")
+            check_peak(array, "samples")
         return array if wanted == 2 else array[np.newaxis]
 
 

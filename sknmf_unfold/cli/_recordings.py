@@ -9,7 +9,7 @@ import numpy as np
 
 from sknmf_unfold.datasets import load_audio
 from sknmf_unfold.datasets._sound_files import open_audio
-from sknmf_unfold.validation.recordings import check_level
+from sknmf_unfold.validation.recordings import check_peak
 
 # A file of such a name that cannot be read is a broken recording; others may be anything.
 AUDIO_SUFFIXES = frozenset(
@@ -117,7 +117,7 @@ def read_recording(path, sample_rate):
         If that cannot be; the message begins with the path.
     """
     [waveform] = load_audio([path], sample_rate)
-    check_level(waveform, str(path))
+    check_peak(waveform, str(path))
     return waveform
 
 

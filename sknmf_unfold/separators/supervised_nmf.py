@@ -30,9 +30,9 @@ from sknmf_unfold.validation.parameters import (
     check_sparsity,
     check_step_size,
 )
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.tables import check_components
-from sknmf_unfold.validation.targets import warn_of_useless_targets
+from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._base import BASICS, BaseSeparator
