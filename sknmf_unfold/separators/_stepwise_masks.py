@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sknmf_unfold.base.tensors import as_numpy, resolve_device, to_tensor
 
 from ._blocks import finished
@@ -22,7 +24,8 @@ class StepMasks:
 
     def __init__(self, separator, dtype):
         self._separator, self._dtype = separator, dtype
-        self._step, self._state = separator._mask_step(dtype), None
+        self._step = separator._mask_step(dtype)
+        self._state: Any = None
 
     def __getstate__(self):
         # The step is made of functions that hold a network, which cannot be stored; a state that
