@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.base import threads
-from sknmf_unfold.base.threads import Workers
+from sknmf_unfold.base.workers import Workers
 from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.separators import LSTMSeparator, _blocks
 from sknmf_unfold.streaming import StreamingSeparator

@@ -1,15 +1,16 @@
-"""Separation of sound as it comes."""
+"""Streaming: separation of samples that arrive in chunks of any size."""
 
 from __future__ import annotations
 
 import copy
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .base.global_settings import default_settings
-from .base.threads import briefly_one_thread
+from .base.threads import one_thread_a_product
 from .separators._base import BaseSeparator, check_masks
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
@@ -17,55 +18,55 @@ from .signal.running_stft import RunningSTFT
 from .signal.stft import n_frames_of
 from .validation.messages import shown
 from .validation.parameters import check_size
-from .validation.recordings import as_array, check_finite, check_level
+from .validation.recordings import as_array, check_finite, check_peak
 from .validation.samples import float_samples
 
-# Frames that go through Fourier transforms and matrix products together where a call brings many.
-MAX_FRAMES = 32
-# Streams that memory has room for.
+# Largest number of frames per Fourier transform and matrix product, where a call completes many.
+MAX_BLOCK_FRAMES = 32
+# Bound on the memory of streams.
 MAX_STREAMS = 100_000
 
 
 class StreamingSeparator:
-    """Separate the target from samples that come in chunks of any size.
+    """Separate the target from samples that arrive in chunks of any size.
 
-    What comes out, chunk after chunk, is what ``pipeline.predict`` makes of the whole recording:
-    sample i is returned once ``i + latency_`` samples have gone in, or by `flush`.
+    The returned chunks together equal ``pipeline.predict`` of the whole recording. Sample i is
+    returned once ``i + latency_`` samples were passed, or by `flush`.
 
     Parameters
     ----------
     pipeline : Pipeline
         Fitted, of `STFT` and a separator; or such a separator itself, fitted on spectrograms.
     n_streams : int or None, default=None
-        Number of independent streams that advance together, with samples of shape (n_streams,
-        n_times). None is one stream, with samples of shape (n_times,).
+        Number of independent streams that are processed together, with samples of shape (n_streams,
+        n_times). None stands for one stream, with samples of shape (n_times,).
 
     Attributes
     ----------
     latency_ : int
-        In samples: the length of a window.
+        Latency in samples: the length of a window.
     hop_length_ : int
-        In samples: chunks of this length cause the least work for each.
+        Hop in samples: chunks of this length need the least time each.
     sample_rate_ : int
-        In Hz.
+        Sampling rate in Hz.
 
     Raises
     ------
     TypeError
-        If `pipeline` is something else.
+        If `pipeline` is neither.
     ValueError
-        If its separator was fitted on bare magnitudes, which have no way back to samples.
+        If its separator was fitted on bare magnitudes, which cannot be converted back to samples.
 
     Notes
     -----
-    The constructor makes all that is slow to make, for float32, and the first chunk takes no longer
+    The constructor does all slow preparation, for float32, so that the first chunk takes no longer
     than the next. The dtype of the first samples holds until `reset`: float64 is computed in
-    float64, for which the first chunk has to wait once, all else in float32, integer PCM scaled to
+    float64, which the first chunk prepares; all other dtypes in float32, integer PCM scaled to
     [-1, 1].
 
-    An object serves one thread at a time; several of them can share a fitted pipeline. Each keeps
-    the model that the pipeline had when it was made. Copies (by ``copy``, ``deepcopy`` or
-    ``pickle``), also in mid-stream, go on from there, independently of each other.
+    An object serves one thread at a time; several objects can share a fitted pipeline. Each keeps
+    the model that the pipeline had when the object was made. Copies (by ``copy``, ``deepcopy`` or
+    ``pickle``), also in mid-stream, continue independently of each other.
 
     DR-NMF and warm-start ISTA need about the same time for every frame. Other inference works too,
     at the cost of whole calls for single frames.
@@ -90,10 +91,10 @@ class StreamingSeparator:
     True
     """
 
-    def __init__(self, pipeline, n_streams=None):
+    def __init__(self, pipeline: Pipeline | BaseSeparator, n_streams: int | None = None):
         if n_streams is not None:
             n_streams = check_size("n_streams", n_streams, high=MAX_STREAMS)
-        # Later fits of the pipeline and its parameters make no difference.
+        # A copy, which later fits and changes of parameters leave alone.
         self._separator = copy.copy(_separator_of(pipeline))
         self._n_streams = n_streams
         settings = dict(self._separator.stft_settings_)
@@ -103,59 +104,54 @@ class StreamingSeparator:
         self._settings = settings
         self._build(np.dtype(np.float32))
 
-    def __copy__(self):
-        # What two streams may share is the model alone.
+    def __copy__(self) -> StreamingSeparator:
+        # Two streams may share the model, but nothing else.
         return copy.deepcopy(self, {id(self._separator): self._separator})
 
-    def reset(self):
-        """Forget all samples, and begin again."""
+    def reset(self) -> None:
+        """Forget all samples and start a new recording."""
         for part in (self._stft, self._overlap_add, self._masks):
             part.reset()
         self._n_in = 0
-        # Samples that lie before the beginning of the recording.
+        # Position of the next finished sample; negative ones precede the recording.
         self._n_out = self.hop_length_ - self.latency_
 
-    @property
-    def _uses_torch(self):
-        """Whether torch estimates the masks, as it does of all but DR-NMF and warm-start ISTA."""
-        return False
-
-    @briefly_one_thread
+    @one_thread_a_product()
     @default_settings()
-    def process(self, samples):
-        """Take samples, and return those that are finished.
+    def process(self, samples: ArrayLike) -> np.ndarray:
+        """Separate further samples; return the finished ones.
 
         Parameters
         ----------
         samples : array-like of shape (n_times,), or (n_streams, n_times)
-            Any number of them: floats in [-1, 1], or integer PCM (uint8, int8, int16, int32).
+            Any number of samples: floats in [-1, 1], or integer PCM (uint8, int8, int16, int32).
 
         Returns
         -------
         target : ndarray of shape (n_finished,), or (n_streams, n_finished)
-            Follows what the last call returned.
+            The samples after those that the last call returned.
 
         Raises
         ------
         ValueError, TypeError
-            If the samples are not finite, not real or not of that shape; nothing has changed then.
+            If the samples are not finite, not real or not of that shape; the stream is unchanged.
         """
-        samples = self._check(samples)
-        begins = self._n_in == 0 and samples.size > 0
-        if begins and samples.dtype != self._dtype:
-            self._build(samples.dtype)
-        self._n_in += samples.shape[1]
-        return self._finished(self._run(samples.astype(self._dtype, copy=False)))
+        checked = self._check(samples)
+        is_first = self._n_in == 0 and checked.size > 0
+        if is_first and checked.dtype != self._dtype:
+            self._build(checked.dtype)
+        self._n_in += checked.shape[1]
+        return self._finished(self._run(checked.astype(self._dtype, copy=False)))
 
-    @briefly_one_thread
+    @one_thread_a_product()
     @default_settings()
-    def flush(self):
-        """End the recording: return its last samples and begin again.
+    def flush(self) -> np.ndarray:
+        """End the recording: return its last samples and start a new one.
 
         Returns
         -------
         target : ndarray of shape (n_rest,), or (n_streams, n_rest)
-            As many samples have come out then as went in.
+            The rest: all calls together return as many samples as were passed.
         """
         if self._n_in == 0:
             return self._shaped(np.empty((self._n_streams or 1, 0), np.float32))
@@ -166,23 +162,23 @@ class StreamingSeparator:
         self.reset()
         return rest
 
-    @briefly_one_thread
+    @one_thread_a_product()
     @default_settings()
-    def _build(self, dtype):
-        """Make everything that samples of a dtype go through."""
+    def _build(self, dtype: DTypeLike) -> None:
+        """Prepare STFT, masks and overlap-add for samples of a dtype."""
         n_streams = self._n_streams or 1
         self._dtype = dtype
         self._stft = RunningSTFT(
-            **self._settings, n_streams=n_streams, max_frames=MAX_FRAMES, dtype=dtype
+            **self._settings, n_streams=n_streams, max_frames=MAX_BLOCK_FRAMES, dtype=dtype
         )
         self._overlap_add = RunningOverlapAdd(**self._settings)
         self._masks = self._separator.running_masks(dtype, n_streams)
-        # Libraries set themselves up in their first calls: no sample shall wait for that.
+        # The first calls of libraries are slow: none of them should delay a sample.
         self._run(np.zeros((n_streams, self.hop_length_), dtype))
         self.reset()
 
     def _run(self, samples):
-        """Feed samples; return what they complete, piece by piece."""
+        """Process samples; return the target's samples that they finish, in pieces."""
         pieces = []
         while samples.shape[1]:
             part, samples = np.split(samples, [self._stft.room], axis=1)
@@ -196,7 +192,7 @@ class StreamingSeparator:
         return pieces
 
     def _finished(self, pieces, stop=None):
-        """Join pieces without what lies before the beginning, or after `stop`."""
+        """Join pieces, without samples before the recording or after `stop`."""
         samples = np.concatenate(pieces, axis=1) if len(pieces) > 1 else None
         if samples is None:
             empty = np.empty((self._n_streams or 1, 0), self._dtype)
@@ -218,12 +214,12 @@ class StreamingSeparator:
         array = float_samples(array, "samples")
         if array.size:
             check_finite(array, "samples", ("stream", "sample")[-wanted:])
-            check_level(array, "samples")
+            check_peak(array, "samples")
         return array if wanted == 2 else array[np.newaxis]
 
 
 def _way_out(shape):
-    """Tell what to pass in place of samples with an axis of channels, as callbacks hand over."""
+    """Tell what to pass in place of samples with an axis of channels, as audio callbacks get."""
     if len(shape) != 2 or min(shape) > 8:
         return ""
     if 1 in shape:
@@ -232,7 +228,7 @@ def _way_out(shape):
 
 
 def _separator_of(pipeline):
-    """Take the fitted separator out of a pipeline of `STFT` and a separator."""
+    """Return the fitted separator of a pipeline of `STFT` and a separator."""
     separator = pipeline
     if isinstance(pipeline, Pipeline):
         separator = pipeline[-1] if len(pipeline) == 2 and isinstance(pipeline[0], STFT) else None

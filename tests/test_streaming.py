@@ -1,3 +1,5 @@
+"""Streaming: chunks of any size add up to the output of `predict`, at the stated latency."""
+
 import threading
 
 import numpy as np

@@ -1,1 +1,1 @@
-"""What ties the package to scikit-learn, torch and the operating system."""
+"""Interfaces to scikit-learn, torch and the operating system."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file beside its target, which it replaces when it is complete and on the disk.
 
     An error, an interrupt or a kill at any moment leaves the old file as it was. The unfinished
-    file is in a hidden folder beside the target and goes with it, except after a kill. It has the
-    permissions of the file that it replaces, otherwise those of any new file. A symbolic link
-    stays, and what it points to is replaced. What is no regular file, such as a pipe or
-    ``/dev/null``, gets the content when it is complete.
+    file is in a hidden folder beside the target, which is removed with it, except after a kill. It
+    has the permissions of the file that it replaces, otherwise those of any new file. A symbolic
+    link stays, and the file that it points to is replaced. A target that is no regular file, such
+    as a pipe or ``/dev/null``, gets the content when it is complete.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file to make or to replace.
+        The file to create or to replace.
 
     Yields
     ------
@@ -36,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     FileNotFoundError, IsADirectoryError
         If the folder to write into does not exist, or `path` is one.
     OSError
-        If the disk is full, or whatever else keeps the file from being written; it names `path`.
+        If the file cannot be written, for example because the disk is full; it names `path`.
 
     Examples
     --------
@@ -56,19 +56,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise unless a file of that name can be made or replaced, by trying.
+    """Raise unless a file of that name can be created or replaced, by trying.
 
     Parameters
     ----------
     path : Path
-        The file, which is neither made nor changed.
+        The file, which is neither created nor changed.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError
-        If its folder does not exist, or it is one.
+        If its folder does not exist, or it is a folder.
     OSError
-        If the folder cannot be written into, or the file that is there cannot be replaced.
+        If the folder cannot be written into, or an existing file cannot be replaced.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def check_writable(path: Path) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Make errors of the system name what was to be written.
+    """Make errors of the system name the file that was to be written.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def naming(path: Path | str) -> Iterator[None]:
     Raises
     ------
     OSError
-        In place of another of the same kind.
+        In place of one of the same kind, with the name.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def naming(path: Path | str) -> Iterator[None]:
 
 
 def _check_place(path):
-    """Raise unless `path` is in a folder and is none itself."""
+    """Raise unless `path` is in a folder and is not one itself."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it.")
     if not path.parent.is_dir():
@@ -122,7 +122,7 @@ def _check_place(path):
 
 
 def _is_special(path):
-    """Whether there is something at `path` that cannot be replaced by a file."""
+    """Whether `path` exists and is no regular file, so that it cannot be replaced by one."""
     return path.exists() and not path.is_file()
 
 
@@ -138,7 +138,7 @@ def _staging_folder(path):
 
 
 def _put(unfinished, path):
-    """Put a complete file in its place."""
+    """Move a complete file to its place."""
     if _is_special(path):
         _copy(unfinished, path)
         return

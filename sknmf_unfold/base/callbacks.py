@@ -1,27 +1,34 @@
-"""scikit-learn's callbacks where it has them, from 1.9 on, and what stands in for them before."""
+"""Callbacks of scikit-learn 1.9 and later, and stand-ins for earlier versions."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from sknmf_unfold.validation.sequences import Sequences
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
 
     class _NoContext:
-        """A task that nobody watches."""
+        """Context of a task without callbacks."""
 
         def subcontext(self, **settings):
             """Return the context of a part of the task."""
             return self
 
         def call_on_fit_task_begin(self, **facts):
-            """Tell nobody."""
+            """Call no callback."""
 
         def call_on_fit_task_end(self, **facts):
-            """Tell nobody; nobody wants to stop."""
+            """Call no callback; return that none stops the task."""
             return False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's mixin: fits as if no callback was set."""
+        """Stand-in for scikit-learn's mixin: fits without callbacks."""
 
         def set_callbacks(self, *callbacks):
             """Refuse callbacks.
@@ -44,40 +51,41 @@ except ImportError:
 
 
 class FitTask:
-    """A task of a fit, or a part of it, with what callbacks may ask about it.
+    """A task of a fit, or a part of it, that reports its begin and its end to callbacks.
 
     Parameters
     ----------
     context : sklearn.callback.CallbackContext
-        Where the task stands among the others.
+        Position of the task in the tree of tasks.
     estimator : estimator
-        The one that is fitted.
+        The estimator that is fitted.
     X, y : object
-        What ``fit`` got.
+        Arguments of ``fit``. Callbacks get `Sequences` in the form in which users pass data.
     """
 
-    def __init__(self, context, estimator, X, y):
+    def __init__(self, context: Any, estimator: BaseEstimator, X: Any, y: Any):
+        X, y = (each.as_input() if isinstance(each, Sequences) else each for each in (X, y))
         self._context = context
         self._facts = {"estimator": estimator, "X": X, "y": y}
         context.call_on_fit_task_begin(**self._facts)
 
-    def part(self, name):
+    def part(self, name: str) -> FitTask:
         """Begin a part of this task; return its `FitTask`."""
         context = self._context.subcontext(task_name=name)
         return FitTask(context, self._facts["estimator"], self._facts["X"], self._facts["y"])
 
-    def end(self, attributes):
+    def end(self, attributes: Callable[[], dict[str, Any]]) -> bool:
         """Tell the callbacks that the task is over.
 
         Parameters
         ----------
         attributes : callable
-            Returns the attributes that make the estimator a fitted one, as a dict.
+            Returns the fitted attributes of the estimator at this point, by name.
 
         Returns
         -------
         stop : bool
-            Whether a callback wants no more parts.
+            Whether a callback stops the fit.
         """
         return self._context.call_on_fit_task_end(
             **self._facts, reconstruction_attributes=attributes

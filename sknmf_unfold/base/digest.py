@@ -1,4 +1,4 @@
-"""Checksum of a model's state, by which a file that lost some bits is told from a whole one."""
+"""Checksum of a model's state, which detects damaged files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ def digest_of(value: object, crc: int = 0) -> int:
     """Compute a checksum of nested dicts, lists, arrays and plain values.
 
     It does not depend on how an array lies in memory, on the machine's byte order, on the order of
-    a dict, or on whether a number is numpy's or Python's. Other objects count as nothing.
+    a dict, or on whether a number is numpy's or Python's. Other objects are all equal.
 
     Parameters
     ----------
     value : object
     crc : int, default=0
-        Checksum of what comes before.
+        Checksum of the values before this one.
 
     Returns
     -------
     crc : int
-        CRC-32: it finds accidents, at a GB/s. It is no protection against a forger.
+        CRC-32, computed at about 1 GB/s: it detects accidents, not forgery.
 
     Examples
     --------
@@ -57,6 +57,6 @@ def _as_text(value):
     if isinstance(value, (bool, str, bytes, complex)) or value is None:
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, int):
-        # Of any length, which decimal digits are not.
+        # Python limits the number of decimal digits, but not of hexadecimal ones.
         return f"int {value:x}"
     return f"float {value.hex()}" if isinstance(value, float) else "other"

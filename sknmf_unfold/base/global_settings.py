@@ -1,20 +1,21 @@
-"""Settings of process and thread that make no difference to what this package computes."""
+"""Numerical settings of numpy and torch, set to their defaults during a public call."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 
 @contextlib.contextmanager
-def default_settings():
-    """Compute as numpy and torch do by default, whatever the caller has set.
+def default_settings() -> Iterator[None]:
+    """Compute with the default settings of numpy and torch, whatever the caller has set.
 
-    It is about ``np.seterr``, ``torch.set_default_device`` and ``torch.autocast``, in the calling
-    thread. As a decorator it is for everything public that computes.
+    These are the settings of ``np.seterr``, ``torch.set_default_device`` and ``torch.autocast``, in
+    the calling thread. It decorates every public function and method that computes.
 
     Examples
     --------
@@ -26,10 +27,10 @@ def default_settings():
     0.0
     """
     with contextlib.ExitStack() as stack:
-        # What underflows is meant to become 0.
+        # Underflow to 0 is intended.
         numpy: Any = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
         stack.enter_context(numpy)
-        # Nobody has set anything of what is not loaded.
+        # A module that is not loaded has its default settings.
         torch = sys.modules.get("torch")
         if hasattr(torch, "autocast"):
             _enter_torch(stack, torch)
@@ -37,7 +38,7 @@ def default_settings():
 
 
 def _enter_torch(stack, torch):
-    # The mode slows every call of torch, so it is entered only against another one.
+    # The mode slows every call of torch, so it is entered only where another device is set.
     if torch.empty(0).device.type != "cpu":
         stack.enter_context(torch.device("cpu"))
     for kind in ("cpu", "cuda"):

@@ -1,27 +1,27 @@
-"""Progress bars under `verbose`. Nothing of them is loaded unless they are shown."""
+"""Progress bars for the parameter `verbose`; tqdm is loaded only if they are shown."""
 
 from __future__ import annotations
 
 import importlib.util
 from typing import Any
 
-# Seconds that an epoch takes before its batches get a bar of their own.
+# Duration of an epoch after which its batches get a bar of their own.
 MIN_EPOCH_SECONDS = 1.0
 
 
-def progress_bar(total, verbose, description, initial=0):
+def progress_bar(total: int, verbose: int | bool, description: str, initial: int = 0) -> Any:
     """Open a progress bar on standard error, or one that shows nothing.
 
     Parameters
     ----------
     total : int
-        Number of steps at most.
+        Largest number of steps.
     verbose : int or bool
         Whether to show it.
     description : str
         Text in front of the bar.
     initial : int, default=0
-        Steps that were done before.
+        Number of steps done before.
 
     Returns
     -------
@@ -35,15 +35,15 @@ def progress_bar(total, verbose, description, initial=0):
     return _bar_class()(total=total, desc=description, initial=initial)
 
 
-def batch_bar(verbose, epoch):
-    """Open a bar of the batches of an epoch, which shows only if the epoch takes long.
+def batch_bar(verbose: int | bool, epoch: int) -> BatchBar | NoBar:
+    """Open a bar of the batches of an epoch, shown only if the epoch takes long.
 
     Parameters
     ----------
     verbose : int or bool
         Whether to show it.
     epoch : int
-        Which one.
+        Number of the epoch.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def batch_bar(verbose, epoch):
     return BatchBar(epoch) if verbose else NoBar()
 
 
-def end_early(bar, reason):
-    """Make a bar that ends before its total a full one, which says why.
+def end_early(bar: Any, reason: str) -> None:
+    """Fill a bar that ends before its total, and show the reason.
 
     Parameters
     ----------
@@ -78,17 +78,17 @@ class NoBar:
     def __exit__(self, *_):
         """There is nothing to close."""
 
-    def update(self, n=1):
+    def update(self, n: int = 1) -> None:
         """Count nothing."""
 
-    def set_postfix_str(self, s="", refresh=True):
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
         """Show nothing."""
 
-    def expect(self, n_batches):
-        """Wait for nothing."""
+    def expect(self, n_batches: int) -> None:
+        """Count nothing."""
 
-    def add(self, total, count):
-        """Add nothing."""
+    def add(self, total: float, count: int) -> None:
+        """Count nothing."""
 
 
 class BatchBar:
@@ -97,10 +97,10 @@ class BatchBar:
     Parameters
     ----------
     epoch : int
-        Which one.
+        Number of the epoch.
     """
 
-    def __init__(self, epoch):
+    def __init__(self, epoch: int):
         self._epoch = epoch
         self._bar: Any = None
         self._total, self._count = 0.0, 0
@@ -112,13 +112,13 @@ class BatchBar:
         if self._bar is not None:
             self._bar.close()
 
-    def expect(self, n_batches):
-        """Make the bar longer.
+    def expect(self, n_batches: int) -> None:
+        """Extend the bar.
 
         Parameters
         ----------
         n_batches : int
-            Batches to come beside those so far.
+            Number of further batches.
         """
         if self._bar is not None:
             _set_total(self._bar, self._bar.total + n_batches)
@@ -126,13 +126,13 @@ class BatchBar:
         settings = {"unit": "batch", "leave": False, "delay": MIN_EPOCH_SECONDS}
         self._bar = _bar_class()(total=n_batches, desc=f"epoch {self._epoch}", **settings)
 
-    def add(self, total, count):
+    def add(self, total: float, count: int) -> None:
         """Count a batch.
 
         Parameters
         ----------
         total : float
-            Its summed loss.
+            Sum of its loss.
         count : int
             Number of entries in the sum.
         """
@@ -149,7 +149,7 @@ def _set_total(bar, total):
 
 
 def _bar_class():
-    """Load the bar for where Python runs; in a notebook without ipywidgets it is one of text."""
+    """Load the bar for terminal or notebook; a notebook without ipywidgets gets a bar of text."""
     if importlib.util.find_spec("ipywidgets") is None:
         from tqdm.std import tqdm
     else:

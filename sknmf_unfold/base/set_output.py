@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any, TypeVar
 
 from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from sknmf_unfold.validation.parameters import check_choice
+from sknmf_unfold.validation.options import check_choice
 from sknmf_unfold.validation.warn import once_per_call
+
+Transformer = TypeVar("Transformer", bound="RecordingsTransformerMixin")
 
 CONTAINERS = ("default", "pandas", "polars")
 
@@ -20,19 +23,19 @@ class RecordingsTransformerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMix
     """
 
     def __init_subclass__(cls, **kwargs):
-        # scikit-learn's own wrapper makes one DataFrame of whatever `transform` gives, which a list
-        # of recordings of different lengths cannot become.
+        # scikit-learn's own wrapper makes one DataFrame of the result of `transform`, which is
+        # impossible for a list of recordings of different lengths.
         super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
 
-    def set_output(self, *, transform=None):
-        """Choose what ``transform`` and ``fit_transform`` give.
+    def set_output(self: Transformer, *, transform: str | None = None) -> Transformer:
+        """Choose the containers that ``transform`` and ``fit_transform`` return.
 
         Parameters
         ----------
         transform : {"default", "pandas", "polars"} or None, default=None
             DataFrames whose columns are ``get_feature_names_out()``: one for a table, row by row,
             and a list of them for a list of recordings, one each, with a row for each frame.
-            ``"default"`` gives arrays, None changes nothing. `Spectrograms` stay what they are.
+            ``"default"`` stands for arrays, None changes nothing. `Spectrograms` are not converted.
 
         Returns
         -------
@@ -45,25 +48,25 @@ class RecordingsTransformerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMix
         return self
 
     @once_per_call()
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit to data, then transform them.
 
         Parameters
         ----------
         X, y : object
-            What ``fit`` takes.
+            Arguments of ``fit``.
         **fit_params : object
             Passed to ``fit``.
 
         Returns
         -------
         result : object
-            What ``transform`` gives for X.
+            The result of ``transform`` for X.
         """
         return super().fit_transform(X, y, **fit_params)
 
     def _in_container(self, arrays, X):
-        """Convert the result for `X`, an array or a list of them, to what was chosen."""
+        """Convert the result for `X`, an array or a list of arrays, to the chosen containers."""
         chosen = getattr(self, "_sklearn_output_config", {})
         library = chosen.get("transform", get_config()["transform_output"])
         if library == "default":
@@ -75,7 +78,7 @@ class RecordingsTransformerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMix
 
 
 def _data_frame(array, names, library, like):
-    """DataFrame with the index of `like` where both are pandas."""
+    """Make a DataFrame, in pandas with the index of `like` if that is a DataFrame."""
     try:
         module = importlib.import_module(library)
     except ImportError as error:

@@ -1,6 +1,7 @@
-"""Between numpy and torch: tensors, padding, devices. The only module that converts.
+"""Conversion between numpy arrays and torch tensors; devices, and batches of padded sequences.
 
-torch is imported where it is used: importing the package does not load it.
+No other module converts. torch is imported inside functions: importing the package does not load
+it.
 """
 
 from __future__ import annotations
@@ -8,10 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sknmf_unfold.validation.messages import shown
+
+if TYPE_CHECKING:
+    import torch
 
 # Whether this process was forked from one that had loaded torch.
 _forked_with_torch = False
@@ -27,7 +34,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _survive_fork():
-    """Keep torch from waiting for threads of its pool that a forked process does not have."""
+    """Keep torch from waiting for threads of its pool, which a forked process does not have."""
     import torch
 
     if _forked_with_torch and torch.get_num_threads() > 1:
@@ -42,7 +49,7 @@ def _has_gpu():
 
 
 def _is_usable(device):
-    """Whether there is such a device, and it holds numbers."""
+    """Whether there is such a device, and it stores numbers."""
     import torch
 
     if device.type in ("cpu", "meta"):
@@ -57,15 +64,15 @@ def _is_usable(device):
     return True
 
 
-def resolve_device(device, fall_back=False):
-    """Resolve a `device` parameter; "auto" takes a GPU where there is one.
+def resolve_device(device: Any, fall_back: bool = False) -> torch.device:
+    """Resolve a `device` parameter; "auto" stands for a GPU if there is one, else the CPU.
 
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"``, or anything `torch.device` takes.
+        ``"auto"``, or an argument of `torch.device`.
     fall_back : bool, default=False
-        Whether a GPU that is not there means the CPU instead of an error.
+        Whether to return the CPU for a GPU that does not exist, instead of an error.
 
     Returns
     -------
@@ -102,21 +109,21 @@ def resolve_device(device, fall_back=False):
     )
 
 
-def to_tensor(array, device):
-    """Return a tensor of the array's numbers; a copy where the array is read-only."""
+def to_tensor(array: ArrayLike, device: torch.device | str) -> torch.Tensor:
+    """Convert an array to a tensor, without a copy on a CPU unless the array is read-only."""
     import torch
 
     array = np.asarray(array)
-    # torch warns about memory that it must not write to, as joblib's memory maps are.
+    # torch warns about read-only memory, such as joblib's memory maps.
     array = np.asarray(array, order="C") if array.flags.writeable else array.copy(order="C")
     return torch.from_numpy(array).to(device)
 
 
-def empty_like(tensor, shape=None):
-    """Return a contiguous tensor of the same dtype and device, of any contents.
+def empty_like(tensor: torch.Tensor, shape: Sequence[int] | None = None) -> torch.Tensor:
+    """Allocate a contiguous tensor of the same dtype and device, uninitialised.
 
-    On a CPU numpy asks for the memory: of large pages, which come to a process many times faster
-    than the small ones that torch gets.
+    On a CPU numpy allocates the memory, in large pages: the system provides them many times faster
+    than the small pages of torch.
     """
     import torch
 
@@ -127,32 +134,32 @@ def empty_like(tensor, shape=None):
     return torch.from_numpy(np.empty(shape, tensor.new_empty(0).detach().numpy().dtype))
 
 
-def to_numpy(tensor):
-    """Return the tensor's numbers in a numpy array that owns its memory."""
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """Convert a tensor to an array that owns its memory."""
     return tensor.detach().cpu().numpy().copy()
 
 
-def as_numpy(tensor):
-    """Return the tensor's numbers in a numpy array, which shares memory with a tensor on a CPU."""
+def as_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """Convert a tensor to an array, which shares memory with a tensor on a CPU."""
     return tensor.detach().cpu().numpy()
 
 
 @contextlib.contextmanager
-def gradients():
-    """Let torch record gradients inside, also under the caller's `no_grad` or inference mode."""
+def gradients() -> Iterator[None]:
+    """Enable gradients in the block, also under the caller's `no_grad` or inference mode."""
     import torch
 
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
 
-def tree_to_numpy(tree):
-    """Return nested dicts and lists with numpy arrays in place of the tensors."""
+def tree_to_numpy(tree: Any) -> Any:
+    """Convert the tensors in nested dicts and lists to arrays."""
     return _map_leaves(tree, lambda leaf: to_numpy(leaf) if hasattr(leaf, "detach") else leaf)
 
 
-def tree_to_tensors(tree):
-    """Return nested dicts and lists with tensors in place of the numpy arrays."""
+def tree_to_tensors(tree: Any) -> Any:
+    """Convert the arrays in nested dicts and lists to tensors."""
     return _map_leaves(
         tree, lambda leaf: to_tensor(leaf, "cpu") if isinstance(leaf, np.ndarray) else leaf
     )
@@ -166,8 +173,8 @@ def _map_leaves(tree, function):
     return function(tree)
 
 
-def pad(arrays, frames_first=False):
-    """Sequences of different lengths as one array, zeros after their ends.
+def pad(arrays: Sequence[np.ndarray], frames_first: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Stack sequences of different lengths, with zeros after their ends.
 
     Parameters
     ----------
@@ -199,7 +206,7 @@ def pad(arrays, frames_first=False):
     return batch, n_frames
 
 
-def batches_by_length(n_frames, max_frames):
+def batches_by_length(n_frames: ArrayLike, max_frames: int) -> list[list[int]]:
     """Group sequences of similar length into batches of at most `max_frames` padded frames.
 
     Parameters
@@ -219,10 +226,11 @@ def batches_by_length(n_frames, max_frames):
     >>> batches_by_length([5, 100, 6, 7], 20)
     [[0, 2], [3], [1]]
     """
+    lengths = np.asarray(n_frames)
     batches: list[list[int]] = [[]]
-    for index in np.argsort(n_frames, kind="stable").tolist():
-        # Ascending order: the newcomer is the longest of its batch.
-        if batches[-1] and n_frames[index] * (len(batches[-1]) + 1) > max_frames:
+    for index in np.argsort(lengths, kind="stable").tolist():
+        # Ascending order: each sequence is the longest of its batch so far.
+        if batches[-1] and lengths[index] * (len(batches[-1]) + 1) > max_frames:
             batches.append([])
         batches[-1].append(index)
     return batches

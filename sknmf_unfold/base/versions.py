@@ -1,4 +1,4 @@
-"""Stored models remember the version that made them, and are checked when they are loaded."""
+"""Storage of models: version and checksum, and the checks of a model that is loaded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
+from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
@@ -17,42 +18,42 @@ from sknmf_unfold.validation.fitted import WAY_OUT, Invariant, check_invariants
 from .digest import digest_of
 
 VERSION_KEY = "_sknmf_unfold_version"
-# Parameters that stored models may have and no class has any more.
+# Parameters of earlier versions, which stored models may have.
 FORMER_PARAMETERS = frozenset({"matmul_precision"})
 DIGEST_KEY = "_sknmf_unfold_digest"
 
 
 class VersionedEstimator(BaseEstimator, ABC):
-    """Stores version and checksum with a model, and checks what is loaded.
+    """An estimator that is stored with version and checksum, and checked when it is loaded.
 
     Another version warns, as `BaseEstimator` does for scikit-learn's own classes only. Fitted
-    attributes that cannot be those of such a model, and a state that is not what was stored, raise
+    attributes that violate their invariants, and a state that does not match its checksum, raise
     ``ValueError``. All ways to load or copy a model go through ``__setstate__``.
 
-    A subclass has its table of fitted attributes in `_fitted_attributes`; a model that has the
-    attribute `_fitted_mark` has to have all of them.
+    A subclass lists its fitted attributes in `_fitted_attributes`; a model that has the attribute
+    `_fitted_mark` must have all of them.
     """
 
     _fitted_attributes: tuple[Invariant, ...] = ()
     _fitted_mark = ""
 
     @abstractmethod
-    def fit(self, X, y):
-        """Learn."""
+    def fit(self, X: Any, y: Any) -> VersionedEstimator:
+        """Fit the estimator."""
 
     def _invariants(self):
-        """Table of the fitted attributes of this model, where it depends on them."""
+        """Return the invariants of the fitted attributes, which may depend on each other."""
         return self._fitted_attributes
 
     def _fitted_items(self):
-        """Values that the table names."""
+        """Return the values that the invariants name."""
         return vars(self)
 
     def _add_missing_attributes(self):
-        """Complete a model that an earlier version stored."""
+        """Add attributes that an earlier version did not store."""
 
     def _check_fitted_attributes(self):
-        """Raise ``ValueError`` if what this model has learned cannot be."""
+        """Raise ``ValueError`` if a fitted attribute violates its invariant."""
         if self._fitted_mark in vars(self):
             check_invariants(type(self).__name__, self._fitted_items(), self._invariants())
 
@@ -82,13 +83,13 @@ class VersionedEstimator(BaseEstimator, ABC):
                 ),
                 stacklevel=2,
             )
-        # Parameters that the version which stored it did not have.
+        # Defaults of parameters that the storing version did not have.
         defaults = {key: p.default for key, p in inspect.signature(type(self)).parameters.items()}
         for parameter in FORMER_PARAMETERS - defaults.keys():
             state.pop(parameter, None)
         super().__setstate__(defaults | state)
         self._add_missing_attributes()
-        # First, because it names what is wrong.
+        # Before the checksum, because it names the attribute.
         self._check_fitted_attributes()
         if not is_whole:
             raise ValueError(
@@ -98,7 +99,7 @@ class VersionedEstimator(BaseEstimator, ABC):
 
 
 def is_fitted(estimator: BaseEstimator) -> bool:
-    """Tell whether an estimator has been fitted.
+    """Tell whether an estimator is fitted.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Commands of ``python -m sknmf_unfold``, one file for each."""
+"""The commands of ``sknmf-unfold`` (or ``python -m sknmf_unfold``), one file for each."""

@@ -1,4 +1,4 @@
-"""Model files: saved by the command `fit`, loaded by the others."""
+"""Model files: written by the command `fit`, read by the other commands."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sknmf_unfold import STFT
 from sknmf_unfold.base.atomic_files import check_writable, replacing
 from sknmf_unfold.base.versions import is_fitted
 
-# How pickles begin, plain or compressed by zlib, gzip, bz2, lzma, xz or lz4, as joblib does.
-MODEL_STARTS = (
+# First bytes of pickles, plain or compressed by zlib, gzip, bz2, lzma, xz or lz4, as by joblib.
+MODEL_SIGNATURES = (
     b"\x80",
     *(b"\x78" + level for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
     b"\x1f\x8b",
@@ -24,7 +24,7 @@ MODEL_STARTS = (
 
 
 def check_model_output(path: Path) -> None:
-    """Raise unless a model can be written to a path without loss of anything but a model.
+    """Raise unless a model can be written to a path, where at most a model is replaced.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def check_model_output(path: Path) -> None:
     Raises
     ------
     OSError
-        If there can be no file of that name.
+        If no file of that name can be created.
     ValueError
-        If it is a file with something else in it, such as a recording.
+        If the file exists and is not a model, for example a recording.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def check_model_output(path: Path) -> None:
         return
     with path.open("rb") as file:
         start = file.read(8)
-    if start and not start.startswith(MODEL_STARTS):
+    if start and not start.startswith(MODEL_SIGNATURES):
         raise ValueError(
             f"{path} is there already and is not a model; choose another name for -o, or move it "
             f"away."
@@ -57,7 +57,7 @@ def check_model_output(path: Path) -> None:
 
 
 def save_model(pipe: Pipeline, path: Path) -> None:
-    """Save a fitted pipeline; a model that is there is replaced at the end, or not at all.
+    """Save a fitted pipeline; an existing model is replaced at the end, or not at all.
 
     Parameters
     ----------
@@ -74,19 +74,19 @@ def save_model(pipe: Pipeline, path: Path) -> None:
 
 
 def save_unfinished(pipe: Pipeline, path: Path) -> str:
-    """Save what an interrupted fit has learned, if anything.
+    """Save the best model of an interrupted fit, if there is one.
 
     Parameters
     ----------
     pipe : Pipeline
-        Its separator has fitted attributes if an epoch is over.
+        Its separator has fitted attributes once an epoch is complete.
     path : Path
-        Where the model goes. What is there stays where nothing was learned.
+        File of the model, which stays as it is where no epoch improved the model.
 
     Returns
     -------
     message : str
-        A line that says what has become of the model.
+        A line for the user.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def save_unfinished(pipe: Pipeline, path: Path) -> str:
     )
 
 
-def load_model(path):
+def load_model(path: Path) -> Pipeline:
     """Load a pipeline that `fit` saved; raise ``ValueError`` for any other file."""
     try:
         pipe = joblib.load(path)

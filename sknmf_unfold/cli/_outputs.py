@@ -1,4 +1,4 @@
-"""Checks of the files and folders that commands write, before an hour of work is lost on them."""
+"""Checks of output files and folders before a command computes, and of standard output."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sknmf_unfold.base.atomic_files import check_writable
 
 
 def check_not_read(path: Path, sources: list[Path]) -> None:
-    """Raise ``ValueError`` if a file to write is one of those that are read.
+    """Raise ``ValueError`` if an output file is one of the input files.
 
     Parameters
     ----------
     path : Path
-        The file to write.
+        The output file.
     sources : list of Path
-        The files that are read.
+        The input files.
 
     Raises
     ------
     ValueError
-        If it is one of them, also by another name.
+        If it is one of them, also under another name.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def check_not_read(path: Path, sources: list[Path]) -> None:
 
 
 def check_output_folder(path: Path) -> None:
-    """Raise unless files can be made in a folder, which need not exist yet.
+    """Raise unless files can be created in a folder, which need not exist yet.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def check_output_folder(path: Path) -> None:
     Raises
     ------
     NotADirectoryError
-        If what stands where the folder is wanted is a file.
+        If the path, or a parent of it, is a file.
     OSError
-        If nothing can be made in it, or in the folder where it would be made.
+        If nothing can be created in it, or in the folder where it would be created.
 
     Examples
     --------
@@ -56,20 +56,21 @@ def check_output_folder(path: Path) -> None:
     ...
     NotADirectoryError: ..._outputs.py is a file; choose a folder for -o.
     """
-    standing = next(part for part in (path, *path.absolute().parents) if part.exists())
-    if not standing.is_dir():
-        raise NotADirectoryError(f"{standing} is a file; choose a folder for -o.")
-    check_writable(standing / "results")
+    existing = next(part for part in (path, *path.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(f"{existing} is a file; choose a folder for -o.")
+    check_writable(existing / "results")
 
 
-def flush_output():
-    """Write what was printed; None stands for a standard output that is closed."""
+def flush_output() -> None:
+    """Flush standard output."""
+    # None stands for a standard output that is closed.
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
-def drop_output():
-    """Forget what cannot be written, about which Python would complain when it ends."""
+def drop_output() -> None:
+    """Discard output that cannot be written, which would raise when Python exits."""
     try:
         flush_output()
     except OSError:

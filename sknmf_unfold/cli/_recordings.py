@@ -1,36 +1,38 @@
-"""The recordings of a command: found in folders, read one by one, refused by their names."""
+"""Recordings of a command: search of folders, pairs of files, reading, report of failures."""
 
 from __future__ import annotations
 
 import itertools
 import sys
+from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from sknmf_unfold.datasets import load_audio
 from sknmf_unfold.datasets._sound_files import open_audio
-from sknmf_unfold.validation.recordings import check_level
+from sknmf_unfold.validation.recordings import check_peak
 
-# A file of such a name that cannot be read is a broken recording; others may be anything.
+# An unreadable file with one of these suffixes is a broken recording, not one to be left out.
 AUDIO_SUFFIXES = frozenset(
     ".wav .wave .bwf .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .caf .w64 .rf64".split()
 )
-# Names in a line about files that were left out.
-MAX_NAMES = 20
+# Files that the line about files left out names, before it counts the rest.
+MAX_NAMED_FILES = 20
 
 
-def find_recordings(folder):
-    """List the recordings of a folder, sorted by name; name what else is in it on standard error.
+def find_recordings(folder: Path) -> list[Path]:
+    """List the recordings of a folder, sorted by name; report other files on standard error.
 
     Parameters
     ----------
     folder : Path
-        The folder, which is not searched deeper. Hidden files are no recordings.
+        The folder. Its subfolders and hidden files are ignored.
 
     Returns
     -------
     files : list of Path
-        Files of the usual suffixes, and all others that libsndfile opens.
+        Files with the usual suffixes, and all others that libsndfile opens.
 
     Raises
     ------
@@ -67,20 +69,21 @@ def _is_recording(path):
 
 
 def _report_skipped(folder, names):
-    """Name what is left out on standard error, in one line."""
+    """Name files that are left out, in one line on standard error."""
     if names:
-        more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-        listed = ", ".join(names[:MAX_NAMES]) + more
+        n_more = len(names) - MAX_NAMED_FILES
+        more = f" and {n_more} more" if n_more > 0 else ""
+        listed = ", ".join(names[:MAX_NAMED_FILES]) + more
         say(f"{folder}: no audio that libsndfile reads, left out: {listed}", sys.stderr)
 
 
-def pair_recordings(noisy_dir, clean_dir):
+def pair_recordings(noisy_dir: Path, clean_dir: Path) -> list[tuple[Path, Path]]:
     """Pair the recordings of two folders by their names without suffix.
 
     Parameters
     ----------
     noisy_dir, clean_dir : Path
-        Folders with one file each for every recording.
+        Folders that have one file each for every recording.
 
     Returns
     -------
@@ -108,21 +111,23 @@ def pair_recordings(noisy_dir, clean_dir):
     return [(folders[0][stem], folders[1][stem]) for stem in sorted(folders[0])]
 
 
-def read_recording(path, sample_rate):
-    """Read one recording, at a level that can be computed with.
+def read_recording(path: Path, sample_rate: int) -> np.ndarray:
+    """Read one recording and check its peak.
 
     Raises
     ------
     OSError, ValueError
-        If that cannot be; the message begins with the path.
+        If it cannot be read or peaks too high; the message begins with the path.
     """
     [waveform] = load_audio([path], sample_rate)
-    check_level(waveform, str(path))
+    check_peak(waveform, str(path))
     return waveform
 
 
-def read_pairs(pairs, sample_rate):
-    """Read pairs of recordings, all that can be read.
+def read_pairs(
+    pairs: list[tuple[Path, Path]], sample_rate: int
+) -> tuple[list[np.ndarray], list[np.ndarray], list[str]]:
+    """Read all readable pairs of recordings.
 
     Parameters
     ----------
@@ -136,20 +141,20 @@ def read_pairs(pairs, sample_rate):
     X, Y : list of ndarray of shape (n_times,), float32
         Noisy and clean waveforms.
     failures : list of str
-        What is wrong with the other pairs, a line for each file or pair.
+        Faults of the other pairs, one line for each file or pair.
     """
     X: list[np.ndarray] = []
     Y: list[np.ndarray] = []
     failures: list[str] = []
     for paths in pairs:
-        waveforms = [read_or_note(path, sample_rate, failures) for path in paths]
-        if any(waveform is None for waveform in waveforms):
+        x, y = (read_or_note(path, sample_rate, failures) for path in paths)
+        if x is None or y is None:
             continue
-        if len(waveforms[0]) != len(waveforms[1]):
-            failures.append(_describe_lengths(paths, waveforms, sample_rate))
+        if len(x) != len(y):
+            failures.append(_describe_lengths(paths, (x, y), sample_rate))
             continue
-        X.append(waveforms[0])
-        Y.append(waveforms[1])
+        X.append(x)
+        Y.append(y)
     return X, Y, failures
 
 
@@ -161,8 +166,8 @@ def _describe_lengths(paths, waveforms, sample_rate):
     )
 
 
-def read_or_note(path, sample_rate, failures):
-    """Read one recording; where that fails note why in `failures` and return None."""
+def read_or_note(path: Path, sample_rate: int, failures: list[str]) -> np.ndarray | None:
+    """Read one recording; where that fails append the reason to `failures` and return None."""
     try:
         return read_recording(path, sample_rate)
     except (OSError, ValueError) as error:
@@ -170,8 +175,8 @@ def read_or_note(path, sample_rate, failures):
         return None
 
 
-def refuse_failures(failures):
-    """Raise ``ValueError`` with all that cannot be read, if there is any."""
+def refuse_failures(failures: list[str]) -> None:
+    """Raise ``ValueError`` with all failures, if there are any."""
     if len(failures) == 1:
         raise ValueError(failures[0])
     if failures:
@@ -179,8 +184,8 @@ def refuse_failures(failures):
         raise ValueError(f"{len(failures)} recordings cannot be used:\n  {lines}")
 
 
-def finish(failures, n_done):
-    """End a command: exit with status 1 if a part of it failed, with an error if nothing worked."""
+def finish(failures: list[str], n_done: int) -> None:
+    """End a command: with status 1 if some recordings failed, with an error if all did."""
     if n_done == 0:
         refuse_failures(failures)
     for failure in failures:
@@ -189,20 +194,20 @@ def finish(failures, n_done):
         raise SystemExit(1)
 
 
-def printable(text, file):
-    """Escape what the encoding of `file` lacks: the names of files may be of any bytes."""
+def printable(text: str, file: TextIO) -> str:
+    """Escape characters that the encoding of `file` lacks: names of files may be any bytes."""
     encoding = getattr(file, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def say(text, file=None):
-    """Print a line, whatever is in it."""
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print a line, with characters that the encoding lacks escaped."""
     file = file or sys.stdout
     print(printable(text, file), file=file)
 
 
-def refuse_equal(X, Y, pairs):
-    """Raise ``ValueError`` if every noisy recording is its clean one: there is nothing to learn."""
+def refuse_equal(X: list[np.ndarray], Y: list[np.ndarray], pairs: list[tuple[Path, Path]]) -> None:
+    """Raise ``ValueError`` if every noisy recording equals its clean one."""
     if all(np.array_equal(x, y) for x, y in zip(X, Y, strict=True)):
         noisy, clean = pairs[0]
         raise ValueError(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from sknmf_unfold.datasets._sound_files import open_audio, read_blocks
 
+# Bytes at the begin of standard input that tell a sound file from raw samples.
 HEAD_BYTES = 64
-FILE_MARKS = {
+FILE_SIGNATURES = {
     b"RIFF": "a WAV file",
     b"RF64": "an RF64 file",
     b"RIFX": "a WAV file",
@@ -27,10 +31,30 @@ FILE_MARKS = {
 }
 
 
-def open_input(stack, source, rate, chunk):
-    """Iterate over chunks of samples, mono."""
+def open_input(
+    stack: contextlib.ExitStack, source: str | Path, rate: int, chunk: int
+) -> Iterator[np.ndarray]:
+    """Iterate over chunks of samples, mono.
+
+    Parameters
+    ----------
+    stack : contextlib.ExitStack
+        Closes the file.
+    source : str or Path
+        A sound file, or ``"-"`` for 16-bit PCM from standard input.
+    rate : int
+        Sampling rate in Hz, which a file must have.
+    chunk : int
+        Samples of a chunk.
+
+    Returns
+    -------
+    chunks : iterator of ndarray of shape (chunk,)
+        The last one may be shorter.
+    """
     if str(source) == "-":
         return _read_pcm(rate, chunk)
+    source = Path(source)
     file = stack.enter_context(open_audio(source))
     if file.samplerate != rate:
         raise ValueError(
@@ -51,26 +75,26 @@ def _finite(chunks, source):
 
 
 def _read_pcm(rate, chunk):
-    """Iterate over chunks of samples from standard input, to its end."""
+    """Iterate over chunks of samples of standard input, up to its end."""
     head = sys.stdin.buffer.read(HEAD_BYTES)
     _check_raw(head, rate)
     return _decode_pcm(head, 2 * chunk)
 
 
 def _decode_pcm(head, n_bytes):
-    """Read chunks of so many bytes, the first of them from `head`."""
-    # Half a sample at the end is none.
+    """Read chunks of `n_bytes` bytes, of which `head` are the first of all."""
+    # Half a sample at the end is dropped.
     while len(data := head[:n_bytes] + sys.stdin.buffer.read(max(n_bytes - len(head), 0))) >= 2:
         head = head[n_bytes:]
         yield np.frombuffer(data, "<i2", len(data) // 2)
 
 
 def _check_raw(head, rate):
-    """Raise ``ValueError`` if standard input begins as a sound file does, not as raw samples."""
-    kind = next((kind for mark, kind in FILE_MARKS.items() if head.startswith(mark)), None)
+    """Raise ``ValueError`` if standard input begins like a sound file, not like raw samples."""
+    kind = next((kind for mark, kind in FILE_SIGNATURES.items() if head.startswith(mark)), None)
     if head[4:8] == b"ftyp":
         kind = "an MP4 file"
-    # Frames of MP3 begin as loud samples may; the first one of a file names what made it.
+    # Frames of MP3 begin as loud samples may; the first one of a file names its encoder.
     if head[:1] == b"\xff" and any(word in head for word in (b"Xing", b"Info", b"LAME")):
         kind = "an MP3 file"
     if kind is not None:

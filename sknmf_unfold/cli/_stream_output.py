@@ -1,4 +1,4 @@
-"""Sound that is written as it is made: files that can be read at any time, standard output."""
+"""Output of the command `stream`: audio files that are readable at any time, standard output."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import io
 import os
 import struct
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from sknmf_unfold.base.atomic_files import naming
 from sknmf_unfold.datasets._audio_output import AudioOutput
 
-# Of the samples, in a WAV file; players read to the end of a file that says so.
+# Largest size of the samples in a WAV file; players read one that states it up to its end.
 MAX_WAV_BYTES = 2**32 - 37
 
 
 @contextlib.contextmanager
-def open_output(target, rate):
-    """Open a file or standard output for samples that come one after the other.
+def open_output(target: str | Path, rate: int) -> Iterator[Callable[[np.ndarray], None]]:
+    """Open a file or standard output for samples in chunks.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def open_output(target, rate):
     Yields
     ------
     write : callable
-        Takes an ndarray of samples. Beyond [-1, 1] they are clipped.
+        Appends an ndarray of samples, clipped to [-1, 1].
 
     Raises
     ------
@@ -43,15 +45,15 @@ def open_output(target, rate):
 
     Notes
     -----
-    The header of a WAV file is right after every second, so that the file is whole whatever
-    happens. Other formats are finished when they are closed.
+    The header of a WAV file is updated after every second of audio, so that the file is valid
+    whenever the command ends. Other formats are completed when they are closed.
     """
     if str(target) == "-":
         yield naming("standard output")(_write_pcm)
         return
     target = Path(target)
     is_wav = target.suffix.lower() == ".wav"
-    # What a format does not have is refused before a file that is there is emptied.
+    # Settings that the format lacks are refused before an existing file is emptied.
     AudioOutput(io.BytesIO(), target, rate).close()
     with contextlib.ExitStack() as stack:
         with naming(target):
@@ -65,7 +67,7 @@ def open_output(target, rate):
 
 
 class WavFile:
-    """A mono WAV file of 16 bits a sample that says after every second how long it is.
+    """A mono WAV file of 16 bits per sample, whose header is updated after every second of audio.
 
     Parameters
     ----------
@@ -84,15 +86,16 @@ class WavFile:
     (16044, True)
     """
 
-    def __init__(self, file, rate):
+    def __init__(self, file: BinaryIO, rate: int):
         self._file, self._rate = file, rate
-        self._n_bytes = self._n_said = 0
-        # A pipe cannot be corrected.
+        # Bytes of samples that were written, and of those the bytes that the header counts.
+        self._n_bytes = self._n_counted = 0
+        # The header of a pipe cannot be updated.
         self._seekable = file.seekable()
         file.write(self._header(0 if self._seekable else MAX_WAV_BYTES))
         file.flush()
 
-    def write(self, samples):
+    def write(self, samples: np.ndarray) -> None:
         """Append samples.
 
         Parameters
@@ -103,14 +106,14 @@ class WavFile:
         pcm = to_pcm(samples)
         self._file.write(pcm)
         self._n_bytes += len(pcm)
-        if self._n_bytes - self._n_said >= 2 * self._rate:
-            self._say_length()
+        if self._n_bytes - self._n_counted >= 2 * self._rate:
+            self._update_header()
 
-    def close(self):
-        """Finish the file."""
-        self._say_length()
+    def close(self) -> None:
+        """Complete the file."""
+        self._update_header()
 
-    def _say_length(self):
+    def _update_header(self):
         """Write the samples that are still in memory, then the header that counts them."""
         if self._seekable:
             self._file.flush()
@@ -118,7 +121,7 @@ class WavFile:
             self._file.write(self._header(min(self._n_bytes, MAX_WAV_BYTES)))
             self._file.seek(0, os.SEEK_END)
         self._file.flush()
-        self._n_said = self._n_bytes
+        self._n_counted = self._n_bytes
 
     def _header(self, n_bytes):
         form = (1, 1, self._rate, 2 * self._rate, 2, 16)  # PCM, mono, 16 bits
@@ -126,8 +129,8 @@ class WavFile:
         return struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", 36 + n_bytes, *chunks)
 
 
-def to_pcm(samples):
-    """Turn samples into 16-bit PCM, little-endian.
+def to_pcm(samples: np.ndarray) -> bytes:
+    """Convert samples to 16-bit PCM, little-endian.
 
     Parameters
     ----------

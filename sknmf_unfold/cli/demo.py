@@ -1,9 +1,11 @@
-"""The command `demo`: train on generated speech in noise, separate voices never heard before."""
+"""The command `demo`: train on synthetic speech in noise, separate held-out speakers."""
 
 from __future__ import annotations
 
+import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -21,28 +23,30 @@ from ._outputs import check_output_folder
 N_COMPONENTS = 50
 
 
-def add_command(commands):
+def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
-    sub = commands.add_parser("demo", help="train on generated speech, separate held-out voices")
+    sub = commands.add_parser("demo", help="train on synthetic speech, separate held-out speakers")
     results = Path("sknmf_unfold_demo")
     sub.add_argument("-o", "--output", type=Path, default=results, help="folder for the results")
     sub.add_argument("--seed", type=int, default=0)
     sub.set_defaults(run=run)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Run the demonstration."""
     check_output_folder(args.output)
     run_demo(args.output, args.seed)
 
 
-def run_demo(folder, seed=0, n_train=60, max_epochs=25):
-    """Train both separators, print a table of SDR, write WAV files and a picture.
+def run_demo(
+    folder: str | Path, seed: int = 0, n_train: int = 60, max_epochs: int = 25
+) -> dict[str, float]:
+    """Train both separators, print a table of SDR, write WAV files and a figure.
 
     Parameters
     ----------
     folder : str or Path
-        Where the files go; made where needed.
+        Folder for the files, created if needed.
     seed : int, default=0
         Seed of the corpus and of training.
     n_train : int, default=60
@@ -56,11 +60,11 @@ def run_demo(folder, seed=0, n_train=60, max_epochs=25):
         Mean SDR in dB on held-out speakers: ``"noisy mixture"``, ``"sparse NMF"``, ``"DR-NMF"``.
     """
     require_matplotlib()
-    # Another seed generates other speakers, so that nobody in the test was heard in training.
+    # Another seed generates other speakers: no speaker of the test is in the training data.
     X, Y = make_noisy_speech(n_train, n_speakers=12, random_state=seed)
     X_test, Y_test = make_noisy_speech(12, n_speakers=6, random_state=seed + 1)
     models = _fit_models(X, Y, seed, max_epochs)
-    results = {"noisy mixture": (X_test, 0.0)}
+    results: dict[str, tuple[Any, float]] = {"noisy mixture": (X_test, 0.0)}
     for name, (pipe, seconds) in models.items():
         results[name] = (pipe.predict(X_test), seconds)
     values = {name: sdr(Y_test, estimates) for name, (estimates, _) in results.items()}
@@ -70,7 +74,7 @@ def run_demo(folder, seed=0, n_train=60, max_epochs=25):
 
 
 def _fit_models(X, Y, seed, max_epochs):
-    """Fitted pipelines and the seconds that they took."""
+    """Return fitted pipelines by name, each with the seconds of its fit."""
     nmf = SupervisedNMFSeparator(N_COMPONENTS, max_iter=100, random_state=seed, verbose=1)
     nmf_pipe, nmf_seconds = _timed_fit(make_pipeline(STFT(), nmf), X, Y)
     drnmf = DRNMFSeparator(
@@ -84,7 +88,7 @@ def _fit_models(X, Y, seed, max_epochs):
     return {"sparse NMF": (nmf_pipe, nmf_seconds), "DR-NMF": (drnmf_pipe, nmf_seconds + seconds)}
 
 
-def _timed_fit(pipe: BaseEstimator, X, Y):
+def _timed_fit(pipe: BaseEstimator, X, Y) -> tuple[Any, float]:
     start = time.perf_counter()
     return pipe.fit(X, Y), time.perf_counter() - start
 

@@ -17,23 +17,23 @@ from ._model_files import check_model_output, save_model, save_unfinished
 from ._recordings import say
 
 
-def add_command(commands):
+def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     sub = commands.add_parser("fit", help="train on a folder of noisy and one of clean recordings")
     sub.add_argument("noisy_dir", type=Path)
     sub.add_argument("clean_dir", type=Path)
     sub.add_argument("-o", "--output", type=Path, default=Path("model.joblib"))
     sub.add_argument("--model", choices=["drnmf", "nmf"], default="drnmf")
-    sub.add_argument("--layers", type=int, default=2, help="ISTA iterations a frame (K)")
+    sub.add_argument("--layers", type=int, default=2, help="ISTA iterations per frame (K)")
     sub.add_argument("--components", type=int, default=100, help="for each of the two sources")
     sub.add_argument("--max-epochs", type=int, default=None)
     sub.add_argument("--recipe", choices=["default", "paper"], default="default")
-    remix = "train on new mixtures of the recordings in every epoch, unless the recipe does not"
+    remix = "remix the recordings every epoch (default: as the recipe says)"
     sub.add_argument("--remix", action=argparse.BooleanOptionalAction, default=None, help=remix)
-    gain = "lowest and highest gain in dB of a new mixture (default: -24 12)"
+    gain = "lowest and highest gain in dB of a remixed recording (default: -24 12)"
     bounds = ("LOWEST", "HIGHEST")
     sub.add_argument("--gain-db", type=float, nargs=2, metavar=bounds, default=None, help=gain)
-    level = "frames of the running level that each frame is brought to; 0 for none (default: 250)"
+    level = "frames of the running level that normalises each frame; 0 for none (default: 250)"
     sub.add_argument("--level-frames", type=int, default=None, help=level)
     sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")
     sub.add_argument("--device", default="auto")
@@ -41,7 +41,7 @@ def add_command(commands):
     sub.set_defaults(run=run)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Fit a pipeline on two folders and save it."""
     check_model_output(args.output)
     check_sample_rate(args.sample_rate)
@@ -56,7 +56,7 @@ def run(args):
         separator = SupervisedNMFSeparator(**settings)
     else:
         names = ("max_epochs", "recipe", "remix", "gain_db", "level_frames", "device")
-        training = {name: getattr(args, name) for name in names}
+        training: dict = {name: getattr(args, name) for name in names}
         if args.gain_db is not None:
             training["gain_db"] = decibels_between(*args.gain_db)
         separator = DRNMFSeparator(args.layers, **settings, **training)
@@ -69,8 +69,8 @@ def run(args):
     say(f"Fitted on {len(X)} recordings; the model is in {args.output}")
 
 
-def decibels_between(lowest, highest):
-    """List gains from one to the other, at most a decibel apart.
+def decibels_between(lowest: float, highest: float) -> list[float]:
+    """List gains from `lowest` to `highest`, at most one decibel apart.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from sknmf_unfold.metrics import mean_over_active, sdr, si_sdr
@@ -10,7 +11,7 @@ from . import _recordings
 from ._model_files import load_model
 
 
-def add_command(commands):
+def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     sub = commands.add_parser("score", help="measure a saved model on pairs of recordings")
     sub.add_argument("model", type=Path)
@@ -19,7 +20,7 @@ def add_command(commands):
     sub.set_defaults(run=run)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Print SDR and SI-SDR before and after separation."""
     pipe = load_model(args.model)
     pairs = _recordings.pair_recordings(args.noisy_dir, args.clean_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from sknmf_unfold.datasets import save_audio
@@ -12,7 +13,7 @@ from ._outputs import check_not_read, check_output_folder
 from ._recordings import say
 
 
-def add_command(commands):
+def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     sub = commands.add_parser("separate", help="separate recordings with a saved model")
     sub.add_argument("model", type=Path)
@@ -21,7 +22,7 @@ def add_command(commands):
     sub.set_defaults(run=run)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Separate audio files with a saved model."""
     pipe = load_model(args.model)
     targets = [args.output / f"{path.stem}.wav" for path in args.inputs]

@@ -1,13 +1,17 @@
-"""The command `stream`: separate a file or standard input at the pace of the sound."""
+"""The command `stream`: separate a file or standard input chunk by chunk, in real time."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from sknmf_unfold.base.atomic_files import check_writable
@@ -21,37 +25,45 @@ from ._outputs import check_not_read
 from ._stream_input import open_input
 from ._stream_output import open_output
 
-# Samples that are read at a time, at most.
-MAX_CHUNK = 2**24
+# Largest number of samples in a chunk.
+MAX_CHUNK_SAMPLES = 2**24
 
 
-def add_command(commands):
+def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
-    sub = commands.add_parser("stream", help="separate a recording, or standard input, as it comes")
+    about = "separate a recording, or standard input, chunk by chunk"
+    sub = commands.add_parser("stream", help=about)
     sub.add_argument("model", type=Path)
     sub.add_argument("input", type=Path, help="audio file, or - for raw 16-bit PCM, mono")
     results = Path("separated.wav")
     sub.add_argument("-o", "--output", type=Path, default=results, help="audio file, or - for PCM")
     sub.add_argument("--chunk", type=int, default=None, help="samples; the hop length by default")
-    sub.add_argument("--no-wait", action="store_true", help="go on before a chunk's time is over")
+    sub.add_argument("--no-wait", action="store_true", help="do not pace a file in real time")
     sub.set_defaults(run=run)
 
 
-def run(args):
-    """Separate sound as it comes."""
+def run(args: argparse.Namespace) -> None:
+    """Separate a file or standard input chunk by chunk."""
     pipe = load_model(args.model)
     if str(args.output) != "-":
         check_writable(args.output)
         check_format(args.output)
         check_not_read(args.output, [args.model, args.input])
-    # Not into the sound that goes out.
+    # Standard output may carry the samples.
     report = functools.partial(print, file=sys.stderr)
-    # One core keeps up, and a second one would only wait for it.
+    # One core suffices, and a second one would only wait for it.
     with threadpool_limits(1):
         stream_sound(pipe, args.input, args.output, args.chunk, not args.no_wait, report)
 
 
-def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
+def stream_sound(
+    pipeline: Pipeline,
+    source: str | Path,
+    target: str | Path,
+    chunk: int | None = None,
+    wait: bool = True,
+    report: Callable[[str], None] = print,
+) -> None:
     """Read, separate and write chunk by chunk.
 
     Parameters
@@ -62,23 +74,23 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
         Audio files, or ``"-"`` for standard input and output: 16-bit PCM, little-endian, mono, at
         the model's sampling rate.
     chunk : int or None, default=None
-        Samples of a chunk; None takes the hop length.
+        Samples of a chunk; None stands for the hop length.
     wait : bool, default=True
-        Whether to go at the pace of the sound, as a microphone would.
+        Whether to read in real time, as from a microphone.
     report : callable, default=print
-        Gets lines of text.
+        Prints lines of text.
 
     Raises
     ------
     ValueError, OSError
-        If a file cannot be read or written, or has another sampling rate; if it breaks off where
-        it cannot be decoded, after what comes before is written.
+        If a file cannot be read or written, or has another sampling rate; if it cannot be decoded
+        up to its end, after the part before is written.
     KeyboardInterrupt
-        If there was one; what had been read before it is written.
+        If there was an interrupt, after all samples read before it are written.
     """
     separator = StreamingSeparator(pipeline)
     if chunk is not None:
-        chunk = check_size("chunk", chunk, high=MAX_CHUNK)
+        chunk = check_size("chunk", chunk, high=MAX_CHUNK_SAMPLES)
     rate, chunk = separator.sample_rate_, chunk or separator.hop_length_
     load = Load(rate)
     with contextlib.ExitStack() as stack:
@@ -87,12 +99,12 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
         write = stack.enter_context(open_output(target, rate))
         interrupt = stack.enter_context(Interrupt())
         begin = time.perf_counter()
-        while (samples := interrupt.ends(next, chunks, None)) is not None:
+        while (samples := interrupt.wait(next, chunks, None)) is not None:
             load.n_times += len(samples)
             if wait:
-                # The last sample of a chunk has to be there.
+                # A microphone delivers a chunk with its last sample.
                 seconds = begin + load.n_times / rate - time.perf_counter()
-                interrupt.ends(time.sleep, max(seconds, 0))
+                interrupt.wait(time.sleep, max(seconds, 0))
             with load:
                 finished = separator.process(samples)
             write(finished)
@@ -108,8 +120,8 @@ def stream_sound(pipeline, source, target, chunk=None, wait=True, report=print):
         raise broken[0]
 
 
-def _until_broken(chunks, broken):
-    """Iterate up to where reading fails; what is read by then is separated and written first."""
+def _until_broken(chunks: Iterator[np.ndarray], broken: list[Exception]) -> Iterator[np.ndarray]:
+    """Iterate until reading fails; keep the error until the chunks before are written."""
     try:
         yield from chunks
     except ValueError as error:
@@ -117,7 +129,7 @@ def _until_broken(chunks, broken):
 
 
 class Load:
-    """How much of the time that the sound takes goes into its separation.
+    """Measurement of the load: the time of separation divided by the duration of the sound.
 
     Parameters
     ----------
@@ -125,7 +137,7 @@ class Load:
         In Hz.
     """
 
-    def __init__(self, sample_rate):
+    def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
         self.n_times = 0
         self._busy, self._longest, self._reported = 0.0, 0.0, 0
@@ -139,8 +151,8 @@ class Load:
         self._longest = max(self._longest, seconds)
 
     @property
-    def due(self):
-        """Whether another ten seconds of sound have gone by."""
+    def due(self) -> bool:
+        """Whether ten more seconds of sound are complete since the last time this was read."""
         tens = int(self.n_times / self.sample_rate) // 10
         due, self._reported = tens > self._reported, tens
         return due

@@ -11,7 +11,8 @@ import numpy as np
 from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.messages import shown
-from sknmf_unfold.validation.parameters import MAX_SAMPLE_RATE, check_path, check_sample_rate
+from sknmf_unfold.validation.options import check_path
+from sknmf_unfold.validation.parameters import MAX_SAMPLE_RATE, check_sample_rate
 from sknmf_unfold.validation.recordings import check_waveform
 
 from ._audio_output import AudioOutput

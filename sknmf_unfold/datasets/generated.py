@@ -8,12 +8,8 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.signal.mixing import SNR_LIMITS, mix_at_snr
 from sknmf_unfold.signal.mixture_dataset import GAIN_LIMITS
 from sknmf_unfold.validation.messages import shown
-from sknmf_unfold.validation.parameters import (
-    check_number,
-    check_random_state,
-    check_sample_rate,
-    check_size,
-)
+from sknmf_unfold.validation.options import check_random_state
+from sknmf_unfold.validation.parameters import check_number, check_sample_rate, check_size
 
 from ._synthesis import draw_speaker, interference, voice
 
@@ -99,7 +95,7 @@ def make_noisy_speech(
         X.append(mix_at_snr(speech, noise, rng.uniform(*snr_db)))
         Y.append(speech)
     # Drawn last: other levels leave everything else as it is.
-    gains = 10 ** (rng.uniform(*level_db, size=n_samples) / 20)
+    gains = 10 ** (rng.uniform(level_db[0], level_db[1], n_samples) / 20)
     X, Y = (
         [(g * x).astype(np.float32) for g, x in zip(gains, part, strict=True)] for part in (X, Y)
     )

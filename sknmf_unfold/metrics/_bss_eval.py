@@ -10,7 +10,8 @@ import numpy as np
 import scipy.fft
 import scipy.linalg
 
-from sknmf_unfold.validation.parameters import check_choice, check_size
+from sknmf_unfold.validation.options import check_choice
+from sknmf_unfold.validation.parameters import check_size
 
 # Each pass projects what the last one left over. One is what BSS Eval does; the second recovers the
 # digits that squaring the condition number costs, e.g. 1e-6 dB after a fade to 16-bit silence.

@@ -10,7 +10,7 @@ from collections import deque
 
 import numpy as np
 
-from sknmf_unfold.base.threads import product_workers
+from sknmf_unfold.base.workers import product_workers
 
 # Numbers of a block's activations: a few arrays of this size stay in a core's cache.
 BLOCK_SIZE = 2**19

@@ -52,7 +52,7 @@ class DescentOnDevice:
         objective : float
         """
         W, beta = to_tensor(W, self._X.device), self._beta
-        value, new, negative, positive = 0.0, [], 0.0, 0.0
+        value, new, negative, positive = 0.0, [], np.zeros(()), np.zeros(())
         for x, h in zip(self._X.split(SLAB), self._H.split(SLAB), strict=True):
             value += _divergence(x, _approximation(h, W, beta), beta)
             value += self._sparsity * _sum(h)

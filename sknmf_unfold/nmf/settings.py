@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from sknmf_unfold.base.tensors import resolve_device
 from sknmf_unfold.validation.fitted import Invariant, refuse
+from sknmf_unfold.validation.options import check_choice, check_verbose
 from sknmf_unfold.validation.parameters import (
     MAX_COMPONENTS,
     MAX_WEIGHT,
-    check_choice,
     check_number,
     check_size,
     check_sparsity,
-    check_verbose,
 )
 
 from .divergence import check_beta

@@ -11,7 +11,7 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.progress import end_early, progress_bar
 from sknmf_unfold.base.set_output import RecordingsTransformerMixin
 from sknmf_unfold.base.versions import VersionedEstimator
-from sknmf_unfold.validation.parameters import check_random_state
+from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.recordings import as_list, check_list
 from sknmf_unfold.validation.sequences import check_sequences, is_nested_table
 from sknmf_unfold.validation.tables import check_activations, check_array_like, check_components

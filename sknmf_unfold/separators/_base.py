@@ -18,8 +18,9 @@ from sknmf_unfold.runtime.masks import MaskEstimator
 from sknmf_unfold.signal.windows import check_stft_settings
 from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.messages import shown
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.tables import check_sample_weight
+from sknmf_unfold.validation.targets import check_targets
 from sknmf_unfold.validation.warn import warn_user
 
 from ._blocks import Rows, after, run_in_blocks, run_on_table

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from sknmf_unfold.base.tensors import batches_by_length, pad
-from sknmf_unfold.base.threads import worker_threads
+from sknmf_unfold.base.workers import worker_threads
 
 # Padded frames of the recordings that go through a recurrence together, and how many frames of
 # all of them take part in one step: enough to fill matrix products. More recordings than can

@@ -8,7 +8,7 @@ import json
 
 from sknmf_unfold._version import __version__
 from sknmf_unfold.base.tensors import resolve_device, tree_to_numpy
-from sknmf_unfold.validation.parameters import check_folder
+from sknmf_unfold.validation.options import check_folder
 from sknmf_unfold.validation.warn import warn_user
 
 # Of these the first two change no result, and the device counts as the one that it stands for.

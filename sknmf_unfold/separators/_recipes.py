@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from sknmf_unfold.signal.mixture_dataset import check_gains, check_speed_factors
 from sknmf_unfold.training.losses import resolve_loss
+from sknmf_unfold.validation.options import check_choice, check_flag, check_folder, check_verbose
 from sknmf_unfold.validation.parameters import (
     MAX_CONTEXT,
     MAX_LEARNING_RATE,
-    check_choice,
-    check_flag,
-    check_folder,
     check_number,
     check_size,
-    check_verbose,
 )
 
 # Near enough to each other to be any speed between.
@@ -188,8 +185,7 @@ def check_learning_rate(learning_rate):
 
 def check_level_frames(level_frames):
     """Return `level_frames` as an int if it counts frames of a running level, 0 for none."""
-    bounds = {"low": 0, "high": MAX_LEVEL_FRAMES}
-    return check_number("level_frames", level_frames, integer=True, **bounds)
+    return check_number("level_frames", level_frames, low=0, high=MAX_LEVEL_FRAMES, integer=True)
 
 
 def check_training_parameters(separator):
@@ -204,8 +200,8 @@ def check_training_parameters(separator):
     ValueError, TypeError
         If a parameter is not as described.
     """
-    fraction = {"low": 0, "high": 0.9, "open_low": True}
-    check_number("validation_fraction", separator.validation_fraction, **fraction)
+    fraction = separator.validation_fraction
+    check_number("validation_fraction", fraction, low=0, high=0.9, open_low=True)
     check_flag("warm_start", separator.warm_start)
     check_verbose(separator.verbose)
     if separator.checkpoint_dir is not None:

@@ -19,9 +19,9 @@ from sknmf_unfold.base.tensors import (
 )
 from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.runtime.level import TrainingLevel
-from sknmf_unfold.validation.parameters import check_random_state
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
-from sknmf_unfold.validation.targets import warn_of_useless_targets
+from sknmf_unfold.validation.options import check_random_state
+from sknmf_unfold.validation.sequences import check_sequences
+from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._base import BaseSeparator

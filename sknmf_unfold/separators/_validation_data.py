@@ -11,7 +11,8 @@ from sknmf_unfold.validation.recordings import (
     is_spectrogram,
     rows_of,
 )
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.sequences import check_sequences
+from sknmf_unfold.validation.targets import check_targets
 from sknmf_unfold.validation.warn import warn_user
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"

@@ -274,8 +274,10 @@ class DeepNMFSeparator(StartsFromNMF):
         """Check all parameters; return the settings of training."""
         n_layers = check_size("n_layers", self.n_layers, high=MAX_LAYERS)
         n_components = self._check_n_components()
-        bounds = {"low": 1, "high": n_layers + 1}
-        n_trained = check_number("n_trained_layers", self.n_trained_layers, integer=True, **bounds)
+        n_trained = self.n_trained_layers
+        n_trained = check_number(
+            "n_trained_layers", n_trained, low=1, high=n_layers + 1, integer=True
+        )
         made = {"n_trained_layers": n_trained, "n_components": n_components}
         check_n_weights(2 * n_trained * n_components, **made)
         check_sparsity(self.sparsity)

@@ -16,11 +16,11 @@ from sknmf_unfold.runtime.build import build_masks
 from sknmf_unfold.runtime.ista import largest_eigenvalue
 from sknmf_unfold.runtime.onnx import write_step
 from sknmf_unfold.validation.fitted import Invariant
+from sknmf_unfold.validation.options import check_path
 from sknmf_unfold.validation.parameters import (
     MAX_LAYERS,
     MAX_UNITS,
     check_n_weights,
-    check_path,
     check_size,
     check_sparsity,
     check_step_size,

@@ -22,19 +22,17 @@ from sknmf_unfold.runtime.masks import FramewiseInference, RunningMasks, ratio_m
 from sknmf_unfold.runtime.recurrence import RunningRecurrence
 from sknmf_unfold.signal.masks import trusted_ratio_masks
 from sknmf_unfold.validation.fitted import Invariant
+from sknmf_unfold.validation.options import check_choice, check_random_state, check_verbose
 from sknmf_unfold.validation.parameters import (
     MAX_COMPONENTS,
-    check_choice,
     check_number,
-    check_random_state,
     check_size,
     check_sparsity,
     check_step_size,
-    check_verbose,
 )
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.tables import check_components
-from sknmf_unfold.validation.targets import warn_of_useless_targets
+from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._base import BASICS, BaseSeparator

@@ -69,7 +69,7 @@ def ratio_masks(estimates: Any, axis: int = 0) -> Any:
 def _check_estimates(estimates):
     """Floats of at least 3 axes, in an array or the tensor that they came in."""
     is_tensor = hasattr(estimates, "is_floating_point")
-    array = estimates if is_tensor else as_array(estimates, "`estimates`")
+    array: Any = estimates if is_tensor else as_array(estimates, "`estimates`")
     if array.ndim < 3 or 0 in array.shape:
         raise ValueError(
             f"`estimates` must have the shape (sources, frames, bins), none of them 0; got "

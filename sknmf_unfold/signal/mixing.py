@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import check_waveform
 
-SNR_LIMITS = {"low": -300, "high": 300}
+SNR_LIMITS: Any = {"low": -300, "high": 300}
 
 
 @default_settings()

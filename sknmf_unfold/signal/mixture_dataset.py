@@ -89,8 +89,9 @@ class MixtureDataset:
         self.snr_db = _check_levels("snr_db", snr_db, SNR_LIMITS)
         self.gain_db = check_gains(gain_db)
         self.speed_factors = check_speed_factors(speed_factors)
-        seed = {"low": 0, "high": 2**32 - 1, "integer": True}
-        self.random_state = check_number("random_state", random_state, **seed)
+        self.random_state = check_number(
+            "random_state", random_state, low=0, high=2**32 - 1, integer=True
+        )
 
     def __len__(self):
         """Count the mixtures of an epoch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sknmf_unfold.base.global_settings import default_settings
-from sknmf_unfold.validation.recordings import check_mask
+from sknmf_unfold.validation.magnitudes import check_mask
 
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft

@@ -68,7 +68,7 @@ def analysis_window(window, n_fft):
         raise ValueError(
             f"`window` must have n_fft={n_fft} finite samples; got an array of shape {array.shape}."
         )
-    # With the headroom that `check_level` leaves, so that no frame overflows.
+    # With the headroom that `check_peak` leaves, so that no frame overflows.
     if np.abs(array).max() > MAX_WINDOW:
         raise ValueError(
             f"`window` must have samples of at most {MAX_WINDOW:g}; got {np.abs(array).max():.6g}."

@@ -11,7 +11,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from sknmf_unfold.base.tensors import batches_by_length
-from sknmf_unfold.base.threads import Workers, worker_threads
+from sknmf_unfold.base.workers import Workers, worker_threads
 
 from .batch_loss import framewise_loss
 from .checkpoint import rng_state, set_rng_state

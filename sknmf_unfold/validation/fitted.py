@@ -1,15 +1,15 @@
-"""Invariants of fitted attributes: one row an attribute, and the check of a loaded model.
+"""Invariants of fitted attributes, and the check of a loaded model against them.
 
-A shape is written as its axes, ``"layers 2*pairs freqs"``: equal names are equal sizes, the first
-row that has a name says which. Sizes are at least 1 but for names that end in ``?``. Alternatives
-are separated by ``|``.
+A shape is written as its axes, ``"layers 2*pairs freqs"``: equal names are equal sizes, and the
+first row with a name sets its size. Sizes are at least 1, except for names that end in ``?``.
+Alternatives are separated by ``|``.
 """
 
 from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -23,22 +23,22 @@ WAY_OUT = (
 
 
 class Invariant(NamedTuple):
-    """A fitted attribute and what holds for it.
+    """A fitted attribute, and the conditions that it meets.
 
     Parameters
     ----------
     name : str
-        Of the attribute; ``"name['key']"`` for an item of a dict.
+        Name of the attribute; ``"name['key']"`` for an item of a dict.
     shape : str or None, default=None
-        Of an array of float32 or float64, see this module; None for a number.
+        Shape of an array of float32 or float64, as described above; None for a number.
     low, high : float
-        Inclusive bounds of all entries, which are finite.
+        Inclusive bounds of all entries; all are finite.
     positive : bool, default=False
         Whether entries are > 0.
     whole : bool, default=False
-        Whether the number is a whole one, and has the size that is called `axis` in shapes.
+        Whether the number is a whole number.
     axis : str, default=""
-        See `whole`.
+        The name in shapes of the axis whose size is this number.
     """
 
     name: str
@@ -50,7 +50,9 @@ class Invariant(NamedTuple):
     axis: str = ""
 
 
-def check_invariants(owner: str, values: Mapping[str, Any], invariants) -> None:
+def check_invariants(
+    owner: str, values: Mapping[str, Any], invariants: Iterable[Invariant]
+) -> None:
     """Check the fitted attributes of a model.
 
     Parameters
@@ -60,12 +62,12 @@ def check_invariants(owner: str, values: Mapping[str, Any], invariants) -> None:
     values : mapping
         Attributes by name.
     invariants : iterable of Invariant
-        Every one has to be there.
+        One for each attribute that must exist.
 
     Raises
     ------
     ValueError
-        Naming the first attribute that is not as it has to be.
+        If an attribute violates its invariant; names the first one.
 
     Examples
     --------
@@ -85,7 +87,7 @@ def check_invariants(owner: str, values: Mapping[str, Any], invariants) -> None:
 
 
 def refuse(owner: str, name: str, wants: str, got: str) -> NoReturn:
-    """Raise the ``ValueError`` of a fitted attribute that is not as it has to be."""
+    """Raise the ``ValueError`` of a fitted attribute that violates its invariant."""
     raise ValueError(f"`{name}` of the loaded {owner} must {wants}; got {got}. {WAY_OUT}")
 
 
@@ -136,7 +138,7 @@ def _bounds(row):
 
 
 def _unify(axes, shape, sizes):
-    """Whether a shape is the wanted one; if so, take from it the sizes that were not known."""
+    """Whether a shape has these axes; if so, add the sizes that it sets to `sizes`."""
     if len(axes) != len(shape):
         return False
     found = dict(sizes)

@@ -1,15 +1,15 @@
-"""Values in messages: short enough to be read, whatever was passed."""
+"""Representation of values and paths in messages: on one line, of bounded length."""
 
 from __future__ import annotations
 
 import re
 
-# Characters of a value, and of a path, in a message that is to be read.
-MAX_SHOWN = 160
-MAX_SHOWN_PATH = 1000
+# Characters of a value, and of a path, in a message.
+MAX_VALUE_CHARACTERS = 160
+MAX_PATH_CHARACTERS = 1000
 
 
-def shorten(text, n_most=MAX_SHOWN):
+def shorten(text: str, max_characters: int = MAX_VALUE_CHARACTERS) -> str:
     """Cut the middle out of a text that is too long for a message.
 
     Examples
@@ -17,13 +17,14 @@ def shorten(text, n_most=MAX_SHOWN):
     >>> shorten("ab" * 500, 20)
     'abababab... (1000 characters) ...abab'
     """
-    if len(text) <= n_most:
+    if len(text) <= max_characters:
         return text
-    return f"{text[: 2 * n_most // 5]}... ({len(text)} characters) ...{text[-n_most // 5 :]}"
+    head, tail = text[: 2 * max_characters // 5], text[-max_characters // 5 :]
+    return f"{head}... ({len(text)} characters) ...{tail}"
 
 
-def shown(value):
-    """Represent a value in a message: on one line, and a long one without its middle.
+def shown(value: object) -> str:
+    """Represent a value in a message: on one line, without the middle of a long text.
 
     Examples
     --------
@@ -39,6 +40,6 @@ def shown(value):
     return shorten(re.sub(r"\s*\n\s*", " ", text))
 
 
-def shown_path(path):
-    """Write a path in a message; a text passed for one may have any length."""
-    return shorten(str(path), MAX_SHOWN_PATH)
+def shown_path(path: object) -> str:
+    """Represent a path in a message; a text passed for one may have any length."""
+    return shorten(str(path), MAX_PATH_CHARACTERS)

@@ -1,27 +1,29 @@
-"""Check that reference, estimate and mixture are waveforms that pair up."""
+"""Checks of waveforms that pair up: reference, estimate and mixture of a metric."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from .recordings import (
     as_array,
     as_list,
+    as_waveform,
     check_waveform,
     is_number,
-    sound_of,
 )
 from .samples import check_rows, refuse_bytes
 
 
-def check_pairs(**signals):
-    """Check signals that belong together and give each as a list of float64 waveforms.
+def check_pairs(**signals: Any) -> tuple[list[list[np.ndarray]], bool]:
+    """Check signals that belong together; return each as a list of float64 waveforms.
 
     Parameters
     ----------
     **signals : array-like of shape (n_times,), Spectrogram, or a list or 2-D array of them
-        Waveforms under the name that messages call them by; spectrograms stand for what they sound
-        like, their masks applied. Each is compared with the first.
+        Waveforms by their name in messages; spectrograms stand for their waveforms, the masks
+        applied. Each is compared with the first.
 
     Returns
     -------
@@ -33,7 +35,7 @@ def check_pairs(**signals):
     Raises
     ------
     TypeError
-        If a signal is no array of numbers.
+        If a signal is not an array of numbers.
     ValueError
         If the signals do not pair up, or a waveform is not 1-D, empty or not finite.
 
@@ -55,7 +57,7 @@ def check_pairs(**signals):
     labels = {name: name if single else name + "[{}]" for name in signals}
     waveforms = {
         name: [
-            check_waveform(sound_of(item), labels[name].format(i)).astype(np.float64)
+            check_waveform(as_waveform(item), labels[name].format(i)).astype(np.float64)
             for i, item in enumerate([signal] if single else signal)
         ]
         for name, signal in signals.items()
@@ -68,10 +70,10 @@ def check_pairs(**signals):
 
 
 def _as_waveforms(signal, name):
-    """Return a list of waveforms as it is and anything else, a DataFrame for one, as an array."""
-    signal = as_list(sound_of(signal))
+    """Return a list of waveforms as it is, anything else (such as a DataFrame) as an array."""
+    signal = as_list(as_waveform(signal))
     if isinstance(signal, (list, tuple)):
-        # Pieces of bytes look like numbers, or like recordings.
+        # Items of raw bytes look like numbers, or like recordings.
         refuse_bytes(signal[0] if signal else None, f"{name}[0]")
         return signal
     array = as_array(signal, name)
@@ -83,7 +85,7 @@ def _as_waveforms(signal, name):
 
 
 def _is_single(signal, name):
-    """Whether `signal` is one waveform; raises unless it is that or a list of waveforms."""
+    """Whether `signal` is one waveform; raise unless it is that or a list of waveforms."""
     if not isinstance(signal, (list, tuple)):
         check_rows(signal.shape, name)
     if len(signal) == 0:

@@ -1,22 +1,20 @@
-"""Every check of a parameter and its message: what it is, what it got, what it wants."""
+"""Checks of numeric parameters, and their limits."""
 
 from __future__ import annotations
 
 import math
 import numbers
-import os
-from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-from sklearn import utils
 
 from .messages import shown
 
 # Rates that libsndfile writes and that resampling can reach in reasonable memory.
 MAX_SAMPLE_RATE = 10_000_000
-# A minute of audio, beyond which memory goes before anything useful comes out.
+# A minute of audio, beyond which memory is exhausted before anything useful is computed.
 MAX_N_FFT = 2**20
-# What a whole number can be that torch, numpy and files take.
+# The largest whole number that torch, numpy and files take.
 MAX_WHOLE = 2**63 - 1
 # Weights that a laptop holds but hardly trains: 8 GiB in float32.
 MAX_WEIGHTS = 2**31
@@ -25,13 +23,22 @@ MAX_LAYERS = 1000
 MAX_COMPONENTS = 100_000
 MAX_UNITS = 100_000
 MAX_CONTEXT = 10_000
-# What float32 holds with room for squares and for sums over many frames.
+# Far enough below the largest float32 for squares and for sums over many frames.
 MAX_WEIGHT = 1e15
 MIN_STEP_SIZE, MAX_STEP_SIZE = 1e-30, 1e6
 MAX_LEARNING_RATE = 1e6
 
 
-def check_number(name, value, *, low=None, high=None, integer=False, open_low=False):
+def check_number(
+    name: str,
+    value: object,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    integer: bool = False,
+    open_low: bool = False,
+    limits: tuple[float | None, float | None] = (None, None),
+) -> Any:
     """Check that `value` is a finite real (or whole) number within its bounds.
 
     Parameters
@@ -39,13 +46,16 @@ def check_number(name, value, *, low=None, high=None, integer=False, open_low=Fa
     name : str
         The parameter's name, for the message.
     value : object
-        What the user passed: a Python or numpy number of any width, or a fraction.
+        A Python or numpy number of any width, or a fraction.
     low, high : float, optional
-        Inclusive bounds. A whole number has at most 64 bits.
+        Inclusive bounds, which every message names. A whole number has at most 64 bits.
     integer : bool, default=False
-        Whether only whole numbers will do.
+        Whether only whole numbers are valid.
     open_low : bool, default=False
         Whether `low` itself is excluded.
+    limits : tuple (low, high) of float or None, default=(None, None)
+        Further inclusive bounds, of what floats and memory hold: a message names them only where
+        they are exceeded.
 
     Returns
     -------
@@ -56,7 +66,7 @@ def check_number(name, value, *, low=None, high=None, integer=False, open_low=Fa
     Raises
     ------
     TypeError
-        If `value` is not a number of the wanted kind.
+        If `value` is not a number of that kind.
     ValueError
         If it is not finite or out of bounds.
 
@@ -66,25 +76,28 @@ def check_number(name, value, *, low=None, high=None, integer=False, open_low=Fa
     Traceback (most recent call last):
     ...
     ValueError: `n_layers` must be a whole number >= 1; got 0.
+    >>> check_number("tol", -1, low=0, limits=(None, 1e15))
+    Traceback (most recent call last):
+    ...
+    ValueError: `tol` must be a finite number >= 0; got -1.
     >>> check_number("batch_size", np.uint8(200), low=1, integer=True) + 100
     300
     """
     kind = numbers.Integral if integer else numbers.Real
     if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
-        wants = _wanted(low, high, integer, open_low)
+        wants = _wanted(low, high, open_low, integer)
         raise TypeError(f"`{name}` must be {wants}; got {shown(value)} ({type(value).__name__}).")
     number = int(value) if integer else _as_float(value)  # type: ignore[call-overload]
-    too_low = low is not None and (number <= low if open_low else number < low)
-    if integer and number > MAX_WHOLE and high is None and not too_low:
+    if integer and high is limits[1] is None and number > MAX_WHOLE:
         high = MAX_WHOLE
-    if not _is_finite(number) or too_low or (high is not None and number > high):
-        wants = _wanted(low, high, integer, open_low)
-        raise ValueError(f"`{name}` must be {wants}; got {shown(value)}.")
+    for bounds in ((low, high, open_low), (*limits, False)):
+        if not (_is_finite(number) and _is_within(number, *bounds)):
+            raise ValueError(f"`{name}` must be {_wanted(*bounds, integer)}; got {shown(value)}.")
     return number
 
 
 def _as_float(value):
-    """Convert a real number; what is beyond all floats becomes infinite."""
+    """Convert a real number; one beyond all floats becomes infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -95,15 +108,20 @@ def _is_finite(number):
     return isinstance(number, int) or math.isfinite(number)
 
 
-def _wanted(low, high, integer, open_low):
-    """Describe the numbers that will do."""
+def _is_within(number, low, high, open_low):
+    too_low = low is not None and (number <= low if open_low else number < low)
+    return not too_low and (high is None or number <= high)
+
+
+def _wanted(low, high, open_low, integer):
+    """Describe the valid numbers."""
     bounds = [f"{'>' if open_low else '>='} {low}"] * (low is not None)
     bounds += [f"<= {high}"] * (high is not None)
     kind = "a whole number" if integer else "a finite number"
     return kind + " and".join(f" {bound}" for bound in bounds)
 
 
-def check_size(name, value, *, high, low=1):
+def check_size(name: str, value: object, *, high: int, low: int = 1) -> int:
     """Check a whole number that memory grows with.
 
     Parameters
@@ -111,11 +129,11 @@ def check_size(name, value, *, high, low=1):
     name : str
         The parameter's name, for the message.
     value : object
-        What the user passed.
+        A Python or numpy number.
     high : int
-        Beyond it nothing useful comes out.
+        The largest size of any use, which a message names only where it is exceeded.
     low : int, default=1
-        The least number.
+        The smallest number.
 
     Returns
     -------
@@ -124,7 +142,7 @@ def check_size(name, value, *, high, low=1):
     Raises
     ------
     TypeError, ValueError
-        If it is no whole number, or out of bounds.
+        If it is not a whole number, or out of bounds.
 
     Examples
     --------
@@ -133,19 +151,18 @@ def check_size(name, value, *, high, low=1):
     ...
     ValueError: `n_layers` must be a whole number <= 1000; got 1000000000.
     """
-    check_number(name, value, low=low, integer=True)
-    return check_number(name, value, high=high, integer=True)
+    return check_number(name, value, low=low, integer=True, limits=(None, high))
 
 
-def check_n_weights(n_weights, **parameters):
+def check_n_weights(n_weights: float, **parameters: object) -> None:
     """Raise ``ValueError`` if a network of these parameters would have too many weights.
 
     Parameters
     ----------
     n_weights : int
-        How many it has, at least.
+        The least number of weights that it has.
     **parameters : object
-        What makes them so many, for the message.
+        The parameters that the number depends on, by name, for the message.
 
     Examples
     --------
@@ -163,138 +180,24 @@ def check_n_weights(n_weights, **parameters):
         )
 
 
-def check_choice(name, value, choices):
-    """Raise ``ValueError`` unless `value` is one of the strings in `choices`.
-
-    Examples
-    --------
-    >>> check_choice("inference", "fista", ["mu", "ista"])
-    Traceback (most recent call last):
-    ...
-    ValueError: `inference` must be one of 'mu', 'ista'; got 'fista'.
-    """
-    if not (isinstance(value, str) and value in choices):
-        wants = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"`{name}` must be one of {wants}; got {shown(value)}.")
-
-
-def check_flag(name, value):
-    """Raise ``TypeError`` unless `value` is True or False.
-
-    Examples
-    --------
-    >>> check_flag("warm_start", "no")
-    Traceback (most recent call last):
-    ...
-    TypeError: `warm_start` must be True or False; got 'no'.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"`{name}` must be True or False; got {shown(value)}.")
-
-
-def check_verbose(verbose):
-    """Raise unless `verbose` is a flag or a whole number >= 0.
-
-    Examples
-    --------
-    >>> check_verbose("loud")
-    Traceback (most recent call last):
-    ...
-    TypeError: `verbose` must be a whole number >= 0; got 'loud' (str).
-    """
-    if not isinstance(verbose, (bool, np.bool_)):
-        check_number("verbose", verbose, low=0, integer=True)
-
-
-def check_random_state(random_state):
-    """Turn a `random_state` parameter into a generator, as scikit-learn does.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        A seed, a generator that is used as it is, or numpy's global one.
-
-    Returns
-    -------
-    rng : numpy.random.RandomState
-
-    Raises
-    ------
-    ValueError
-        If it is none of them.
-    """
-    try:
-        return utils.check_random_state(random_state)
-    except ValueError as error:
-        raise ValueError(
-            f"`random_state` must be a whole number from 0 to 4294967295, a RandomState or None; "
-            f"got {shown(random_state)}."
-        ) from error
-
-
-def check_sample_rate(sample_rate, low=1):
+def check_sample_rate(sample_rate: object, low: int = 1) -> int:
     """Return `sample_rate` as an int if it is a whole number of Hz from `low` to 10 MHz."""
     return check_size("sample_rate", sample_rate, low=low, high=MAX_SAMPLE_RATE)
 
 
-def check_n_fft(n_fft):
+def check_n_fft(n_fft: object) -> int:
     """Return `n_fft` as an int if it is a whole number of samples that can be a frame."""
     return check_size("n_fft", n_fft, low=2, high=MAX_N_FFT)
 
 
-def check_step_size(step_size):
+def check_step_size(step_size: object) -> Literal["auto"] | float:
     """Return `step_size` as it is if it is ``"auto"``, and as a float if it is a number > 0."""
     if isinstance(step_size, str) and step_size == "auto":
-        return step_size
-    check_number("step_size", step_size, low=0, open_low=True)
-    return check_number("step_size", step_size, low=MIN_STEP_SIZE, high=MAX_STEP_SIZE)
+        return "auto"
+    limits = (MIN_STEP_SIZE, MAX_STEP_SIZE)
+    return check_number("step_size", step_size, low=0, open_low=True, limits=limits)
 
 
-def check_sparsity(sparsity):
+def check_sparsity(sparsity: object) -> float:
     """Return `sparsity` as a float if it is a number >= 0 that float32 holds."""
-    check_number("sparsity", sparsity, low=0)
-    return check_number("sparsity", sparsity, high=MAX_WEIGHT)
-
-
-def check_path(name, path, wants="a path"):
-    """Check a parameter that names a file or folder; return it as a `Path`.
-
-    Examples
-    --------
-    >>> check_path("path", 3)
-    Traceback (most recent call last):
-    ...
-    TypeError: `path` must be a path; got 3 (int).
-    """
-    # A path-like object may name its file by bytes.
-    if not (isinstance(path, (str, os.PathLike)) and isinstance(os.fspath(path), str)):
-        raise TypeError(f"`{name}` must be {wants}; got {shown(path)} ({type(path).__name__}).")
-    # libsndfile would take what stands before it for the name.
-    if "\0" in str(path):
-        raise ValueError(f"`{name}` has a null character in it: {shown(str(path))}.")
-    return Path(path)
-
-
-def check_folder(name, path):
-    """Check a parameter that names a folder, which need not exist yet.
-
-    Parameters
-    ----------
-    name : str
-        Its name, for the message.
-    path : str or os.PathLike
-        What it got.
-
-    Returns
-    -------
-    folder : Path
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no path, or the path of a file.
-    """
-    folder = check_path(name, path, "a path or None")
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"`{name}` must be a folder; {folder} is a file.")
-    return folder
+    return check_number("sparsity", sparsity, low=0, limits=(None, MAX_WEIGHT))

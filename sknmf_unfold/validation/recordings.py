@@ -1,45 +1,68 @@
-"""Every check of recordings and its message: lists, waveforms, magnitudes."""
+"""Checks of recordings: lists of them, and waveforms one by one."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .messages import shown
 from .samples import (
     check_one_axis,
     check_rows,
     float_samples,
-    native_float,
     refuse_bytes,
     without_objects,
 )
 
 
-def is_number(value):
-    """Whether an item of a list stands for one number, and not for a row or a recording."""
+class SpectrogramLike(Protocol):
+    """The part of `signal.Spectrogram` that checks and estimators rely on."""
+
+    waveform: np.ndarray
+    mask: np.ndarray | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_frames, n_freqs)``."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The STFT settings as plain values."""
+
+    def magnitude(self) -> np.ndarray:
+        """Compute the magnitudes."""
+
+    def inverse(self) -> np.ndarray:
+        """Synthesise the waveform of the (masked) frames."""
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether an item of a list is one number, not a row or a recording."""
     # A ragged list has no number of dimensions.
     return not isinstance(value, (list, tuple)) and np.ndim(value) == 0
 
 
-def is_spectrogram(item):
-    """Whether an item is a spectrogram that knows its waveform."""
+def is_spectrogram(item: object) -> TypeGuard[SpectrogramLike]:
+    """Tell whether an item is a spectrogram with its waveform."""
     return hasattr(item, "magnitude") and hasattr(item, "waveform")
 
 
-def waveform_of(item):
-    """Return a spectrogram's waveform: with a mask, what the masked frames sound like."""
+def waveform_of(item: SpectrogramLike) -> np.ndarray:
+    """Return the waveform of a spectrogram, with a mask that of the masked frames."""
     return item.waveform if item.mask is None else item.inverse()
 
 
-def sound_of(item):
-    """Return what a spectrogram sounds like, and anything else as it is."""
+def as_waveform(item: Any) -> Any:
+    """Return the waveform of a spectrogram (see `waveform_of`), and anything else as it is."""
     return waveform_of(item) if is_spectrogram(item) else item
 
 
-def as_list(X):
-    """Make a list of an object array or Series of recordings; return anything else as it is.
+def as_list(X: Any) -> Any:
+    """Convert an object array or Series of recordings to a list; return anything else as it is.
 
     numpy makes such arrays of lists whose items differ in length.
 
@@ -55,8 +78,8 @@ def as_list(X):
     return list(X) if any(hasattr(x, "waveform") or not is_number(x) for x in X) else X
 
 
-def as_array(value, label):
-    """Make an array of numbers of what may be none, as masked samples and raw bytes are.
+def as_array(value: Any, label: str) -> np.ndarray:
+    """Convert to an array of numbers; refuse masked samples, raw bytes and other objects.
 
     Examples
     --------
@@ -75,8 +98,8 @@ def as_array(value, label):
         raise TypeError(f"{label} cannot become an array of numbers: {error}") from error
 
 
-def as_numbers(value, label, wants):
-    """Make a float64 array of real numbers, which need not be finite.
+def as_numbers(value: ArrayLike, label: str, wants: str) -> np.ndarray:
+    """Convert to a float64 array of real numbers, which need not be finite.
 
     Examples
     --------
@@ -91,7 +114,7 @@ def as_numbers(value, label, wants):
     return array.astype(np.float64)
 
 
-def check_list(X, name, what):
+def check_list(X: Any, name: str, what: str) -> None:
     """Raise unless `X` is a non-empty list or tuple of recordings."""
     if isinstance(X, np.ndarray) and X.ndim == 1:
         raise ValueError(f"{name} is one 1-D array; pass a list of {what}, for one [{name}].")
@@ -101,8 +124,8 @@ def check_list(X, name, what):
         raise ValueError(f"{name} is an empty list; at least one of the {what} is needed.")
 
 
-def check_finite(array, label, axes):
-    """Raise with the position of the first NaN or infinity."""
+def check_finite(array: np.ndarray, label: str, axes: Sequence[str]) -> None:
+    """Raise ``ValueError`` with the position of the first NaN or infinity."""
     # The sum is finite whenever all entries are (unless it overflows), and needs no temporary.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(array.sum(dtype=np.float64)):
@@ -114,15 +137,15 @@ def check_finite(array, label, axes):
         raise ValueError(f"{label} contains {value} at {where}.")
 
 
-def check_waveform(waveform, label):
-    """One 1-D waveform as finite float32 or float64, PCM scaled to [-1, 1].
+def check_waveform(waveform: ArrayLike, label: str) -> np.ndarray:
+    """Check a 1-D waveform; return it as finite float32 or float64, PCM scaled to [-1, 1].
 
     Parameters
     ----------
     waveform : array-like of shape (n_times,)
         Samples: floats, or integer PCM (uint8, int8, int16, int32).
     label : str
-        What to call it in messages, for example ``"X[3]"``.
+        Its name in messages, for example ``"X[3]"``.
 
     Returns
     -------
@@ -151,14 +174,14 @@ def check_waveform(waveform, label):
     return array
 
 
-def refuse_one_item(X, name):
-    """Raise for a spectrogram in place of a list of them."""
+def refuse_one_item(X: object, name: str) -> None:
+    """Raise ``TypeError`` for a spectrogram in place of a list of them."""
     if is_spectrogram(X):
         raise TypeError(f"{name} is one Spectrogram; pass a list of one, [{name}].")
 
 
-def rows_of(X, name):
-    """Make a list of the rows of a 2-D array of waveforms, which may be a DataFrame or a tensor.
+def rows_of(X: Any, name: str) -> Any:
+    """Convert a 2-D array of waveforms, which may be a DataFrame or a tensor, to a list of rows.
 
     Object arrays and Series of recordings become lists too; anything else returns as it is.
 
@@ -179,12 +202,12 @@ def rows_of(X, name):
     return list(array)
 
 
-def check_level(array, label):
-    """Raise where sums over the entries may overflow the dtype, as those of a transform do.
+def check_peak(array: np.ndarray, label: str) -> None:
+    """Raise ``ValueError`` where sums over the entries may overflow, as those of an STFT do.
 
     Examples
     --------
-    >>> check_level(np.array([1e38], dtype="float32"), "X[0]")
+    >>> check_peak(np.array([1e38], dtype="float32"), "X[0]")
     Traceback (most recent call last):
     ...
     ValueError: X[0] peaks at 1e+38, too much to compute with in float32; scale it to about [-1, 1].
@@ -197,8 +220,8 @@ def check_level(array, label):
         )
 
 
-def check_waveforms(X, name="X"):
-    """Check a list of 1-D waveforms of any lengths.
+def check_waveforms(X: Any, name: str = "X") -> list[np.ndarray]:
+    """Check a list of 1-D waveforms of any lengths; return them as `check_waveform` does.
 
     Examples
     --------
@@ -211,74 +234,14 @@ def check_waveforms(X, name="X"):
     waveforms = [check_waveform(x, f"{name}[{i}]") for i, x in enumerate(X)]
     check_rows((len(waveforms), max(map(len, waveforms))), name)
     for i, waveform in enumerate(waveforms):
-        check_level(waveform, f"{name}[{i}]")
+        check_peak(waveform, f"{name}[{i}]")
     return waveforms
 
 
-def check_magnitude(magnitude, label, n_freqs=None):
-    """One magnitude spectrogram as finite non-negative float32 or float64.
-
-    Parameters
-    ----------
-    magnitude : array-like of shape (n_frames, n_freqs)
-        Magnitudes, frames before bins.
-    label : str
-        What to call it in messages.
-    n_freqs : int, optional
-        The number of bins it must have.
-
-    Returns
-    -------
-    magnitude : ndarray of shape (n_frames, n_freqs), float32 or float64
-    """
-    array = as_array(magnitude, label)
-    if array.ndim == 1:
-        raise ValueError(
-            f"{label} is 1-D, of shape {array.shape}, but magnitude spectrograms "
-            f"(n_frames, n_freqs) are wanted: did you forget STFT()?"
-        )
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(
-            f"{label} must be a non-empty 2-D array (n_frames, n_freqs); got shape {array.shape}."
-        )
-    if array.dtype.kind in "iub":
-        array = array.astype(np.float64)
-    array = native_float(array, label, "floats or whole numbers >= 0")
-    check_finite(array, label, ("frame", "bin"))
-    if array.min() < 0:
-        frame, bin_ = np.argwhere(array < 0)[0]
-        raise ValueError(
-            f"Negative values in data: {label} has {array[frame, bin_]:.6g} at frame {frame}, "
-            f"bin {bin_}; magnitudes are >= 0."
-        )
-    check_level(array, label)
-    if n_freqs is not None and array.shape[1] != n_freqs:
-        hint = " Is it (bins, frames)? Frames come first." if array.shape[0] == n_freqs else ""
-        raise ValueError(f"{label} has {array.shape[1]} bins but {n_freqs} are wanted.{hint}")
-    return array
-
-
-def check_mask(mask, shape, label):
-    """Mask of a spectrogram as an array of finite numbers.
-
-    Examples
-    --------
-    >>> check_mask([[True, False]], (1, 2), "`mask`")
-    array([[ True, False]])
-    """
-    array = as_array(mask, label)
-    if array.shape != shape:
-        raise ValueError(
-            f"{label} must have the shape of the spectrogram, {shape}; got {array.shape}."
-        )
-    if array.dtype.kind not in "fciub":
-        raise TypeError(f"{label} has dtype {array.dtype}; wanted numbers.")
-    check_finite(np.abs(array) if array.dtype.kind == "c" else array, label, ("frame", "bin"))
-    return array
-
-
-def check_same_length(X, Y, names=("X", "y"), unit="samples"):
-    """Raise unless mixtures and targets pair up, item by item and sample by sample."""
+def check_same_length(
+    X: Sequence, Y: Any, names: tuple[str, str] = ("X", "y"), unit: str = "samples"
+) -> None:
+    """Raise unless mixtures and targets are equally many, and equally long in pairs."""
     first, second = names
     check_list(Y, second, "targets")
     if len(X) != len(Y):

@@ -1,4 +1,4 @@
-"""Samples of any type and shape: PCM scaled; what has no scale, or an axis too many, refused."""
+"""Dtypes and shapes of samples: conversion to floats, PCM scaled to [-1, 1]."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ PCM_DTYPES = ("uint8", "int8", "int16", "int32")
 WAVEFORM = f"floats in [-1, 1] or PCM of dtype {', '.join(PCM_DTYPES)}"
 
 
-def without_objects(array):
-    """Make an array of the numbers that an object array holds; return any other as it is.
+def without_objects(array: np.ndarray) -> np.ndarray:
+    """Convert an object array to one of the numbers in it; return any other array as it is.
 
     Examples
     --------
@@ -25,8 +25,8 @@ def without_objects(array):
         return array
 
 
-def refuse_bytes(value, label):
-    """Raise for what holds bytes and does not say which numbers they are.
+def refuse_bytes(value: object, label: str) -> None:
+    """Raise ``TypeError`` for raw bytes, which do not say what numbers they stand for.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def refuse_bytes(value, label):
     if isinstance(value, (str, list, tuple, dict)) or hasattr(value, "__array__"):
         return
     try:
-        with memoryview(value) as view:
+        with memoryview(value) as view:  # type: ignore[arg-type]
             raw = view.itemsize == 1
     except TypeError:
         return
@@ -49,7 +49,7 @@ def refuse_bytes(value, label):
         )
 
 
-def float_samples(array, label):
+def float_samples(array: np.ndarray, label: str) -> np.ndarray:
     """Convert samples to float32 or float64 in native byte order, PCM scaled to [-1, 1].
 
     Examples
@@ -85,8 +85,8 @@ def _scaled(array):
     return scaled
 
 
-def native_float(array, label, wants):
-    """Floats as float32 or float64 in native byte order."""
+def native_float(array: np.ndarray, label: str, wants: str) -> np.ndarray:
+    """Convert floats to float32 or float64 in native byte order; refuse other dtypes."""
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {label} has dtype {array.dtype}.")
     if array.dtype.kind != "f":
@@ -97,8 +97,8 @@ def native_float(array, label, wants):
         return array.astype(dtype, copy=False)
 
 
-def check_one_axis(shape, label):
-    """Raise, with the way out, unless a waveform has the shape (n_times,)."""
+def check_one_axis(shape: tuple[int, ...], label: str) -> None:
+    """Raise ``ValueError`` unless a waveform has the shape (n_times,)."""
     if len(shape) == 2 and 1 in shape:
         first = "[:, 0]" if shape[1] == 1 else "[0]"
         raise ValueError(
@@ -116,8 +116,8 @@ def check_one_axis(shape, label):
         raise ValueError(f"{label} must be 1-D, of shape (n_times,); got shape {shape}.{hint}")
 
 
-def check_rows(shape, name):
-    """Raise where the rows of a 2-D array are no recordings: a column, or samples by channels.
+def check_rows(shape: tuple[int, ...], name: str) -> None:
+    """Raise where the rows of a 2-D array are not recordings: a column, or samples by channels.
 
     Examples
     --------

@@ -1,121 +1,131 @@
-"""Checked input of an estimator: recordings or a table, magnitudes computed when asked for."""
+"""`Sequences`, the checked input of an estimator: recordings or a table of frames."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
+from .magnitudes import check_magnitude, check_mask
 from .messages import shown
 from .recordings import (
     as_list,
-    check_level,
     check_list,
-    check_magnitude,
-    check_mask,
-    check_same_length,
+    check_peak,
     check_waveform,
     is_number,
     is_spectrogram,
-    rows_of,
-    sound_of,
 )
-from .tables import check_magnitude_table, check_table_targets
-from .targets import check_one_source
+from .tables import check_magnitude_table
+
+Kind = Literal["spectrograms", "magnitudes", "table"]
 
 
-def is_nested_table(X):
-    """Whether plain Python lists of numbers stand for the rows of a 2-D array."""
+def is_nested_table(X: list | tuple) -> bool:
+    """Tell whether plain Python lists of numbers stand for the rows of a 2-D array."""
     return len(X) > 0 and all(
         isinstance(x, (list, tuple)) and all(is_number(value) for value in x[:1]) for x in X
     )
 
 
 class Sequences:
-    """Sequences of magnitude frames, and what kind of input they came from.
+    """Checked sequences of magnitude frames, and the kind of input that they come from.
+
+    Magnitudes of spectrograms are computed when they are read. `check_sequences` and
+    `targets.check_targets` return an object of this class untouched: input is checked once, by the
+    public method that takes it.
 
     Parameters
     ----------
     items : list of Spectrogram, list of ndarray, or ndarray of shape (n_samples, 1, n_freqs)
         One recording each.
     kind : {"spectrograms", "magnitudes", "table"}
-        Decides what a separator gives back: waveforms, a list of magnitudes, or one array.
+        Decides what a separator returns: waveforms, a list of magnitudes, or one array.
     name : str, default="X"
-        What messages call them.
+        Their name in messages.
     """
 
-    def __init__(self, items, kind, name="X"):
+    def __init__(self, items: Any, kind: Kind, name: str = "X"):
         self.items = items
         self.kind = kind
         self.name = name
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index):
-        """Magnitude of one recording, of shape (n_frames, n_freqs) and of `dtype`."""
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Compute the magnitude of one recording, of shape (n_frames, n_freqs) and of `dtype`."""
         return np.asarray(self.items[index], dtype=self.dtype)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
 
-    def block(self, index, start, stop):
-        """Frames of one recording from `start` up to `stop`: complex ones of a spectrogram."""
+    def block(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Compute frames of one recording, `start` up to `stop`: complex ones of a spectrogram."""
         if self.kind == "spectrograms":
             return self.items[index].stft(start, stop)
         return np.asarray(self.items[index][start:stop], dtype=self.dtype)
 
     @property
-    def n_freqs(self):
+    def n_freqs(self) -> int:
         """Number of bins."""
         return self.items[0].shape[-1]
 
     @property
-    def n_frames(self):
+    def n_frames(self) -> np.ndarray:
         """Number of frames of each recording."""
         return np.array([item.shape[0] for item in self.items])
 
     @functools.cached_property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """float32 if all recordings are, else float64."""
         if self.kind == "table":
             return self.items.dtype
         return np.result_type(*{item.dtype for item in self.items})
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, Any] | None:
         """STFT settings of the recordings, None for bare magnitudes."""
         return self.items[0].settings if self.kind == "spectrograms" else None
 
     @property
-    def content(self):
-        """What determines the recordings, in a form that can be hashed."""
+    def content(self) -> Any:
+        """Values that determine the recordings, in a form that can be hashed."""
         if self.kind == "spectrograms":
             return self.settings, [(item.waveform, item.mask) for item in self.items]
         return self.items
 
-    def subset(self, indices):
-        """Return the recordings at `indices`, as `Sequences`."""
+    def subset(self, indices: Any) -> Sequences:
+        """Select the recordings at `indices`."""
         if self.kind == "table":
             return Sequences(self.items[indices], self.kind)
         return Sequences([self.items[i] for i in indices], self.kind)
 
-    def as_input(self):
-        """Return what another estimator's ``fit`` takes: a list of recordings, or a 2-D table."""
+    def as_input(self) -> Any:
+        """Return the form in which users pass such data: a list of recordings, or a 2-D table."""
         return self.items[:, 0] if self.kind == "table" else self.items
 
-    def frames(self, max_frames=None, rng=None, change=None):
-        """Frames of all recordings below each other, or a random part of them.
+    def frames(
+        self,
+        max_frames: int | None = None,
+        rng: np.random.RandomState | None = None,
+        change: Callable[[np.ndarray, slice], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Stack the frames of all recordings, or a random part of them.
 
         Parameters
         ----------
         max_frames : int, optional
-            At most this many, drawn without replacement; order is kept.
+            Largest number of frames, drawn without replacement; order is kept.
         rng : numpy.random.RandomState, optional
-            Draws the part.
+            Draws the part; needed where `max_frames` is given.
         change : callable, optional
-            ``change(magnitude, indices)`` makes what is taken of whole recordings, of shape
-            (batch, n_frames, n_freqs), from their magnitudes and a slice of which they are.
+            ``change(magnitude, indices)`` is applied to the magnitudes of whole recordings, of
+            shape (batch, n_frames, n_freqs), before frames are drawn; ``indices`` is the slice of
+            these recordings.
 
         Returns
         -------
@@ -126,7 +136,8 @@ class Sequences:
         keep = np.ones(lengths.sum(), dtype=bool)
         if max_frames is not None and max_frames < len(keep):
             keep[:] = False
-            keep[rng.choice(len(keep), max_frames, replace=False)] = True
+            drawn = rng.choice(len(keep), max_frames, replace=False)  # type: ignore[union-attr]
+            keep[drawn] = True
         if self.kind == "table":
             rows = change(self.items, slice(None))[:, 0]
             return rows if keep.all() else rows[keep]
@@ -139,113 +150,68 @@ class Sequences:
             ]
         )
 
-    def restore(self, arrays):
-        """Arrays per recording in the shape of the input: a list, or one array for a table."""
+    def restore(self, arrays: Iterable[np.ndarray]) -> Any:
+        """Return arrays per recording in the form of the input: a list, or an array for a table."""
         arrays = list(arrays)
         return np.concatenate(arrays) if self.kind == "table" else arrays
 
 
-def check_sequences(estimator, X, *, reset, name="X"):
+def check_sequences(estimator: BaseEstimator, X: Any, *, reset: bool, name: str = "X") -> Sequences:
     """Check the X of an estimator that works on magnitudes.
 
     Parameters
     ----------
     estimator : estimator
         Gets ``n_features_in_`` where `reset` is true, and is compared with it otherwise.
-    X : Spectrograms, list of ndarray, or array-like of shape (n_samples, n_freqs)
-        A list is a list of recordings; a 2-D array is a table of independent frames.
+    X : Spectrograms, list of ndarray, array-like of shape (n_samples, n_freqs), or Sequences
+        A list is a list of recordings; a 2-D array is a table of independent frames; `Sequences`
+        are checked already.
     reset : bool
         Whether this is ``fit``.
     name : str, default="X"
-        What to call it in messages.
+        Its name in messages.
 
     Returns
     -------
     sequences : Sequences
+        `X` itself where it is one.
     """
-    X = as_list(X)
-    if not isinstance(X, (list, tuple)) or is_nested_table(X):
-        table = check_magnitude_table(estimator, X, reset, name)
-        return Sequences(table[:, np.newaxis], "table", name)
+    if isinstance(X, Sequences):
+        sequences = X
+    else:
+        X = as_list(X)
+        if not isinstance(X, (list, tuple)) or is_nested_table(X):
+            table = check_magnitude_table(estimator, X, reset, name)
+            return Sequences(table[:, np.newaxis], "table", name)
+        sequences = _check_recordings(X, name)
+    _check_n_features(estimator, sequences, reset)
+    return sequences
+
+
+def _check_recordings(X, name):
     check_list(X, name, "Spectrogram items or magnitude arrays")
-    items = (_check_spectrograms if is_spectrogram(X[0]) else _check_magnitudes)(X, name)
-    kind = "spectrograms" if is_spectrogram(X[0]) else "magnitudes"
-    n_freqs = items[0].shape[1]
+    if is_spectrogram(X[0]):
+        return Sequences(_check_spectrograms(X, name), "spectrograms", name)
+    return Sequences(check_magnitudes(X, name), "magnitudes", name)
+
+
+def _check_n_features(estimator, sequences, reset):
+    """Set ``n_features_in_``, or raise ``ValueError`` where it is not that of the sequences."""
+    n_freqs = sequences.n_freqs
     if reset:
         estimator.n_features_in_ = n_freqs
         # Recordings have no column names; those of an earlier fit on a table are gone.
         vars(estimator).pop("feature_names_in_", None)
     elif n_freqs != estimator.n_features_in_:
         raise ValueError(
-            f"{name} has {n_freqs} features (bins), but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input."
+            f"{sequences.name} has {n_freqs} features (bins), but {type(estimator).__name__} is "
+            f"expecting {estimator.n_features_in_} features as input."
         )
-    return Sequences(items, kind, name)
 
 
-def check_targets(Y, sequences, name="y"):
-    """Check the y that goes with checked X: same lengths, magnitudes of the same kind.
-
-    Parameters
-    ----------
-    Y : list of ndarray of shape (n_times,), Spectrograms, list of ndarray, or array-like
-        Waveforms (or spectrograms, which stand for what they sound like, their masks applied; or a
-        2-D array with a waveform in each row) for spectrograms, magnitudes for magnitudes; for a
-        table, anything that broadcasts to it.
-    sequences : Sequences
-        The checked X.
-    name : str, default="y"
-        What to call it in messages.
-
-    Returns
-    -------
-    targets : Sequences
-        Of the kind and the shapes of `sequences`.
-    """
-    if Y is None:
-        raise ValueError(f"A separator requires y to be passed, but the target {name} is None.")
-    if sequences.kind == "table":
-        table = check_table_targets(Y, sequences.items[:, 0], name)
-        return Sequences(table[:, np.newaxis], "table", name)
-    if sequences.kind == "spectrograms":
-        return _waveform_targets(Y, sequences, name)
-    Y = as_list(Y)
-    check_list(Y, name, "magnitude arrays")
-    for i, y in enumerate(Y):
-        check_one_source(y, f"{name}[{i}]", 2)
-    Y = _check_magnitudes(Y, name, sequences.n_freqs)
-    check_same_length(sequences.items, Y, (sequences.name, name), "frames")
-    return Sequences(_with_dtype(Y, sequences.dtype, name), "magnitudes", name)
-
-
-def _waveform_targets(Y, sequences, name):
-    Y = rows_of(Y, name)
-    check_list(Y, name, "waveforms")
-    waveforms = [_waveform_target(y, f"{name}[{i}]") for i, y in enumerate(Y)]
-    names = sequences.name, name
-    check_same_length([item.waveform for item in sequences.items], waveforms, names)
-    waveforms = _with_dtype(waveforms, sequences.dtype, name)
-    items = [item.of(y) for item, y in zip(sequences.items, waveforms, strict=True)]
-    return Sequences(items, "spectrograms", name)
-
-
-def _waveform_target(y, label):
-    check_one_source(y, label, 1)
-    return check_waveform(sound_of(y), label)
-
-
-def _with_dtype(arrays, dtype, name):
-    """Arrays in the dtype of the mixtures, which must be able to hold their levels."""
-    # What overflows becomes an infinity, which is above every level.
-    with np.errstate(over="ignore"):
-        arrays = [array.astype(dtype, copy=False) for array in arrays]
-    for i, array in enumerate(arrays):
-        check_level(array, f"{name}[{i}]")
-    return arrays
-
-
-def _check_magnitudes(X, name, n_freqs=None):
-    items = []
+def check_magnitudes(X: list | tuple, name: str, n_freqs: int | None = None) -> list[np.ndarray]:
+    """Check a list of magnitude spectrograms of one number of bins, see `check_magnitude`."""
+    items: list[np.ndarray] = []
     for i, x in enumerate(X):
         items.append(check_magnitude(x, f"{name}[{i}]", n_freqs))
         n_freqs = items[0].shape[1]
@@ -270,7 +236,7 @@ def _check_spectrograms(X, name):
                 f"STFT().transform."
             )
         check_waveform(item.waveform, f"{name}[{i}]")
-        check_level(item.waveform, f"{name}[{i}]")
+        check_peak(item.waveform, f"{name}[{i}]")
         if item.mask is not None:
             check_mask(item.mask, item.shape, f"the mask of {name}[{i}]")
     return list(X)

@@ -1,15 +1,18 @@
-"""Every check of tables and its message: rows of waveforms or frames, components, weights."""
+"""Checks of 2-D arrays: rows of waveforms or frames, activations, components, weights."""
 
 from __future__ import annotations
 
 import numbers
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
-from .recordings import as_array, as_numbers, check_level, refuse_one_item
+from .recordings import as_array, as_numbers, check_peak, refuse_one_item
 from .samples import (
     PCM_DTYPES,
     check_rows,
@@ -19,13 +22,13 @@ from .samples import (
     without_objects,
 )
 
-# Tables of whole numbers that do not say their scale are taken up to here, as they are: too small
-# to be PCM, they are what scikit-learn's own checks of dtypes pass.
-MAX_PLAIN = 2
+# Whole numbers of other dtypes than those of PCM are samples in [-1, 1] up to this magnitude: too
+# small to be PCM, such tables are used by scikit-learn's own checks of dtypes.
+MAX_UNSCALED_SAMPLE = 2
 
 
-def check_waveform_table(estimator, X, reset):
-    """Rows of a 2-D array as waveforms of one length, in float32 or float64."""
+def check_waveform_table(estimator: BaseEstimator, X: Any, reset: bool) -> np.ndarray:
+    """Check a 2-D array of waveforms, one in each row; return it as float32 or float64."""
     check_array_like(X, "X", "1-D waveforms")
     check_one_recording(X, "X", "pass a list of one, [X]")
     return _validated(estimator, X, reset, "X", _table_samples)
@@ -35,31 +38,31 @@ def _table_samples(table, name):
     check_rows(table.shape, name)
     table = without_objects(table)
     whole = table.dtype.kind in "iu" and table.dtype.name not in PCM_DTYPES
-    if whole and table.min() >= -MAX_PLAIN and table.max() <= MAX_PLAIN:
+    if whole and -MAX_UNSCALED_SAMPLE <= table.min() and table.max() <= MAX_UNSCALED_SAMPLE:
         return table.astype(np.float64)
-    # scikit-learn says what is wrong with other objects.
+    # scikit-learn refuses other objects.
     return table if table.dtype == object else float_samples(table, name)
 
 
 def _table_magnitudes(table, name):
-    # scikit-learn makes numbers of objects, and says what is wrong with them.
+    # scikit-learn makes numbers of objects, or refuses them.
     if table.dtype.kind in "iubO":
         return table
     return native_float(table, name, "floats or whole numbers >= 0")
 
 
 def _validated(estimator, X, reset, name, as_floats):
-    """scikit-learn's check of a table, whatever holds it, with the place of what is not finite."""
+    """Check a table as scikit-learn does; name the place of a value that is not finite."""
     X = as_floats(_plain_table(estimator, X, reset, name), name)
     X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False)
     _check_finite_table(X, name)
-    check_level(X, name)
+    check_peak(X, name)
     return X
 
 
 def _plain_table(estimator, X, reset, name):
-    """Array of the dtype that the data have, once scikit-learn has checked names and numbers."""
-    settings = {"dtype": None, "ensure_all_finite": False}
+    """Let scikit-learn check names and shape; return an array of the dtype of the data."""
+    settings: dict[str, Any] = {"dtype": None, "ensure_all_finite": False}
     if hasattr(X, "columns"):
         plain = without_objects(as_array(X, name))
         if plain.dtype.kind in "iub":
@@ -72,7 +75,7 @@ def _plain_table(estimator, X, reset, name):
 
 
 def _check_finite_table(table, name):
-    """Raise in scikit-learn's words, which its checks look for, and with the place."""
+    """Raise as scikit-learn does, whose checks look for these words, and name the place."""
     try:
         assert_all_finite(table, input_name=name)
     except ValueError as error:
@@ -82,9 +85,9 @@ def _check_finite_table(table, name):
         raise ValueError(f"{words}. The first is in {where}.") from None
 
 
-def check_array_like(X, name, what):
-    """Raise for what no array can be made of, before anything tries to."""
-    # scikit-learn says what is wrong with sparse matrices, some of which are dicts.
+def check_array_like(X: Any, name: str, what: str) -> None:
+    """Raise ``TypeError`` for objects that cannot become an array of numbers."""
+    # scikit-learn refuses sparse matrices, some of which are dicts.
     others = (str, bytes, numbers.Number, dict, set, Iterator)
     refuse_bytes(X, name)
     if X is None or (isinstance(X, others) and not issparse(X)):
@@ -98,8 +101,8 @@ def check_array_like(X, name, what):
         )
 
 
-def check_one_recording(X, name, way_out):
-    """Raise for what is one recording and no list, in words that scikit-learn's checks know."""
+def check_one_recording(X: Any, name: str, way_out: str) -> None:
+    """Raise for one recording in place of a list, in words that scikit-learn's checks know."""
     refuse_one_item(X, name)
     shape = getattr(X, "shape", ()) or np.shape(as_array(X, name))
     if len(shape) == 1:
@@ -109,8 +112,10 @@ def check_one_recording(X, name, way_out):
         )
 
 
-def check_magnitude_table(estimator, X, reset, name="X"):
-    """Rows of a 2-D array as independent magnitude frames, in float32 or float64."""
+def check_magnitude_table(
+    estimator: BaseEstimator, X: Any, reset: bool, name: str = "X"
+) -> np.ndarray:
+    """Check a 2-D array of independent magnitude frames; return it as float32 or float64."""
     check_array_like(X, name, "Spectrogram items or magnitude arrays")
     check_one_recording(X, name, f"make STFT().transform([{name}]) of it first")
     X = _validated(estimator, X, reset, name, _table_magnitudes)
@@ -122,43 +127,48 @@ def check_magnitude_table(estimator, X, reset, name="X"):
     return X
 
 
-def check_table_targets(Y, X, name="y"):
-    """Targets of a table: anything non-negative that broadcasts to its (n_samples, n_freqs).
+def check_table_targets(Y: Any, X: np.ndarray, name: str = "y") -> np.ndarray:
+    """Check targets of a table: anything non-negative that broadcasts to (n_samples, n_freqs).
 
     One number a sample (a 1-D `y`) is the target of all bins of that sample.
     """
-    settings = {"ensure_2d": False, "ensure_all_finite": False, "input_name": name}
-    Y = check_array(as_array(Y, name), dtype=X.dtype, **settings)
+    Y = check_array(
+        as_array(Y, name),
+        dtype=X.dtype,
+        ensure_2d=False,
+        ensure_all_finite=False,
+        input_name=name,
+    )
     _check_finite_table(Y, name)
     if len(Y) != len(X):
         raise ValueError(f"X has {len(X)} samples but {name} has {len(Y)}; they must pair up.")
     if Y.min() < 0:
         raise ValueError(f"Negative values in data: {name} has a minimum of {Y.min():.6g}.")
-    check_level(Y, name)
+    check_peak(Y, name)
     Y = Y[:, np.newaxis] if Y.ndim == 1 else Y
     if Y.ndim != 2 or Y.shape[1] not in (1, X.shape[1]):
         raise ValueError(f"{name} of shape {Y.shape} does not broadcast to X of shape {X.shape}.")
     return np.broadcast_to(Y, X.shape)
 
 
-def check_activations(activations, label, n_components):
-    """Return a table of activations in float32 or float64."""
+def check_activations(activations: ArrayLike, label: str, n_components: int) -> np.ndarray:
+    """Check a table of activations; return it as float32 or float64."""
     shape = as_array(activations, label).shape
     if len(shape) != 2:
         raise ValueError(
             f"Expected 2D array: {label} must have the shape (n_frames, n_components); got {shape}."
         )
     dtypes = [np.float64, np.float32]
-    activations = check_array(activations, dtype=dtypes, input_name=label)
-    if activations.shape[1] != n_components:
+    table = check_array(activations, dtype=dtypes, input_name=label)
+    if table.shape[1] != n_components:
         raise ValueError(
-            f"{label} has {activations.shape[1]} columns but there are {n_components} components."
+            f"{label} has {table.shape[1]} columns but there are {n_components} components."
         )
-    return activations
+    return table
 
 
-def check_components(name, components, n_freqs):
-    """Check a dictionary: not negative, rows of `n_freqs` bins, none of them silent."""
+def check_components(name: str, components: ArrayLike, n_freqs: int) -> np.ndarray:
+    """Check a dictionary: non-negative, rows of `n_freqs` bins, none of them all zeros."""
     components = as_numbers(components, f"`{name}`", "an array of numbers")
     if components.ndim != 2 or components.shape[1] != n_freqs or len(components) == 0:
         raise ValueError(
@@ -176,8 +186,8 @@ def check_components(name, components, n_freqs):
     return components
 
 
-def check_sample_weight(sample_weight, n_samples):
-    """Weights of recordings (or rows of a table) as float64, None as it is.
+def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.ndarray | None:
+    """Check weights of recordings (or rows of a table); return them as float64, None as it is.
 
     Examples
     --------
@@ -188,8 +198,8 @@ def check_sample_weight(sample_weight, n_samples):
     """
     if sample_weight is None:
         return None
-    settings = {"ensure_2d": False, "dtype": np.float64, "input_name": "sample_weight"}
-    weights = check_array(np.atleast_1d(as_array(sample_weight, "`sample_weight`")), **settings)
+    weights = np.atleast_1d(as_array(sample_weight, "`sample_weight`"))
+    weights = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weights.shape != (n_samples,):
         raise ValueError(
             f"`sample_weight` must have one weight for each of the {n_samples} items of X; got "

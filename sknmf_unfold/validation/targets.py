@@ -1,27 +1,109 @@
-"""Checks of training targets: one source each, and something to learn from."""
+"""Checks of targets: pairing with the mixtures, one source each, neither silent nor the mixture."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from .recordings import is_number, is_spectrogram, waveform_of
+from .recordings import (
+    as_list,
+    as_waveform,
+    check_list,
+    check_peak,
+    check_same_length,
+    check_waveform,
+    is_number,
+    is_spectrogram,
+    rows_of,
+    waveform_of,
+)
+from .sequences import Sequences, check_magnitudes
+from .tables import check_table_targets
 from .warn import warn_user
 
-# Recordings that a warning names, before it counts the rest.
-MAX_NAMED = 5
+# Targets that a warning names, before it counts the rest.
+MAX_NAMED_TARGETS = 5
 
 
-def check_one_source(y, label, n_axes):
-    """Raise for a target that holds several sources, or channels.
+def check_targets(y: Any, sequences: Sequences, name: str = "y") -> Sequences:
+    """Check the y that goes with checked X: same lengths, magnitudes of the same kind.
+
+    Parameters
+    ----------
+    y : list of ndarray of shape (n_times,), Spectrograms, list of ndarray, array-like, or Sequences
+        For spectrograms: waveforms, spectrograms (which stand for their waveforms, the masks
+        applied), or a 2-D array with a waveform in each row. For magnitudes: magnitudes. For a
+        table: anything that broadcasts to it. `Sequences` are checked already, beside the same X.
+    sequences : Sequences
+        The checked X.
+    name : str, default="y"
+        Its name in messages.
+
+    Returns
+    -------
+    targets : Sequences
+        Of the kind and the shapes of `sequences`; `y` itself where it is one.
+    """
+    if isinstance(y, Sequences):
+        return y
+    if y is None:
+        raise ValueError(f"A separator requires y to be passed, but the target {name} is None.")
+    if sequences.kind == "table":
+        table = check_table_targets(y, sequences.items[:, 0], name)
+        return Sequences(table[:, np.newaxis], "table", name)
+    if sequences.kind == "spectrograms":
+        return _check_waveform_targets(y, sequences, name)
+    return _check_magnitude_targets(y, sequences, name)
+
+
+def _check_waveform_targets(y, sequences, name):
+    y = rows_of(y, name)
+    check_list(y, name, "waveforms")
+    waveforms = [_check_waveform_target(item, f"{name}[{i}]") for i, item in enumerate(y)]
+    names = sequences.name, name
+    check_same_length([item.waveform for item in sequences.items], waveforms, names)
+    waveforms = _with_dtype(waveforms, sequences.dtype, name)
+    items = [item.of(target) for item, target in zip(sequences.items, waveforms, strict=True)]
+    return Sequences(items, "spectrograms", name)
+
+
+def _check_waveform_target(target, label):
+    check_one_source(target, label, 1)
+    return check_waveform(as_waveform(target), label)
+
+
+def _check_magnitude_targets(y, sequences, name):
+    y = as_list(y)
+    check_list(y, name, "magnitude arrays")
+    for i, target in enumerate(y):
+        check_one_source(target, f"{name}[{i}]", 2)
+    y = check_magnitudes(y, name, sequences.n_freqs)
+    check_same_length(sequences.items, y, (sequences.name, name), "frames")
+    return Sequences(_with_dtype(y, sequences.dtype, name), "magnitudes", name)
+
+
+def _with_dtype(arrays, dtype, name):
+    """Convert to the dtype of the mixtures, which must be able to hold the targets' peaks."""
+    # An overflow becomes an infinity, which is above every peak.
+    with np.errstate(over="ignore"):
+        arrays = [array.astype(dtype, copy=False) for array in arrays]
+    for i, array in enumerate(arrays):
+        check_peak(array, f"{name}[{i}]")
+    return arrays
+
+
+def check_one_source(y: Any, label: str, n_axes: int) -> None:
+    """Raise ``ValueError`` for a target of several sources or channels.
 
     Parameters
     ----------
     y : object
         One recording of the targets.
     label : str
-        What to call it in messages, for example ``"y[3]"``.
+        Its name in messages, for example ``"y[3]"``.
     n_axes : int
-        Axes that one source has: 1 for a waveform, 2 for magnitudes.
+        Number of axes of one source: 1 for a waveform, 2 for magnitudes.
 
     Examples
     --------
@@ -45,7 +127,7 @@ def check_one_source(y, label, n_axes):
 
 
 def _n_axes(item):
-    """Count axes, of a list by its first items."""
+    """Count the axes of an array, or of nested lists by their first items."""
     if hasattr(item, "shape"):
         return len(item.shape)
     if not isinstance(item, (list, tuple)):
@@ -53,14 +135,14 @@ def _n_axes(item):
     return 1 + (_n_axes(item[0]) if len(item) else 0)
 
 
-def warn_of_useless_targets(mixtures, targets):
-    """Warn of targets that are silent, or equal to their mixtures, and say which.
+def warn_of_useless_targets(mixtures: Sequences, targets: Sequences) -> None:
+    """Warn of targets that are silent or equal to their mixtures, by name.
 
     Parameters
     ----------
     mixtures, targets : Sequences
-        Checked data of ``fit``. The rows of a table count together: a frame without the target, or
-        with nothing else, is nothing special.
+        Checked data of ``fit``. The rows of a table count together: single frames without the
+        target, or with nothing else, are common.
     """
     silent, same = [], []
     for i, (x, y) in enumerate(_pairs(mixtures, targets)):
@@ -79,16 +161,17 @@ def _pairs(mixtures, targets):
         return [(mixtures.items, targets.items)]
     if mixtures.kind == "magnitudes":
         return zip(mixtures.items, targets.items, strict=True)
-    sounds = (map(waveform_of, part.items) for part in (mixtures, targets))
-    return zip(*sounds, strict=True)
+    waveforms = (map(waveform_of, part.items) for part in (mixtures, targets))
+    return zip(*waveforms, strict=True)
 
 
 def _warn(targets, which, fault):
     if len(which) == len(targets) or targets.kind == "table":
         who = f"All of {targets.name} is"
     else:
-        named = ", ".join(f"{targets.name}[{i}]" for i in which[:MAX_NAMED])
-        more = f" and {len(which) - MAX_NAMED} more" if len(which) > MAX_NAMED else ""
+        named = ", ".join(f"{targets.name}[{i}]" for i in which[:MAX_NAMED_TARGETS])
+        n_more = len(which) - MAX_NAMED_TARGETS
+        more = f" and {n_more} more" if n_more > 0 else ""
         who = f"{named}{more} ({len(which)} of {len(targets)} targets):"
     text = f"{who} {fault}. Are these the right recordings?"
     warn_user(text)

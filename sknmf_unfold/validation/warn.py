@@ -1,4 +1,4 @@
-"""Warnings that point to the user's own line, once a call."""
+"""Warnings that point to the line of the user's call, once in each call."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from types import FrameType
 
 import sklearn
 
-# Code that a user's call goes through before it comes to ours.
-INSIDE = (
+# Files of frames between the user's line and a warning of this package.
+INNER_FILES = (
     str(Path(__file__).parents[1]),
     str(Path(sklearn.__file__).parent),
     contextlib.__file__,
@@ -41,9 +41,9 @@ def warn_user(message: str, category: type[Warning] = UserWarning, topic: str = 
 
 @contextlib.contextmanager
 def once_per_call() -> Iterator[None]:
-    """Let what is inside warn of each topic once; also a decorator of methods."""
-    outer = _told.get()
-    token = _told.set(set() if outer is None else outer)
+    """Show each topic of `warn_user` once inside the block; also a decorator of methods."""
+    told = _told.get()
+    token = _told.set(set() if told is None else told)
     try:
         yield
     finally:
@@ -51,9 +51,9 @@ def once_per_call() -> Iterator[None]:
 
 
 def _levels_out():
-    """Count the frames from the caller of this function to the user's."""
+    """Count the frames from the caller of this function to the user's line."""
     level = 1
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(INSIDE):
+    while frame is not None and frame.f_code.co_filename.startswith(INNER_FILES):
         level, frame = level + 1, frame.f_back
     return level

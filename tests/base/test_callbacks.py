@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, and what stands in for them where it has none."""
+"""scikit-learn's callbacks, and their stand-ins for versions without them."""
 
 import importlib
 import sys
@@ -13,6 +13,9 @@ from sklearn.utils.fixes import parse_version
 
 import sknmf_unfold.base.callbacks
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+from sknmf_unfold.base.callbacks import FitTask
+from sknmf_unfold.validation.sequences import check_sequences
+from sknmf_unfold.validation.targets import check_targets
 
 needs_callbacks = pytest.mark.skipif(
     parse_version(sklearn.__version__) < parse_version("1.9"), reason="scikit-learn has none"
@@ -25,7 +28,7 @@ def small(**settings):
 
 
 class Recorder:
-    """Writes down what a fit tells, and stops it after an epoch."""
+    """Records the calls of a fit, and stops it after an epoch."""
 
     def __init__(self, stop_after=None):
         self.calls, self.scores, self.losses = [], [], []
@@ -48,7 +51,7 @@ class Recorder:
 
 
 @needs_callbacks
-def test_a_callback_hears_of_every_epoch(magnitudes):
+def test_callbacks_are_called_in_every_epoch(magnitudes):
     X, Y = magnitudes
     recorder = Recorder()
     separator = small().set_callbacks(recorder).fit(X, Y, validation_data=(X, Y))
@@ -126,6 +129,22 @@ def test_a_monitor_stops_an_nmf(magnitudes):
     assert len(set(recorder.scores)) == 3, "the last two are of the same components"
     three = SparseNMF(max_iter=3, **settings).fit(X)
     np.testing.assert_array_equal(nmf.components_, three.components_)
+
+
+@needs_callbacks
+def test_callbacks_get_checked_data_as_users_pass_them(magnitudes):
+    class Arguments(Recorder):
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            self.calls.append((X, y))
+
+    X, Y = magnitudes
+    recorder = Arguments()
+    nmf = SparseNMF(2).set_callbacks(recorder)
+    mixtures = check_sequences(nmf, X, reset=True)
+    task = FitTask(nmf._init_callback_context(), nmf, mixtures, check_targets(Y, mixtures))
+    task.end(lambda: {"components_": np.ones((2, 3))})
+    [(passed, targets)] = [call for call in recorder.calls if isinstance(call, tuple)]
+    assert passed is mixtures.items and isinstance(targets, list)
 
 
 @needs_callbacks

@@ -13,11 +13,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks._threads import limited_to
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.base import threads as base
-from sknmf_unfold.base.threads import (
-    Workers,
-    product_workers,
-    worker_threads,
-)
+from sknmf_unfold.base.workers import Workers, product_workers, worker_threads
 from sknmf_unfold.separators import LSTMSeparator
 from sknmf_unfold.streaming import StreamingSeparator
 from sknmf_unfold.training import loop

@@ -1,3 +1,10 @@
+"""The command line: its entry points, and the commands `fit`, `separate`, `score` and `demo`."""
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
 import joblib
 import numpy as np
 import pytest
@@ -27,6 +34,26 @@ def fails(capsys, *arguments):
         main([str(a) for a in arguments])
     assert info.value.code == 2
     return capsys.readouterr().err
+
+
+def test_the_console_script_runs_the_command_line(monkeypatch, capsys):
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    [(name, value)] = project["scripts"].items()
+    assert name == "sknmf-unfold"
+    script = EntryPoint(name, value, "console_scripts").load()
+    for arguments, usage in ((["--help"], "usage: sknmf-unfold [-h]"), (["fit", "-h"], "fit [-h]")):
+        monkeypatch.setattr(sys, "argv", ["anything", *arguments])
+        with pytest.raises(SystemExit) as info:
+            script()
+        output = capsys.readouterr().out
+        assert info.value.code == 0 and usage in output and "usage: sknmf-unfold" in output
+
+
+def test_the_module_names_itself_in_its_help():
+    command = [sys.executable, "-m", "sknmf_unfold", "--help"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output.startswith("usage: python -m sknmf_unfold [-h]")
 
 
 def test_separate_writes_audio_of_the_same_length(folders, capsys):
@@ -92,7 +119,7 @@ def test_demo_on_a_small_scale(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("option", "expected"), [("--remix", True), ("--no-remix", False)])
-def test_fit_mixes_anew_where_asked(option, expected, folders, tmp_path):
+def test_fit_remixes_where_told(option, expected, folders, tmp_path):
     fit = ["fit", str(folders / "noisy"), str(folders / "clean"), option, "--components", "4"]
     path = tmp_path / "model.joblib"
     assert main([*fit, "--max-epochs", "1", "-o", str(path)]) == 0
@@ -100,7 +127,7 @@ def test_fit_mixes_anew_where_asked(option, expected, folders, tmp_path):
     assert joblib.load(folders / "model.joblib")["sep"].remix is None
 
 
-def test_fit_hears_a_running_level_where_asked(folders, tmp_path):
+def test_fit_normalises_by_a_running_level_where_told(folders, tmp_path):
     fit = ["fit", str(folders / "noisy"), str(folders / "clean"), "--components", "4"]
     path = tmp_path / "model.joblib"
     options = ["--level-frames", "50", "--gain-db", "-3", "0", "--max-epochs", "1"]

@@ -1,14 +1,14 @@
-"""The command that separates sound as it comes."""
+"""The command `stream`: its output, its pace, and the inputs that it refuses."""
 
 import io
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
+from sknmf_unfold.cli import stream
 from tests._sound_files import (
     SAYS_WHERE_FLAC_BREAKS_OFF,
     write_cut,
@@ -35,13 +35,36 @@ def test_what_is_written_is_what_predict_gives(model, tmp_path, capsys, chunk):
     assert captured.out == "" and "load" in captured.err
 
 
-def test_it_goes_at_the_pace_of_the_sound(model, tmp_path, capsys):
-    x = np.zeros(8000)
-    soundfile.write(tmp_path / "short.wav", x, 16000)
-    start = time.perf_counter()
-    run(model, tmp_path / "short.wav", "-o", tmp_path / "out.wav")
-    assert 0.5 <= time.perf_counter() - start < 5
+class Clock:
+    """Stands in for the module `time`: each reading and each sleep moves it on, nothing else."""
+
+    def __init__(self):
+        self.now, self.sleeps = 1000.0, []
+
+    def perf_counter(self):
+        self.now += 0.0001
+        return self.now
+
+    def sleep(self, seconds):
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+def test_it_waits_for_every_chunk_as_long_as_a_microphone_would(
+    model, tmp_path, capsys, monkeypatch
+):
+    clock = Clock()
+    monkeypatch.setattr(stream, "time", clock)
+    soundfile.write(tmp_path / "short.wav", np.zeros(8000), 16000)
+    arguments = (tmp_path / "short.wav", "-o", tmp_path / "out.wav", "--chunk", 160)
+    run(model, *arguments)
+    # 50 chunks of 10 ms.
+    assert len(clock.sleeps) == 50 and 0 < min(clock.sleeps) <= max(clock.sleeps) <= 0.01
+    assert clock.now - 1000 == pytest.approx(0.5, abs=0.001)
     assert "0.5 s of sound" in capsys.readouterr().err
+    clock.sleeps.clear()
+    run(model, *arguments, "--no-wait")
+    assert clock.sleeps == []
 
 
 def test_stereo_is_mixed_down(model, tmp_path):

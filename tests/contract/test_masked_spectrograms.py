@@ -8,7 +8,8 @@ from sklearn.pipeline import make_pipeline
 
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, metrics
 from sknmf_unfold.plotting import plot_separation
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.sequences import check_sequences
+from sknmf_unfold.validation.targets import check_targets
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)

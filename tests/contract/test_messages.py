@@ -8,7 +8,8 @@ from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, plotting
 from sknmf_unfold.datasets import MixtureDataset, load_audio, make_noisy_speech, save_audio
 from sknmf_unfold.streaming import StreamingSeparator
 from sknmf_unfold.validation.messages import shorten, shown
-from sknmf_unfold.validation.parameters import check_choice, check_flag, check_number, check_path
+from sknmf_unfold.validation.options import check_choice, check_flag, check_path
+from sknmf_unfold.validation.parameters import check_number
 from tests._counts import count
 
 TEXT = "x" * 10**6

@@ -9,7 +9,8 @@ from sknmf_unfold.metrics import sdr
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _training_data
 from sknmf_unfold.separators._training_data import Remix, make_pairs
 from sknmf_unfold.training.losses import LOSSES
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.sequences import check_sequences
+from sknmf_unfold.validation.targets import check_targets
 
 QUICK = {"n_components": 6, "max_epochs": 2, "random_state": 0}
 

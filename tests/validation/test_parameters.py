@@ -9,16 +9,18 @@ from sklearn.base import BaseEstimator
 
 from sknmf_unfold import STFT, Spectrograms
 from sknmf_unfold.base.tensors import batches_by_length, pad, resolve_device, to_numpy, to_tensor
-from sknmf_unfold.validation.parameters import check_choice, check_number
+from sknmf_unfold.validation.magnitudes import check_magnitude
+from sknmf_unfold.validation.options import check_choice
+from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import (
     check_list,
-    check_magnitude,
     check_same_length,
     check_waveform,
     check_waveforms,
 )
-from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.tables import check_table_targets, check_waveform_table
+from sknmf_unfold.validation.targets import check_targets
 
 
 class Model(BaseEstimator):
