@@ -185,7 +185,7 @@ class StreamingSeparator:
         """Feed samples; return what they complete, piece by piece."""
         pieces = []
         while samples.shape[1]:
-            part, samples = np.split(samples, [self._stft.room], axis=1)
+            part, samples = np.split(samples, [self._stft.n_free], axis=1)
             n_frames = self._stft.append(part)
             if n_frames:
                 frames = self._stft.frames(n_frames)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from sknmf_unfold.datasets import load_audio
-from sknmf_unfold.datasets._sound_files import open_audio
+from sknmf_unfold.datasets._audio_input import open_audio
 from sknmf_unfold.validation.recordings import check_level
 
 # A file of such a name that cannot be read is a broken recording; others may be anything.

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from sknmf_unfold.datasets._sound_files import open_audio, read_blocks
+from sknmf_unfold.datasets._audio_input import open_audio, read_blocks
 
 HEAD_BYTES = 64
 FILE_MARKS = {

@@ -95,7 +95,7 @@ class AudioOutput:
         """Call libsndfile; raise what the disk said, or what itself did, by the file's name."""
         from soundfile import SoundFileError
 
-        from ._sound_files import explain
+        from ._audio_input import explain
 
         result = None
         try:

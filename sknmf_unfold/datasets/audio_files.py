@@ -106,7 +106,7 @@ def _refuse_path(where, path):
 
 def _read(path, sample_rate):
     """Read one file as mono float32; return it and its sampling rate in Hz."""
-    from ._sound_files import open_audio, read_blocks
+    from ._audio_input import open_audio, read_blocks
 
     with open_audio(path) as file:
         rate = file.samplerate

@@ -7,7 +7,7 @@ from sklearn.model_selection import GroupKFold
 
 from sknmf_unfold import STFT
 from sknmf_unfold.datasets import load_audio, make_noisy_speech, mix_at_snr, save_audio
-from sknmf_unfold.datasets._synthesis import draw_speaker
+from sknmf_unfold.datasets._synthetic_speech import draw_speaker
 from sknmf_unfold.metrics import sdr
 from sknmf_unfold.signal.stft import stft
 

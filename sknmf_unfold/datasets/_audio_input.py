@@ -9,7 +9,7 @@ import soundfile
 
 from sknmf_unfold.validation.messages import shown_path
 
-from ._unclosed import map_unclosed
+from ._header_repair import map_repaired
 
 # Values of a block, all channels together: 4 MiB of float32.
 BLOCK_VALUES = 2**20
@@ -52,7 +52,7 @@ def open_audio(path):
     if path.is_dir():
         raise IsADirectoryError(f"{name} is a folder; pass the audio files in it.")
     try:
-        unclosed = map_unclosed(path) if path.is_file() else None
+        unclosed = map_repaired(path) if path.is_file() else None
         return ForwardFile(native_name(path) if unclosed is None else unclosed)
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         # TypeError: headerless .raw files, whose rate cannot be known.

@@ -18,7 +18,7 @@ LARGEST = {"<I": 2**32 - 1, ">I": 2**32 - 1, "<q": 2**63 - 1, ">q": 2**63 - 1}
 TAG_CHARACTERS = frozenset((string.ascii_letters + string.digits + " _").encode())
 
 
-def map_unclosed(path):
+def map_repaired(path):
     """Map a file into memory, with the length that it has in its header.
 
     Recorders write the length when they close a file. One that was cut off, or that wrote to a
