@@ -1,4 +1,4 @@
-"""Sound files that were never closed: their headers say that they have no samples."""
+"""Repair of WAV, RF64, AU and CAF headers in memory, of files that were never closed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import itertools
 import mmap
 import string
 import struct
+from collections.abc import Iterator
+from pathlib import Path
 
-# Where the first chunk begins and how chunks write their size, by the first bytes of a file.
-CHUNKED = {b"RIFF": (12, "<I"), b"RF64": (12, "<I"), b"caff": (8, ">q")}
-SUN_AU = b".snd"
-# Bytes of the shortest header with the fields that are looked at.
-MIN_BYTES = 32
-# Chunks in front of the samples; recordings have a handful.
+# Position of the first chunk and format of the size of a chunk, by the first bytes of a file.
+CHUNK_LAYOUTS = {b"RIFF": (12, "<I"), b"RF64": (12, "<I"), b"caff": (8, ">q")}
+AU_MAGIC = b".snd"
+# Length of the shortest header with the fields below.
+MIN_HEADER_BYTES = 32
+# Number of chunks to search for the samples; recordings have a few before them.
 MAX_CHUNKS = 100
-LARGEST = {"<I": 2**32 - 1, ">I": 2**32 - 1, "<q": 2**63 - 1, ">q": 2**63 - 1}
+MAX_FIELD_VALUES = {"<I": 2**32 - 1, ">I": 2**32 - 1, "<q": 2**63 - 1, ">q": 2**63 - 1}
 TAG_CHARACTERS = frozenset((string.ascii_letters + string.digits + " _").encode())
 
 
-def map_repaired(path):
-    """Map a file into memory, with the length that it has in its header.
+def map_repaired(path: Path) -> mmap.mmap | None:
+    """Map a file into memory with its actual length in the header, if the header has none.
 
-    Recorders write the length when they close a file. One that was cut off, or that wrote to a
-    pipe, leaves 0 in a WAV, RF64 or AU file and -1 in a CAF file, and libsndfile believes it.
+    Recorders write the length when they close a file. One that was stopped, or that wrote to a
+    pipe, leaves 0 in a WAV, RF64 or AU file and -1 in a CAF file, which libsndfile would use.
 
     Parameters
     ----------
@@ -32,10 +34,10 @@ def map_repaired(path):
     Returns
     -------
     content : mmap or None
-        None for a file that does not need it. Nothing is written to the file itself.
+        None for a file that needs no repair. The file itself is never changed.
     """
     with path.open("rb") as file:
-        if file.read(4) not in (*CHUNKED, SUN_AU) or path.stat().st_size < MIN_BYTES:
+        if file.read(4) not in (*CHUNK_LAYOUTS, AU_MAGIC) or path.stat().st_size < MIN_HEADER_BYTES:
             return None
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     found = _find_length(content)
@@ -45,25 +47,25 @@ def map_repaired(path):
     (length,) = struct.unpack_from(form, content, position)
     if length > 0 or start >= len(content) or _is_chunk(content, start, form):
         return None
-    struct.pack_into(form, content, position, min(len(content) - start, LARGEST[form]))
+    struct.pack_into(form, content, position, min(len(content) - start, MAX_FIELD_VALUES[form]))
     return content
 
 
-def _find_length(content):
-    """Find where the length of the samples stands, in what format, and where they begin."""
+def _find_length(content: mmap.mmap) -> tuple[int, str, int] | None:
+    """Find the position and the format of the length of the samples, and their position."""
     magic = content[:4]
-    if magic == SUN_AU:
+    if magic == AU_MAGIC:
         return 8, ">I", struct.unpack_from(">I", content, 4)[0]
-    begin, form = CHUNKED[magic]
+    begin, form = CHUNK_LAYOUTS[magic]
     for tag, position, start in itertools.islice(_walk_chunks(content, begin, form), MAX_CHUNKS):
         if tag == b"data":
-            # The first chunk of an RF64 file has its 64 bits.
+            # In an RF64 file the length is in the first chunk, with 64 bits.
             return (28, "<q", start) if magic == b"RF64" else (position, form, start)
     return None
 
 
-def _walk_chunks(content, begin, form):
-    """Iterate over the tag of each chunk, where its size stands and where its content begins."""
+def _walk_chunks(content: mmap.mmap, begin: int, form: str) -> Iterator[tuple[bytes, int, int]]:
+    """Iterate over the tag of each chunk, the position of its size and that of its content."""
     head = 4 + struct.calcsize(form)
     while begin + head <= len(content):
         (size,) = struct.unpack_from(form, content, begin + 4)
@@ -74,8 +76,8 @@ def _walk_chunks(content, begin, form):
         begin += head + size + (size % 2 if form == "<I" else 0)
 
 
-def _is_chunk(content, begin, form):
-    """Whether another chunk begins there, as it does after the samples of an empty recording."""
+def _is_chunk(content: mmap.mmap, begin: int, form: str) -> bool:
+    """Whether a chunk begins at a position, as after the samples of an empty recording."""
     head = 4 + struct.calcsize(form)
     if begin + head > len(content):
         return False

@@ -112,7 +112,7 @@ def _draw_tracks(
 
 
 def _formant_envelope(formants: np.ndarray, freqs: np.ndarray, scale: float) -> np.ndarray:
-    """Compute the magnitude response (n_frames, n_freqs) of a vocal tract and its glottal source."""
+    """Compute magnitudes (n_frames, n_freqs) of a vocal tract and its glottal source."""
     high = np.broadcast_to(HIGH_FORMANTS_HZ * scale, (len(formants), len(HIGH_FORMANTS_HZ)))
     centres = np.hstack([formants, high])[:, :, np.newaxis]
     resonances = centres**2 / np.sqrt(

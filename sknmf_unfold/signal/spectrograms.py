@@ -21,8 +21,8 @@ class Spectrogram:
     """Spectrogram of one recording, computed on access.
 
     It stores the waveform and the STFT settings instead of the frames. So a list of spectrograms
-    takes the memory of the waveforms, and each item can be inverted on its own. Nothing is checked
-    here: `STFT` checks waveforms before it describes them, and estimators check what they are given.
+    takes the memory of the waveforms, and each item can be inverted on its own. Its arguments are
+    not checked here: `STFT` checks waveforms first, and estimators check the items of their input.
 
     Parameters
     ----------
