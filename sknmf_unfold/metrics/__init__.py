@@ -6,7 +6,7 @@ add it to each of the three, and its name to the list below.
 """
 
 from ._metrics import (
-    LIMIT_DB,
+    SCORE_LIMIT_DB,
     mean_over_active,
     mean_sdr,
     sdr,
@@ -22,7 +22,7 @@ from ._scorers import (
 )
 
 __all__ = [
-    "LIMIT_DB",
+    "SCORE_LIMIT_DB",
     "mean_over_active",
     "mean_sdr",
     "sdr",

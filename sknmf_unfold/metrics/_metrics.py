@@ -1,4 +1,4 @@
-"""Metrics of waveforms in dB: SDR, SI-SDR, their improvements and means, and scorers."""
+"""Metrics of waveforms in dB: SDR, SI-SDR, their improvements and means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._bss_eval import sdr_function, si_sdr_of_pair
 
 # Scores are limited to +- this before they are averaged or subtracted. It is above the range of
 # 16-bit audio (96 dB), so real scores do not change, and one infinite score does not decide a mean.
-LIMIT_DB = 100.0
+SCORE_LIMIT_DB = 100.0
 
 Waveforms: TypeAlias = "ArrayLike | Sequence[ArrayLike]"
 PairMetric: TypeAlias = Callable[[np.ndarray, np.ndarray], float]
@@ -249,7 +249,7 @@ def mean_sdr(reference: Waveforms, estimate: Waveforms) -> float:
 
 
 def _limited(values: np.ndarray) -> np.ndarray:
-    return np.clip(values, -LIMIT_DB, LIMIT_DB)
+    return np.clip(values, -SCORE_LIMIT_DB, SCORE_LIMIT_DB)
 
 
 @one_thread_a_product()
