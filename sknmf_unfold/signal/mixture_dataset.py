@@ -246,6 +246,9 @@ def _mix(
     """Mix a target and an excerpt of interference; return the mixture and the target."""
     target = change_speed(target, speed_factors[0])
     excerpt = random_excerpt(interference, len(target), speed_factors[1], rng)
-    mixture, _ = trusted_mix_at_snr(target, excerpt.astype(target.dtype), snr_db)
+    # An overflow here makes the mixture overflow, which is reported.
+    with np.errstate(over="ignore"):
+        excerpt = excerpt.astype(target.dtype)
+    mixture, _ = trusted_mix_at_snr(target, excerpt, snr_db)
     gain = target.dtype.type(gain)
     return gain * mixture, gain * target
