@@ -181,7 +181,7 @@ class StreamingSeparator:
         """Process samples; return the target's samples that they finish, in pieces."""
         pieces = []
         while samples.shape[1]:
-            part, samples = np.split(samples, [self._stft.room], axis=1)
+            part, samples = np.split(samples, [self._stft.n_free], axis=1)
             n_frames = self._stft.append(part)
             if n_frames:
                 frames = self._stft.frames(n_frames)

@@ -10,7 +10,7 @@ from typing import TextIO
 import numpy as np
 
 from sknmf_unfold.datasets import load_audio
-from sknmf_unfold.datasets._sound_files import open_audio
+from sknmf_unfold.datasets._audio_input import open_audio
 from sknmf_unfold.validation.recordings import check_peak
 
 # An unreadable file with one of these suffixes is a broken recording, not one to be left out.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sknmf_unfold.datasets._sound_files import open_audio, read_blocks
+from sknmf_unfold.datasets._audio_input import open_audio, read_blocks
 
 # Bytes at the begin of standard input that tell a sound file from raw samples.
 HEAD_BYTES = 64

@@ -1,4 +1,9 @@
-"""Data: a generated corpus, audio files, mixing."""
+"""Data: audio files, a synthetic corpus, and mixing of recordings.
+
+``audio_files`` reads and writes audio files; libsndfile decides their formats. Another format is
+added to ``_audio_input`` (reading) and ``_audio_output`` (writing). ``generated`` makes the
+synthetic corpus. Mixing itself is in ``sknmf_unfold.signal``.
+"""
 
 from sknmf_unfold.signal.mixing import mix_at_snr
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset

@@ -1,9 +1,19 @@
-"""Audio files as they are written, whose errors are those of the disk."""
+"""Audio output: encoding of audio files whose format is named by their suffix.
+
+Errors of the disk are raised as such; libsndfile alone would print or ignore them. A format that
+libsndfile does not know would be added to `check_format` and `AudioOutput`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
 
-def check_format(path):
+from numpy.typing import ArrayLike
+
+
+def check_format(path: Path) -> None:
     """Raise unless the suffix of a path names an audio format.
 
     Parameters
@@ -33,25 +43,25 @@ def check_format(path):
 
 
 class AudioOutput:
-    """A mono audio file that is being written.
+    """Mono audio file, open for writing; a context manager.
 
     Parameters
     ----------
     file : binary file object
         Open for writing.
     path : Path
-        Its name in messages, whose suffix names the format.
+        Name of the file, for messages and, by its suffix, for the format.
     sample_rate : int
-        In Hz.
+        Sampling rate in Hz.
     subtype : str or None, default=None
-        Of the samples, as libsndfile calls it; None takes the one that is usual for the format.
+        Encoding of the samples, as libsndfile calls it; None takes the default of the format.
 
     Raises
     ------
     OSError
-        If the disk is full, or whatever else the system has against it, also by the methods.
+        If the disk is full or another error of the system occurs, also in the methods.
     ValueError
-        If the suffix names no format, or libsndfile does not write this sampling rate in it.
+        If the suffix names no format, or the format does not have this sampling rate.
 
     Examples
     --------
@@ -64,7 +74,9 @@ class AudioOutput:
     2044
     """
 
-    def __init__(self, file, path, sample_rate, subtype=None):
+    def __init__(
+        self, file: BinaryIO, path: Path, sample_rate: int, subtype: str | None = None
+    ) -> None:
         from soundfile import SoundFile
 
         check_format(path)
@@ -72,13 +84,13 @@ class AudioOutput:
         settings = {"subtype": subtype, "format": path.suffix[1:]}
         self._audio = self._try(SoundFile, self._disk, "w", sample_rate, 1, **settings)
 
-    def __enter__(self):
+    def __enter__(self) -> AudioOutput:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.close()
 
-    def write(self, samples):
+    def write(self, samples: ArrayLike) -> None:
         """Append samples.
 
         Parameters
@@ -87,21 +99,21 @@ class AudioOutput:
         """
         self._try(self._audio.write, samples)
 
-    def close(self):
-        """Write what the encoder has kept back."""
+    def close(self) -> None:
+        """Write the samples that the encoder has buffered, and the final header."""
         self._try(self._audio.close)
 
-    def _try(self, call, *arguments, **settings):
-        """Call libsndfile; raise what the disk said, or what itself did, by the file's name."""
+    def _try(self, call: Callable, *arguments: object, **settings: object) -> Any:
+        """Call libsndfile; raise the error of the disk, or its own with the name of the file."""
         from soundfile import SoundFileError
 
-        from ._sound_files import explain
+        from ._audio_input import explain
 
         result = None
         try:
             result = call(*arguments, **settings)
         except (SoundFileError, TypeError, ValueError, AssertionError) as error:
-            # soundfile asserts that all was written.
+            # AssertionError: soundfile has written too few samples.
             if self._disk.error is None:
                 raise ValueError(f"{self._path}: {explain(error)}") from error
         if self._disk.error is not None:
@@ -110,24 +122,24 @@ class AudioOutput:
 
 
 class _Disk:
-    """A file that keeps its first error, which libsndfile would print, or not even notice."""
+    """File that stores its first error, which libsndfile would print or ignore."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.error = None
+        self.error: Exception | None = None
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         return self._try(self._file.write, data)
 
-    def seek(self, *position):
+    def seek(self, *position: int) -> int:
         return self._try(self._file.seek, *position)
 
-    def tell(self):
+    def tell(self) -> int:
         return self._try(self._file.tell)
 
-    def _try(self, call, *arguments):
+    def _try(self, call: Callable[..., int], *arguments: Any) -> int:
         try:
             return call(*arguments)
-        except (OSError, ValueError) as error:  # ValueError: closed since
+        except (OSError, ValueError) as error:  # ValueError: already closed
             self.error = self.error or error
             return 0

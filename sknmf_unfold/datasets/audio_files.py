@@ -1,12 +1,18 @@
-"""Waveforms from audio files and back."""
+"""Audio files: `load_audio` and `save_audio`, with resampling and 16-bit or float samples.
+
+``_audio_input`` decodes files and ``_audio_output`` encodes them, one block at a time.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.base.global_settings import default_settings
@@ -17,24 +23,26 @@ from sknmf_unfold.validation.recordings import check_waveform
 
 from ._audio_output import AudioOutput
 
-# Hz; nobody records below, but a header may say so.
-MIN_RECORDING_RATE = 1000
-# Filter coefficients between zero crossings, 160 MiB of them in all.
+# Lower rates in a header are errors, not rates of recordings.
+MIN_RECORDING_RATE_HZ = 1000
+# Resampling by this factor needs a filter of 160 MiB.
 MAX_RESAMPLING_FACTOR = 2**20
-# Samples that are written at a time.
-BLOCK_LENGTH = 2**16
+# Samples of one block that is written.
+WRITE_BLOCK_SAMPLES = 2**16
 
 
 @default_settings()
-def load_audio(paths, sample_rate=16000):
+def load_audio(
+    paths: str | os.PathLike | Iterable[str | os.PathLike], sample_rate: int | None = 16000
+) -> list[np.ndarray]:
     """Read audio files as waveforms, mixed down to mono and resampled.
 
     Parameters
     ----------
     paths : str, path-like, or list of them
-        WAV, FLAC, Ogg and whatever else libsndfile reads.
+        Files in WAV, FLAC, Ogg or another format of libsndfile.
     sample_rate : int or None, default=16000
-        Rate in Hz that files are resampled to; None keeps theirs, which must then be the same.
+        Sampling rate in Hz to resample to; None keeps that of the files, which must then be equal.
 
     Returns
     -------
@@ -48,9 +56,8 @@ def load_audio(paths, sample_rate=16000):
     TypeError
         If `paths` is neither a path nor a list of paths.
     ValueError
-        If a file is not audio, breaks off where it cannot be decoded, is empty, has NaN or
-        infinity in it, has a rate that no recording has, or, with ``sample_rate=None``, has
-        another rate than the first.
+        If a file is not audio, cannot be decoded to its end, is empty, contains NaN or infinity,
+        has an impossible sampling rate, or, with ``sample_rate=None``, another one than the first.
 
     Examples
     --------
@@ -62,25 +69,25 @@ def load_audio(paths, sample_rate=16000):
     >>> waveform.shape
     (16000,)
     """
-    paths = _check_paths(paths)
+    files = _check_paths(paths)
     if sample_rate is not None:
         sample_rate = check_sample_rate(sample_rate)
-    waveforms, rates = zip(*(_read(path, sample_rate) for path in paths), strict=True)
-    for path, rate in zip(paths, rates, strict=True):
+    waveforms, rates = zip(*(_read(path, sample_rate) for path in files), strict=True)
+    for path, rate in zip(files, rates, strict=True):
         if sample_rate is None and rate != rates[0]:
             raise ValueError(
-                f"{path} has {rate} Hz but {paths[0]} has {rates[0]} Hz; pass `sample_rate` to "
+                f"{path} has {rate} Hz but {files[0]} has {rates[0]} Hz; pass `sample_rate` to "
                 f"resample them."
             )
     pairs = zip(waveforms, rates, strict=True)
     return [_resample(waveform, rate, sample_rate or rate) for waveform, rate in pairs]
 
 
-def _check_paths(paths):
-    """Turn a path or some paths into a list of `Path`."""
+def _check_paths(paths: Any) -> list[Path]:
+    """Convert a path or several paths to a list of `Path`."""
     if isinstance(paths, (str, os.PathLike)):
         return [check_path("paths", paths)]
-    # The lines of an open file, as the bytes of a name, are no paths.
+    # Iterating over an open file or over bytes would give lines or numbers.
     if not isinstance(paths, Iterable) or isinstance(paths, bytes) or hasattr(paths, "read"):
         _refuse_path("got", paths)
     paths = list(paths)
@@ -92,22 +99,22 @@ def _check_paths(paths):
     return [check_path(f"paths[{i}]", path) for i, path in enumerate(paths)]
 
 
-def _refuse_path(where, path):
-    """Raise for what is no path."""
+def _refuse_path(where: str, path: object) -> NoReturn:
+    """Raise for an object that is not a path."""
     hint = ""
     if isinstance(path, bytes):
-        hint = " os.fsdecode makes a path of the bytes of a name."
+        hint = " os.fsdecode converts the bytes of a name to a path."
     elif hasattr(path, "read"):
-        hint = " Pass the file's name; soundfile.read gives the samples of a file in memory."
+        hint = " Pass the file's name; soundfile.read returns the samples of a file in memory."
     raise TypeError(
         f"`paths` must be a path or a list of paths; {where} {shown(path)} "
         f"({type(path).__name__}).{hint}"
     )
 
 
-def _read(path, sample_rate):
+def _read(path: Path, sample_rate: int | None) -> tuple[np.ndarray, int]:
     """Read one file as mono float32; return it and its sampling rate in Hz."""
-    from ._sound_files import open_audio, read_blocks
+    from ._audio_input import open_audio, read_blocks
 
     with open_audio(path) as file:
         rate = file.samplerate
@@ -118,15 +125,15 @@ def _read(path, sample_rate):
     return check_waveform(np.concatenate(blocks), str(path)), rate
 
 
-def _check_rate(path, rate, new_rate):
-    """Raise where a file cannot be resampled in reasonable time and memory."""
+def _check_rate(path: Path, rate: int, new_rate: int) -> None:
+    """Raise if a file cannot be resampled in reasonable time and memory."""
     if rate == new_rate:
         return
-    if not MIN_RECORDING_RATE <= rate <= MAX_SAMPLE_RATE:
+    if not MIN_RECORDING_RATE_HZ <= rate <= MAX_SAMPLE_RATE:
         raise ValueError(
             f"{path} has a sampling rate of {rate} Hz in its header; a recording has from "
-            f"{MIN_RECORDING_RATE} to {MAX_SAMPLE_RATE} Hz. Correct the header, or read it with "
-            f"`sample_rate=None`, which leaves the samples as they are."
+            f"{MIN_RECORDING_RATE_HZ} to {MAX_SAMPLE_RATE} Hz. Correct the header, or read it with "
+            f"`sample_rate=None`, which does not change the samples."
         )
     if max(rate, new_rate) // np.gcd(rate, new_rate) > MAX_RESAMPLING_FACTOR:
         raise ValueError(
@@ -135,7 +142,7 @@ def _check_rate(path, rate, new_rate):
         )
 
 
-def _resample(waveform, rate, new_rate):
+def _resample(waveform: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     if rate == new_rate:
         return waveform
     from scipy.signal import resample_poly
@@ -145,34 +152,34 @@ def _resample(waveform, rate, new_rate):
 
 
 @default_settings()
-def save_audio(path, waveform, sample_rate=16000):
-    """Write a waveform to an audio file, 16 bits a sample; as floats where it would clip.
+def save_audio(path: str | os.PathLike, waveform: ArrayLike, sample_rate: int = 16000) -> None:
+    """Write a waveform to an audio file with 16 bits a sample, or as floats if it would clip.
 
     Parameters
     ----------
     path : str or path-like
         The suffix names the format (.wav, .flac, ...).
     waveform : array-like of shape (n_times,)
-        Samples in [-1, 1]. Louder ones go to a WAV file as floats, which keeps them.
+        Samples in [-1, 1]. Louder ones are written to a WAV file as floats.
     sample_rate : int, default=16000
-        In Hz.
+        Sampling rate in Hz.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError
-        If the folder to write into does not exist, or `path` is one.
+        If the folder of the file does not exist, or `path` is a folder.
     OSError
         If the file cannot be written, for example because the disk is full.
     TypeError
-        If `path` is no path.
+        If `path` is not a path.
     ValueError
-        If the waveform is not finite or not 1-D, if it is louder than 1 and the format has no
-        floats, or if the suffix names no format, or one without this sampling rate.
+        If the waveform is not finite or not 1-D, if it exceeds 1 and the format has no floats, or
+        if the suffix names no format, or one without this sampling rate.
 
     Notes
     -----
-    A file that is there already is replaced when the new one is complete: after an error, an
-    interrupt or a kill it is what it was.
+    An existing file is replaced when the new one is complete: after an error, an interrupt or a
+    kill it is unchanged.
 
     Examples
     --------
@@ -181,25 +188,27 @@ def save_audio(path, waveform, sample_rate=16000):
     ...
     ValueError: tone.mp9: the suffix must name an audio format, as .wav, .flac or .ogg; got '.mp9'.
     """
-    path = check_path("path", path)
-    waveform = check_waveform(waveform, "waveform")
+    name = check_path("path", path)
+    samples = check_waveform(waveform, "waveform")
     sample_rate = check_sample_rate(sample_rate)
-    peak = float(np.abs(waveform).max())
-    is_wav = path.suffix.lower() == ".wav"
+    peak = float(np.abs(samples).max())
+    is_wav = name.suffix.lower() == ".wav"
     if peak > 1 and not is_wav:
         raise ValueError(
-            f"`waveform` peaks at {peak:.4g} and would clip in {path}; scale it, or write a .wav."
+            f"`waveform` peaks at {peak:.4g} and would clip in {name}; scale it, or write a .wav."
         )
     if peak > float(np.finfo(np.float32).max):
         raise ValueError(f"`waveform` peaks at {peak:.4g}, more than a file can hold; scale it.")
     subtype = {True: "FLOAT", False: "PCM_16"}[peak > 1] if is_wav else None
-    with replacing(path) as unfinished, ThreadPoolExecutor(1) as pool:
-        # In a thread no interrupt reaches libsndfile's callbacks, which would lose it.
-        pool.submit(_write, unfinished, path, waveform, sample_rate, subtype).result()
+    with replacing(name) as unfinished, ThreadPoolExecutor(1) as pool:
+        # In a thread, because libsndfile's callbacks would swallow an interrupt.
+        pool.submit(_write, unfinished, name, samples, sample_rate, subtype).result()
 
 
-def _write(unfinished, path, waveform, sample_rate, subtype):
-    """Write a file in blocks; libsndfile's Vorbis encoder runs out of stack on some millions."""
+def _write(
+    unfinished: Path, path: Path, waveform: np.ndarray, sample_rate: int, subtype: str | None
+) -> None:
+    """Write a file in blocks; libsndfile's Vorbis encoder overflows its stack on long ones."""
     with unfinished.open("wb") as file, AudioOutput(file, path, sample_rate, subtype) as output:
-        for start in range(0, len(waveform), BLOCK_LENGTH):
-            output.write(waveform[start : start + BLOCK_LENGTH])
+        for start in range(0, len(waveform), WRITE_BLOCK_SAMPLES):
+            output.write(waveform[start : start + WRITE_BLOCK_SAMPLES])

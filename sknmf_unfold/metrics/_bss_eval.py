@@ -1,10 +1,15 @@
-"""SDR and SI-SDR of one pair of waveforms: 1-D, float64, equally long, neither silent."""
+"""SDR (BSS Eval version 3) and SI-SDR of one pair of waveforms.
+
+All waveforms here are checked: 1-D, float64, equally long, neither silent.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import warnings
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import scipy.fft
@@ -13,15 +18,15 @@ import scipy.linalg
 from sknmf_unfold.validation.options import check_choice
 from sknmf_unfold.validation.parameters import check_size
 
-# Each pass projects what the last one left over. One is what BSS Eval does; the second recovers the
-# digits that squaring the condition number costs, e.g. 1e-6 dB after a fade to 16-bit silence.
-N_PASSES = 2
-# The normal equations of so many take 2 GB.
-MAX_TAPS = 2**14
+# Each pass projects the residual of the one before. BSS Eval has one; the second recovers digits
+# lost by squaring the condition number, e.g. 1e-6 dB after a fade to 16-bit silence.
+N_PROJECTION_PASSES = 2
+# The normal equations of a filter with so many taps take 2 GB.
+MAX_FILTER_TAPS = 2**14
 
 
-def decibels(signal_energy, noise_energy):
-    """Energy ratio in dB; inf without noise, -inf without signal.
+def decibels(signal_energy: float, noise_energy: float) -> float:
+    """Compute an energy ratio in dB; inf without noise, -inf without signal.
 
     Examples
     --------
@@ -33,7 +38,7 @@ def decibels(signal_energy, noise_energy):
         return float(10 * (np.log10(signal_energy) - np.log10(noise_energy)))
 
 
-def unit_peak(waveform):
+def unit_peak(waveform: np.ndarray) -> np.ndarray:
     """Scale to a peak of 1, so that no square of a sample overflows or vanishes.
 
     Examples
@@ -44,13 +49,13 @@ def unit_peak(waveform):
     return waveform / np.abs(waveform).max()
 
 
-def cholesky_of_toeplitz(column):
-    """Cholesky factor, for `cho_solve`, of a symmetric positive semidefinite Toeplitz matrix.
+def cholesky_of_toeplitz(column: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Compute a Cholesky factor of a symmetric positive semidefinite Toeplitz matrix.
 
     Levinson's recursion would be ten times faster, but loses 1e-5 dB on a reference that fades to
-    16-bit silence, and all digits soon after, behind a small residual. A Cholesky factor is as
-    accurate as the matrix allows, or says that it does not exist: then the diagonal is raised to
-    the level of rounding, which leaves out what lies 130 dB below the mean spectrum.
+    16-bit silence, and all digits on quieter ones, with a small residual. A Cholesky factor is as
+    accurate as the matrix allows. If there is none, the diagonal is raised to the level of
+    rounding, which excludes parts of the spectrum 130 dB below its mean.
 
     Parameters
     ----------
@@ -60,6 +65,7 @@ def cholesky_of_toeplitz(column):
     Returns
     -------
     factor : tuple of (ndarray of shape (filter_length, filter_length), bool)
+        For `scipy.linalg.cho_solve`.
     """
     gram = scipy.linalg.toeplitz(column)
     rounding = len(column) * np.finfo(np.float64).eps
@@ -72,8 +78,10 @@ def cholesky_of_toeplitz(column):
     return scipy.linalg.cho_factor(gram, check_finite=False)
 
 
-def project(reference, estimate, filter_length):
-    """Split an estimate into what a filter of the reference explains and what it does not.
+def project(
+    reference: np.ndarray, estimate: np.ndarray, filter_length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split an estimate into a filtered reference and the remaining distortion.
 
     The target is the least-squares projection of the estimate on the span of the reference delayed
     by 0 to ``filter_length - 1`` samples; both are padded with zeros.
@@ -102,7 +110,7 @@ def project(reference, estimate, filter_length):
     factor = cholesky_of_toeplitz(scipy.fft.irfft(np.abs(spectrum) ** 2, n_fft)[:filter_length])
     distortion = np.concatenate([estimate, np.zeros(filter_length - 1)])
     target = np.zeros(n_times)
-    for _ in range(N_PASSES):
+    for _ in range(N_PROJECTION_PASSES):
         products = spectrum.conj() * scipy.fft.rfft(distortion, n_fft)
         correlation = scipy.fft.irfft(products, n_fft)[:filter_length]
         taps = scipy.linalg.cho_solve(factor, correlation, check_finite=False)
@@ -112,21 +120,21 @@ def project(reference, estimate, filter_length):
     return target, distortion
 
 
-def sdr_of_pair(reference, estimate, filter_length):
-    """SDR in dB of one pair of waveforms, up to a filter of `filter_length` taps."""
+def sdr_of_pair(reference: np.ndarray, estimate: np.ndarray, filter_length: int) -> float:
+    """Compute the SDR in dB of one pair of waveforms, up to a filter of `filter_length` taps."""
     target, distortion = project(unit_peak(reference), unit_peak(estimate), filter_length)
     return decibels(target @ target, distortion @ distortion)
 
 
-def si_sdr_of_pair(reference, estimate):
-    """SI-SDR in dB of one pair of waveforms."""
+def si_sdr_of_pair(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Compute the SI-SDR in dB of one pair of waveforms."""
     reference, estimate = unit_peak(reference), unit_peak(estimate)
     target = (estimate @ reference) / (reference @ reference) * reference
     distortion = estimate - target
     return decibels(target @ target, distortion @ distortion)
 
 
-def import_mir_eval():
+def import_mir_eval() -> ModuleType:
     """Import ``mir_eval.separation``, or raise ImportError naming the extra.
 
     Returns
@@ -143,11 +151,11 @@ def import_mir_eval():
     return mir_eval.separation
 
 
-def mir_eval_sdr_of_pair(reference, estimate):
-    """SDR in dB of one pair of waveforms as ``mir_eval`` computes it, up to 512 taps."""
+def mir_eval_sdr_of_pair(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Compute the SDR in dB of one pair of waveforms by ``mir_eval``, up to 512 taps."""
     separation = import_mir_eval()
-    # 0.8 announces the end of the module with every call (hence our "<0.9"). An estimate without
-    # any target makes it take the logarithm of 0.
+    # Version 0.8 warns in every call that 0.9 drops the module. For an estimate without any target
+    # it takes the logarithm of 0.
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
         warnings.simplefilter("ignore", FutureWarning)
         values = separation.bss_eval_sources(
@@ -156,16 +164,17 @@ def mir_eval_sdr_of_pair(reference, estimate):
     return float(values[0][0])
 
 
-def sdr_function(filter_length, backend):
+def sdr_function(filter_length: int, backend: str) -> Callable[[np.ndarray, np.ndarray], float]:
     """Choose the function of one pair of waveforms that `metrics.sdr` maps over all pairs."""
-    filter_length = check_size("filter_length", filter_length, high=MAX_TAPS)
+    filter_length = check_size("filter_length", filter_length, high=MAX_FILTER_TAPS)
     check_choice("backend", backend, ["scipy", "mir_eval"])
     if backend == "scipy":
         return functools.partial(sdr_of_pair, filter_length=filter_length)
     if filter_length != 512:
         raise ValueError(
-            f"`filter_length` must be 512 for backend='mir_eval', which knows no other; got "
+            f"`filter_length` must be 512 for backend='mir_eval', its only length; got "
             f"{filter_length}. Use backend='scipy'."
         )
-    import_mir_eval()  # a missing package is an error also when every waveform is silent
+    # A missing package is an error also if every waveform is silent.
+    import_mir_eval()
     return mir_eval_sdr_of_pair

@@ -1,8 +1,12 @@
-"""How good is a separation: SDR, SI-SDR, their improvements and scorers for model selection."""
+"""Metrics of waveforms in dB: SDR, SI-SDR, their improvements and means."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.threads import one_thread_a_product
@@ -11,13 +15,22 @@ from sknmf_unfold.validation.recordings import as_numbers
 
 from ._bss_eval import sdr_function, si_sdr_of_pair
 
-# Where scores are averaged or subtracted they are limited to this. It is beyond 16-bit audio
-# (96 dB), so it changes no real score, and one perfect or silent estimate cannot hide the others.
-LIMIT_DB = 100.0
+# Scores are limited to +- this before they are averaged or subtracted. It is above the range of
+# 16-bit audio (96 dB), so real scores do not change, and one infinite score does not decide a mean.
+SCORE_LIMIT_DB = 100.0
+
+Waveforms: TypeAlias = "ArrayLike | Sequence[ArrayLike]"
+PairMetric: TypeAlias = Callable[[np.ndarray, np.ndarray], float]
 
 
 @default_settings()
-def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
+def sdr(
+    reference: Waveforms,
+    estimate: Waveforms,
+    *,
+    filter_length: int = 512,
+    backend: str = "scipy",
+) -> float | np.ndarray:
     r"""Signal-to-distortion ratio of BSS Eval (version 3) in dB, higher is better.
 
     :math:`10 \log_{10} \|s\|^2 / \|\hat y - s\|^2`, where :math:`s` is the least-squares projection
@@ -28,19 +41,19 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     Parameters
     ----------
     reference, estimate : array-like of shape (n_times,), or a list or 2-D array of them
-        Clean and estimated waveforms: floats or integer PCM. A list pairs up item by item, each
-        pair with its own length; in a 2-D array each row is a waveform. A `Spectrogram` stands for
-        what it sounds like, its mask applied.
+        Clean and estimated waveforms: floats or integer PCM. Lists pair up item by item, each pair
+        with its own length; in a 2-D array each row is a waveform. A `Spectrogram` stands for its
+        waveform, with its mask applied.
     filter_length : int, default=512
-        Number of delayed copies. 1 allows a gain only, so that the SDR is the SI-SDR.
+        Number of delayed copies. With 1 the filter is a gain, and the SDR is the SI-SDR.
     backend : {"scipy", "mir_eval"}, default="scipy"
-        What computes the projection; ``"mir_eval"`` needs that package and `filter_length` 512.
+        Implementation; ``"mir_eval"`` needs that package and `filter_length` 512.
 
     Returns
     -------
     sdr : float or ndarray of shape (n_waveforms,), float64
-        In dB, a float for one pair of waveforms. NaN where the reference is silent (undefined),
-        -inf where only the estimate is; a perfect estimate gives inf or, by rounding, about 300.
+        In dB, a float for one pair of waveforms. NaN (undefined) if the reference is silent, -inf
+        if only the estimate is; a perfect estimate gives inf or, by rounding, about 300.
 
     Raises
     ------
@@ -51,10 +64,11 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
 
     Notes
     -----
-    Equal to ``mir_eval.separation.bss_eval_sources`` within 1e-6 dB wherever that is accurate. A
+    Equal to ``mir_eval.separation.bss_eval_sources`` within 1e-6 dB where that is accurate. For a
     reference without any noise floor (below about -120 dB in some band, as in synthetic tones that
-    fade in and out) makes the projection ill-posed: mir_eval's result then moves by several dB with
-    the scale of the reference; this one stays put and leaves out what lies 130 dB below the mean.
+    fade in and out) the projection is ill-posed. Then the result of mir_eval changes by several dB
+    with the scale of the reference; this one does not, because it excludes parts of the spectrum
+    130 dB below its mean.
 
     References
     ----------
@@ -70,13 +84,13 @@ def sdr(reference, estimate, *, filter_length=512, backend="scipy"):
     >>> sdr([clean, noise], [clean + 0.1 * noise, noise + clean]).round(1)
     array([20.1,  0.2])
     """
-    (reference, estimate), single = check_pairs(reference=reference, estimate=estimate)
-    values = _score(sdr_function(filter_length, backend), reference, estimate)
+    (clean, output), single = check_pairs(reference=reference, estimate=estimate)
+    values = _score(sdr_function(filter_length, backend), clean, output)
     return float(values[0]) if single else values
 
 
 @default_settings()
-def si_sdr(reference, estimate):
+def si_sdr(reference: Waveforms, estimate: Waveforms) -> float | np.ndarray:
     r"""Scale-invariant signal-to-distortion ratio in dB, higher is better.
 
     :math:`10 \log_{10} \|\alpha s\|^2 / \|\hat y - \alpha s\|^2` with the gain
@@ -107,13 +121,20 @@ def si_sdr(reference, estimate):
     >>> si_sdr([1.0, 0.0], [5.0, 0.5])
     20.0
     """
-    (reference, estimate), single = check_pairs(reference=reference, estimate=estimate)
-    values = _score(si_sdr_of_pair, reference, estimate)
+    (clean, output), single = check_pairs(reference=reference, estimate=estimate)
+    values = _score(si_sdr_of_pair, clean, output)
     return float(values[0]) if single else values
 
 
 @default_settings()
-def sdr_improvement(reference, estimate, mixture, *, filter_length=512, backend="scipy"):
+def sdr_improvement(
+    reference: Waveforms,
+    estimate: Waveforms,
+    mixture: Waveforms,
+    *,
+    filter_length: int = 512,
+    backend: str = "scipy",
+) -> float | np.ndarray:
     """SDR of the estimate minus SDR of the unprocessed mixture, in dB.
 
     Parameters
@@ -126,8 +147,8 @@ def sdr_improvement(reference, estimate, mixture, *, filter_length=512, backend=
     Returns
     -------
     improvement : float or ndarray of shape (n_waveforms,), float64
-        In dB, NaN where the reference is silent. Both terms are limited to +-100 dB first, so that
-        a mixture without noise that stays untouched improves by 0.
+        In dB, NaN if the reference is silent. Both terms are limited to +-100 dB first, so that an
+        unprocessed mixture without noise improves by 0.
 
     Examples
     --------
@@ -136,12 +157,16 @@ def sdr_improvement(reference, estimate, mixture, *, filter_length=512, backend=
     >>> round(sdr_improvement(clean, clean + 0.1 * noise, clean + noise), 1)
     19.9
     """
-    one = sdr_function(filter_length, backend)
-    return _improvement(one, reference, estimate, mixture)
+    metric = sdr_function(filter_length, backend)
+    return _improvement(metric, reference, estimate, mixture)
 
 
 @default_settings()
-def si_sdr_improvement(reference, estimate, mixture):
+def si_sdr_improvement(
+    reference: Waveforms,
+    estimate: Waveforms,
+    mixture: Waveforms,
+) -> float | np.ndarray:
     """SI-SDR of the estimate minus SI-SDR of the unprocessed mixture, in dB.
 
     Parameters
@@ -163,20 +188,20 @@ def si_sdr_improvement(reference, estimate, mixture):
 
 
 @default_settings()
-def mean_over_active(values, weights=None):
-    """Mean of scores in dB: undefined ones (NaN) left out, each limited to +-100 dB.
+def mean_over_active(values: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Mean of scores in dB, each limited to +-100 dB, without undefined ones (NaN).
 
     Parameters
     ----------
     values : array-like of shape (n_waveforms,)
         Scores in dB.
     weights : array-like of shape (n_waveforms,), optional
-        Weight of each, >= 0; what has none is left out too.
+        Weights of the scores, >= 0.
 
     Returns
     -------
     mean : float
-        In dB; NaN if nothing is left.
+        In dB; NaN if no score is defined and has a weight.
 
     Examples
     --------
@@ -185,24 +210,24 @@ def mean_over_active(values, weights=None):
     >>> mean_over_active([np.nan])
     nan
     """
-    values = as_numbers(values, "`values`", "scores in dB")
-    weights = (
-        np.ones(values.shape) if weights is None else as_numbers(weights, "`weights`", "numbers")
+    scores = as_numbers(values, "`values`", "scores in dB")
+    shares = (
+        np.ones(scores.shape) if weights is None else as_numbers(weights, "`weights`", "numbers")
     )
-    if weights.shape != values.shape:
+    if shares.shape != scores.shape:
         raise ValueError(
-            f"`weights` has shape {weights.shape} but `values` has {values.shape}; there must be "
+            f"`weights` has shape {shares.shape} but `values` has {scores.shape}; there must be "
             f"one for each."
         )
-    active = ~np.isnan(values) & (weights > 0)
+    active = ~np.isnan(scores) & (shares > 0)
     if not active.any():
         return float("nan")
-    return float(np.average(_limited(values[active]), weights=weights[active]))
+    return float(np.average(_limited(scores[active]), weights=shares[active]))
 
 
 @default_settings()
-def mean_sdr(reference, estimate):
-    """Mean SDR in dB over the utterances whose reference is not silent.
+def mean_sdr(reference: Waveforms, estimate: Waveforms) -> float:
+    """Mean SDR in dB over the recordings whose reference is not silent.
 
     Parameters
     ----------
@@ -223,52 +248,31 @@ def mean_sdr(reference, estimate):
     return mean_over_active(sdr(reference, estimate))
 
 
-class _WaveformScorer:
-    """Callable ``(estimator, X, y) -> float``: the mean of `metric` over the waveforms, in dB.
-
-    Picklable, for ``scoring=`` of `cross_val_score`, `GridSearchCV` and `cross_validate`.
-    """
-
-    def __init__(self, metric, name, needs_mixture=False):
-        self.metric = metric
-        self.name = name
-        self.needs_mixture = needs_mixture
-
-    def __call__(self, estimator, X, y):
-        """Score ``estimator.predict(X)`` against the clean waveforms `y`."""
-        signals = [y, estimator.predict(X)]
-        if self.needs_mixture:
-            signals.append(X)
-        return mean_over_active(self.metric(*signals))
-
-    def __repr__(self):
-        return self.name
-
-
-sdr_scorer = _WaveformScorer(sdr, "sdr_scorer")
-si_sdr_scorer = _WaveformScorer(si_sdr, "si_sdr_scorer")
-sdr_improvement_scorer = _WaveformScorer(sdr_improvement, "sdr_improvement_scorer", True)
-si_sdr_improvement_scorer = _WaveformScorer(si_sdr_improvement, "si_sdr_improvement_scorer", True)
-
-
-def _limited(values):
-    return np.clip(values, -LIMIT_DB, LIMIT_DB)
+def _limited(values: np.ndarray) -> np.ndarray:
+    return np.clip(values, -SCORE_LIMIT_DB, SCORE_LIMIT_DB)
 
 
 @one_thread_a_product()
-def _score(one, references, estimates):
-    """Map `one` over the pairs, with the values that are defined for silence."""
+def _score(
+    metric: PairMetric, references: list[np.ndarray], estimates: list[np.ndarray]
+) -> np.ndarray:
+    """Map a metric over the pairs, with NaN or -inf for silent ones."""
     values = np.empty(len(references))
     for i, (reference, estimate) in enumerate(zip(references, estimates, strict=True)):
         if not reference.any():
             values[i] = np.nan
         else:
-            values[i] = one(reference, estimate) if estimate.any() else -np.inf
+            values[i] = metric(reference, estimate) if estimate.any() else -np.inf
     return values
 
 
-def _improvement(one, reference, estimate, mixture):
+def _improvement(
+    metric: PairMetric,
+    reference: Waveforms,
+    estimate: Waveforms,
+    mixture: Waveforms,
+) -> float | np.ndarray:
     signals, single = check_pairs(reference=reference, estimate=estimate, mixture=mixture)
-    reference, estimate, mixture = signals
-    values = _limited(_score(one, reference, estimate)) - _limited(_score(one, reference, mixture))
+    clean, output, unprocessed = signals
+    values = _limited(_score(metric, clean, output)) - _limited(_score(metric, clean, unprocessed))
     return float(values[0]) if single else values

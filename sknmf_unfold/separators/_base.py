@@ -215,8 +215,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         weights = check_sample_weight(sample_weight, len(sequences))
         prediction = self.predict(X)
         if sequences.kind == "spectrograms":
-            values = sdr([item.waveform for item in targets.items], prediction)
-            return mean_over_active(values, weights)
+            waveforms = [item.waveform for item in targets.items]
+            return mean_over_active(sdr(waveforms, prediction), weights)
         if sequences.kind == "table":
             root = 1.0 if weights is None else np.sqrt(weights)[:, np.newaxis]
             return _magnitude_sdr(root * targets.frames(), root * prediction)

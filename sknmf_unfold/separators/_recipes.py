@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sknmf_unfold.signal.mixture_dataset import check_gains, check_speed_factors
+from sknmf_unfold.signal.augmentation import check_gains, check_speed_factors
 from sknmf_unfold.training.losses import resolve_loss
 from sknmf_unfold.validation.options import check_choice, check_flag, check_folder, check_verbose
 from sknmf_unfold.validation.parameters import (

@@ -1,4 +1,10 @@
-"""From waveforms to spectrograms and back."""
+"""Signals: the STFT and its inverse, spectrograms, masks and mixing.
+
+``stft`` holds framing and zero padding, ``windows`` the analysis and synthesis windows,
+``overlap_add`` the inverse, ``running_stft`` the frames of a stream, ``stft_transformer`` the
+estimator `STFT`, ``spectrograms`` its results; ``mixing``, ``augmentation`` and ``mixture_dataset``
+make mixtures of recordings.
+"""
 
 from .masks import ratio_masks
 from .spectrograms import Spectrogram, Spectrograms

@@ -10,8 +10,8 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import as_array
 
-# Below this summed estimate (in units of an unnormalised STFT of audio in [-1, 1]) no source has
-# said anything, and the mask moves to an equal share instead of dividing rounding errors.
+# Below this summed magnitude (of an unnormalised STFT of audio in [-1, 1]) no source is active, and
+# the mask moves to an equal share instead of a quotient of rounding errors.
 SILENCE = 1e-12
 
 
@@ -24,7 +24,7 @@ def ratio_masks(estimates: Any, axis: int = 0) -> Any:
     Parameters
     ----------
     estimates : array-like or torch.Tensor of shape (sources, frames, bins)
-        Non-negative magnitude estimates; more axes are allowed. Whole numbers are computed with in
+        Non-negative magnitude estimates; more axes are allowed. Whole numbers are converted to
         float64.
     axis : int, default=0
         The axis of the sources.
@@ -66,8 +66,8 @@ def ratio_masks(estimates: Any, axis: int = 0) -> Any:
     return trusted_ratio_masks(estimates, axis)
 
 
-def _check_estimates(estimates):
-    """Floats of at least 3 axes, in an array or the tensor that they came in."""
+def _check_estimates(estimates: Any) -> Any:
+    """Convert estimates to floats with at least 3 axes; a tensor remains a tensor."""
     is_tensor = hasattr(estimates, "is_floating_point")
     array: Any = estimates if is_tensor else as_array(estimates, "`estimates`")
     if array.ndim < 3 or 0 in array.shape:
@@ -83,8 +83,8 @@ def _check_estimates(estimates):
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
-def trusted_ratio_masks(estimates, axis=0):
-    """Compute `ratio_masks` of estimates that are known to be magnitudes, as inside loops.
+def trusted_ratio_masks(estimates: Any, axis: int = 0) -> Any:
+    """Compute `ratio_masks` of checked estimates, as inside loops.
 
     Parameters
     ----------

@@ -1,31 +1,38 @@
-"""Mixing a target with interference at a given ratio."""
+"""Mixing of a target and interference at a signal-to-noise ratio, and the ratios of mixtures."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import check_waveform
 
-SNR_LIMITS: Any = {"low": -300, "high": 300}
+SNR_LIMITS_DB = (-300, 300)
 
 
 @default_settings()
-def mix_at_snr(target, interference, snr_db, *, return_interference=False):
+def mix_at_snr(
+    target: ArrayLike,
+    interference: ArrayLike,
+    snr_db: float,
+    *,
+    return_interference: bool = False,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """Add interference to a target, scaled to a signal-to-noise ratio.
 
     Parameters
     ----------
     target : array-like of shape (n_times,)
-        Stays as it is.
+        Clean waveform, which is not scaled.
     interference : array-like of shape (at least n_times,)
         Cut to the length of `target` and scaled.
     snr_db : float
-        ``10 log10(sum(target ** 2) / sum(scaled ** 2))`` in dB, within +-300. Where the target or
-        the interference is silent no gain reaches it, and the interference is added as it is.
+        ``10 log10(sum(target ** 2) / sum(scaled ** 2))`` in dB, within +-300. If the target or the
+        interference is silent, no gain reaches it, and the interference is added unscaled.
     return_interference : bool, default=False
         Whether to return the scaled interference too.
 
@@ -47,30 +54,88 @@ def mix_at_snr(target, interference, snr_db, *, return_interference=False):
     >>> mix_at_snr([1.0, -1.0], [0.5, 0.5], 0.0)
     array([2., 0.])
     """
-    target = check_waveform(target, "target")
-    interference = check_waveform(interference, "interference")
-    snr_db = check_number("snr_db", snr_db, **SNR_LIMITS)
-    if len(interference) < len(target):
+    clean, rest = check_waveform(target, "target"), check_waveform(interference, "interference")
+    snr_db = check_number("snr_db", snr_db, low=SNR_LIMITS_DB[0], high=SNR_LIMITS_DB[1])
+    if len(rest) < len(clean):
         raise ValueError(
-            f"`interference` has {len(interference)} samples but `target` has {len(target)}; it "
-            f"must be at least as long. Repeat it with np.resize, for example."
+            f"`interference` has {len(rest)} samples but `target` has {len(clean)}; it must be at "
+            f"least as long. Repeat it with np.resize, for example."
         )
+    mixture, scaled = trusted_mix_at_snr(clean, rest[: len(clean)], snr_db)
+    return (mixture, scaled) if return_interference else mixture
+
+
+def trusted_mix_at_snr(
+    target: np.ndarray, interference: np.ndarray, snr_db: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute `mix_at_snr` of checked arguments, as inside loops.
+
+    Parameters
+    ----------
+    target, interference : ndarray of shape (n_times,), float32 or float64
+        Finite waveforms of one length.
+    snr_db : float
+        Signal-to-noise ratio in dB, within +-300.
+
+    Returns
+    -------
+    mixture, scaled : ndarray of shape (n_times,)
+
+    Raises
+    ------
+    ValueError
+        If the mixture overflows.
+
+    Examples
+    --------
+    >>> trusted_mix_at_snr(np.array([1.0, -1.0]), np.array([0.5, 0.5]), 0.0)
+    (array([2., 0.]), array([1., 1.]))
+    """
     # Overflow is reported below, by name.
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = _at_snr(target, interference[: len(target)], snr_db)
+        scaled = _scale_to_snr(target, interference, snr_db)
         mixture = target + scaled
     if not np.isfinite(mixture).all():
         raise ValueError(
             f"The mixture overflows {mixture.dtype} at `snr_db`={snr_db}; scale `target` and "
             f"`interference` to about [-1, 1] first."
         )
-    return (mixture, scaled) if return_interference else mixture
+    return mixture, scaled
 
 
-def _at_snr(target, interference, snr_db):
-    """Scale interference to the ratio; a copy as it is where no gain reaches it."""
-    powers = [np.sum(np.square(x, dtype=np.float64)) for x in (target, interference)]
+def _scale_to_snr(target: np.ndarray, interference: np.ndarray, snr_db: float) -> np.ndarray:
+    """Scale interference to a ratio; return an unscaled copy if one of the two is silent."""
+    powers = _energy(target), _energy(interference)
     if min(powers) == 0:
         return interference.copy()
     gain = np.sqrt(powers[0] / powers[1]) * 10 ** (-snr_db / 20)
     return interference * interference.dtype.type(gain)
+
+
+def observed_snrs(targets: Iterable[np.ndarray], interference: Iterable[np.ndarray]) -> list[float]:
+    """Measure signal-to-noise ratios.
+
+    Parameters
+    ----------
+    targets, interference : iterable of ndarray of shape (n_times,)
+        In pairs.
+
+    Returns
+    -------
+    snrs : list of float
+        In dB, of the pairs in which neither is silent; ``[0.0]`` if there is none.
+
+    Examples
+    --------
+    >>> observed_snrs([np.ones(4), np.zeros(4)], [0.1 * np.ones(4), np.ones(4)])
+    [20.0]
+    """
+    pairs = zip(targets, interference, strict=True)
+    powers = np.array([[_energy(x) for x in pair] for pair in pairs])
+    powers = powers[(powers > 0).all(axis=1)]
+    snrs = 10 * np.log10(powers[:, 0] / powers[:, 1])
+    return np.clip(snrs, *SNR_LIMITS_DB).tolist() or [0.0]
+
+
+def _energy(waveform: np.ndarray) -> np.float64:
+    return np.sum(np.square(waveform, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""The inverse of the short-time Fourier transform, for frames that come block by block."""
+"""Inverse short-time Fourier transform by overlap-add, block by block."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import math
 
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike
 
 from .windows import synthesis_window
 
 
 class OverlapAdd:
-    """The inverse of `stft` for frames that come block by block.
+    """Inverse of `stft`, block by block.
 
-    Gives the numbers of `istft`, which is the same with one block: every sample is the sum of the
-    same frames in the same order.
+    The result equals that of `istft`, which adds all frames as one block: every sample is the sum
+    of the same frames in the same order.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ class OverlapAdd:
     Attributes
     ----------
     waveform : ndarray of shape (n_times,), or None before the first block
-        Final up to the last ``n_fft - hop_length`` samples that the frames so far touch.
+        Final except for the last ``n_fft - hop_length`` samples of the frames so far.
 
     Examples
     --------
@@ -41,14 +42,21 @@ class OverlapAdd:
     True
     """
 
-    def __init__(self, n_times, n_fft=512, hop_length=128, window="sqrt_hann"):
+    def __init__(
+        self,
+        n_times: int,
+        n_fft: int = 512,
+        hop_length: int = 128,
+        window: str | tuple | ArrayLike = "sqrt_hann",
+    ) -> None:
         self.n_times = n_times
-        self.waveform = None
+        # The first block decides the dtype.
+        self.waveform: np.ndarray = None  # type: ignore[assignment]
         self._add = RunningOverlapAdd(n_fft, hop_length, window)
-        # Where the next samples belong.
+        # Index of the next sample to write, negative in the zeros before the waveform.
         self._position = hop_length - n_fft
 
-    def append(self, frames):
+    def append(self, frames: np.ndarray) -> None:
         """Add the next frames.
 
         Parameters
@@ -69,7 +77,7 @@ class OverlapAdd:
 
 
 class RunningOverlapAdd:
-    """The samples that frames, coming a few at a time, complete.
+    """Overlap-add of a stream: returns the samples that are complete after each block of frames.
 
     Sample 0 is the first one that frame 0 covers, ``n_fft - hop_length`` samples before the
     beginning of the waveform.
@@ -82,23 +90,23 @@ class RunningOverlapAdd:
         The analysis window.
     """
 
-    def __init__(self, n_fft, hop_length, window):
+    def __init__(self, n_fft: int, hop_length: int, window: str | tuple | ArrayLike) -> None:
         self.hop_length = hop_length
         self.window = synthesis_window(window, n_fft, hop_length)
         self.reset()
 
-    def reset(self):
-        """Begin again before the first frame."""
-        # What the frames so far add to the samples after them.
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
+        # Sums of the frames so far in samples that later frames overlap.
         self._tail = np.zeros(())
 
-    def __call__(self, frames):
+    def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Add frames.
 
         Parameters
         ----------
         frames : ndarray of shape (..., n_frames, n_fft // 2 + 1), complex
-            The next ones, of one or several streams.
+            The next frames, of one or several streams.
 
         Returns
         -------
@@ -111,7 +119,7 @@ class RunningOverlapAdd:
         shape = (*frames.shape[:-2], n_frames + n_overlaps - 1, self.hop_length)
         sums = np.zeros(shape, dtype=pieces.dtype)
         sums[..., : n_overlaps - 1, :] = self._tail
-        # The earliest frames first, as the tail's have been.
+        # From the earliest frame on, the order in which the tail was summed.
         for i in reversed(range(n_overlaps)):
             piece = pieces[..., i * self.hop_length : (i + 1) * self.hop_length]
             sums[..., i : i + n_frames, : piece.shape[-1]] += piece

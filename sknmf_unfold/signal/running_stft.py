@@ -1,17 +1,20 @@
-"""The short-time Fourier transform of samples that come a few at a time."""
+"""Short-time Fourier transform of a stream, chunk by chunk."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike, DTypeLike
 
 from .windows import analysis_window
 
 
 class RunningSTFT:
-    """Frames of the STFT as soon as their samples are there.
+    """STFT of a stream: computes each frame when its last sample has arrived.
 
-    Together they are those of `stft`: zeros stand before the first sample.
+    The frames equal those of `stft`, which pads the beginning with zeros.
 
     Parameters
     ----------
@@ -20,11 +23,11 @@ class RunningSTFT:
     window : str, tuple or array-like of shape (n_fft,)
         Analysis window.
     n_streams : int
-        Number of waveforms that come side by side.
+        Number of parallel waveforms.
     max_frames : int
-        The most frames that are computed together.
+        Largest number of frames computed together.
     dtype : dtype
-        Of the samples, float32 or float64.
+        Type of the samples, float32 or float64.
 
     Examples
     --------
@@ -36,7 +39,15 @@ class RunningSTFT:
     True
     """
 
-    def __init__(self, n_fft, hop_length, window, n_streams, max_frames, dtype):
+    def __init__(
+        self,
+        n_fft: int,
+        hop_length: int,
+        window: str | tuple | ArrayLike,
+        n_streams: int,
+        max_frames: int,
+        dtype: DTypeLike,
+    ) -> None:
         self.hop_length = hop_length
         self.capacity = max_frames * hop_length
         self._before = n_fft - hop_length
@@ -46,32 +57,32 @@ class RunningSTFT:
         self._n_waiting = 0
         self._make_views()
 
-    def _make_views(self):
-        """Make views of every frame that may lie in the samples."""
+    def _make_views(self) -> None:
+        """Make views of the buffer, one for each frame that fits into it."""
         n_fft = len(self._window)
         views = np.lib.stride_tricks.sliding_window_view(self._samples, n_fft, axis=1)
         self._views = views[:, :: self.hop_length]
 
-    def __getstate__(self):
-        # A copy of views is an array of its own, which no longer follows the samples.
+    def __getstate__(self) -> dict[str, Any]:
+        # A copied view no longer shares memory with the buffer, so views are made again.
         return {name: value for name, value in vars(self).items() if name != "_views"}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._make_views()
 
-    def reset(self):
-        """Begin again before the first sample."""
+    def reset(self) -> None:
+        """Return to the state before the first sample."""
         self._samples[...] = 0
         self._n_waiting = 0
 
-    def append(self, samples):
-        """Take samples and tell how many frames they complete.
+    def append(self, samples: np.ndarray) -> int:
+        """Append samples and count the frames that are complete.
 
         Parameters
         ----------
         samples : ndarray of shape (n_streams, n_times)
-            At most `capacity` less those that wait for a frame to be complete.
+            At most `n_free` samples.
 
         Returns
         -------
@@ -83,17 +94,17 @@ class RunningSTFT:
         return self._n_waiting // self.hop_length
 
     @property
-    def room(self):
-        """How many samples the next `append` may take."""
+    def n_free(self) -> int:
+        """Largest number of samples for the next `append`."""
         return self.capacity - self._n_waiting
 
-    def frames(self, n_frames):
-        """Compute complete frames and forget the samples that no later frame covers.
+    def frames(self, n_frames: int) -> np.ndarray:
+        """Compute complete frames and drop the samples that no later frame covers.
 
         Parameters
         ----------
         n_frames : int
-            What `append` returned.
+            The number that `append` returned.
 
         Returns
         -------

@@ -1,8 +1,11 @@
-"""Self-describing spectrograms: a waveform, how to analyse it, and the way back."""
+"""Self-describing spectrograms: waveforms with STFT settings and an optional mask."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.magnitudes import check_mask
@@ -10,20 +13,21 @@ from sknmf_unfold.validation.magnitudes import check_mask
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft
 
-# Frames that the way back to audio works on together: a bound on memory for long recordings.
-BLOCK = 4096
+# Frames of one block of the inverse STFT, a bound on memory for long recordings.
+BLOCK_FRAMES = 4096
 
 
 class Spectrogram:
-    """One recording's spectrogram, computed when asked for.
+    """Spectrogram of one recording, computed on access.
 
-    It keeps the waveform and the STFT settings instead of the frames, so a list of them costs what
-    the waveforms cost, and an item taken out of its list still knows how to become audio again.
+    It stores the waveform and the STFT settings instead of the frames. So a list of spectrograms
+    takes the memory of the waveforms, and each item can be inverted on its own. Its arguments are
+    not checked here: `STFT` checks waveforms first, and estimators check the items of their input.
 
     Parameters
     ----------
     waveform : ndarray of shape (n_times,), float32 or float64
-        Samples. They are kept, not copied: pass a copy of a buffer that will be filled again.
+        Samples. They are kept, not copied: pass a copy of a buffer that will be overwritten.
     n_fft, hop_length : int
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
@@ -45,7 +49,15 @@ class Spectrogram:
     True
     """
 
-    def __init__(self, waveform, n_fft, hop_length, window, sample_rate, mask=None):
+    def __init__(
+        self,
+        waveform: np.ndarray,
+        n_fft: int,
+        hop_length: int,
+        window: str | tuple | ArrayLike,
+        sample_rate: int,
+        mask: np.ndarray | None = None,
+    ) -> None:
         self.waveform = waveform
         self.n_fft = n_fft
         self.hop_length = hop_length
@@ -54,23 +66,23 @@ class Spectrogram:
         self.mask = mask
 
     @property
-    def n_times(self):
+    def n_times(self) -> int:
         """Length of the waveform in samples."""
         return len(self.waveform)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """``(n_frames, n_freqs)``."""
         return n_frames_of(self.n_times, self.n_fft, self.hop_length), self.n_fft // 2 + 1
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """The dtype of waveform and magnitude."""
         return self.waveform.dtype
 
     @property
-    def settings(self):
-        """The STFT settings as plain values: n_fft, hop_length, window, sample_rate (Hz)."""
+    def settings(self) -> dict[str, Any]:
+        """STFT settings as plain values: n_fft, hop_length, window, sample_rate (Hz)."""
         plain = isinstance(self.window, (str, tuple))
         window = self.window if plain else tuple(np.asarray(self.window, dtype=float).tolist())
         return {
@@ -80,28 +92,28 @@ class Spectrogram:
             "sample_rate": self.sample_rate,
         }
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"Spectrogram({self.n_times} samples at {self.sample_rate} Hz, "
             f"{self.shape[0]} frames x {self.shape[1]} bins)"
         )
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.magnitude(), dtype=dtype)
 
     @default_settings()
-    def stft(self, start=0, stop=None):
-        """Compute the complex frames, or a part of them, the mask applied.
+    def stft(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Compute the complex frames, or a range of them, multiplied by the mask.
 
         Parameters
         ----------
         start : int, default=0
-            The first frame.
+            Index of the first frame.
         stop : int, optional
-            The frame to stop before; None goes to the end.
+            Index after the last frame; by default all frames.
 
         Returns
         -------
@@ -111,7 +123,7 @@ class Spectrogram:
         return frames if self.mask is None else frames * self.mask[start:stop]
 
     @default_settings()
-    def magnitude(self):
+    def magnitude(self) -> np.ndarray:
         """Compute the magnitudes.
 
         Returns
@@ -120,7 +132,7 @@ class Spectrogram:
         """
         return np.abs(self.stft())
 
-    def masked(self, mask):
+    def masked(self, mask: ArrayLike) -> Spectrogram:
         """Return a copy whose frames are multiplied by a mask.
 
         Parameters
@@ -137,16 +149,16 @@ class Spectrogram:
         ValueError, TypeError
             If the mask has another shape, or is not finite.
         """
-        mask = check_mask(mask, self.shape, "`mask`")
+        gains = check_mask(mask, self.shape, "`mask`")
         complex_dtype = np.result_type(self.dtype, np.complex64)
-        mask = mask.astype(complex_dtype if mask.dtype.kind == "c" else self.dtype, copy=False)
-        mask = mask if self.mask is None else self.mask * mask
+        gains = gains.astype(complex_dtype if gains.dtype.kind == "c" else self.dtype, copy=False)
+        gains = gains if self.mask is None else self.mask * gains
         return Spectrogram(
-            self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, mask
+            self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, gains
         )
 
-    def of(self, waveform):
-        """Describe another waveform with the same settings.
+    def of(self, waveform: np.ndarray) -> Spectrogram:
+        """Make the spectrogram of another waveform with the same settings, without a mask.
 
         Parameters
         ----------
@@ -159,7 +171,7 @@ class Spectrogram:
         return Spectrogram(waveform, self.n_fft, self.hop_length, self.window, self.sample_rate)
 
     @default_settings()
-    def inverse(self):
+    def inverse(self) -> np.ndarray:
         """Synthesise the waveform of the (masked) frames.
 
         Returns
@@ -167,12 +179,12 @@ class Spectrogram:
         waveform : ndarray of shape (n_times,)
         """
         inverse = self.overlap_add()
-        for start in range(0, len(self), BLOCK):
-            inverse.append(self.stft(start, start + BLOCK))
+        for start in range(0, len(self), BLOCK_FRAMES):
+            inverse.append(self.stft(start, start + BLOCK_FRAMES))
         return inverse.waveform
 
-    def overlap_add(self):
-        """Make what takes frames of these settings, block by block, back to a waveform.
+    def overlap_add(self) -> OverlapAdd:
+        """Make an inverse STFT of these settings that takes the frames block by block.
 
         Returns
         -------
@@ -182,7 +194,7 @@ class Spectrogram:
 
 
 class Spectrograms(list):
-    """A list of `Spectrogram` items that scikit-learn can index and measure.
+    """List of `Spectrogram` items with a shape and array indexing, as scikit-learn needs them.
 
     Indexing with a slice, an integer array or a boolean mask gives `Spectrograms` again.
 
@@ -203,12 +215,12 @@ class Spectrograms(list):
     """
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         """``(n_items,)``; each item has its own number of frames."""
         return (len(self),)
 
-    def __getitem__(self, key):
-        # scikit-learn indexes what has a shape like an array: X[indices, ...].
+    def __getitem__(self, key: Any) -> Any:
+        # scikit-learn indexes objects with a shape as arrays: X[indices, ...].
         key = key[0] if isinstance(key, tuple) else key
         if isinstance(key, slice):
             return Spectrograms(super().__getitem__(key))
@@ -217,8 +229,8 @@ class Spectrograms(list):
         indices = np.arange(len(self))[key]
         return Spectrograms(super(Spectrograms, self).__getitem__(int(i)) for i in indices)
 
-    def __array__(self, dtype=None, copy=None):
-        """Equally long items stacked to (n_items, n_frames * n_freqs); else an object array."""
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Stack items of one shape to (n_items, n_frames * n_freqs); else make an object array."""
         if len({item.shape for item in self}) == 1:
             return np.stack([np.asarray(item, dtype=dtype).ravel() for item in self])
         items = np.empty(len(self), dtype=object)

@@ -1,16 +1,21 @@
-"""The short-time Fourier transform and its inverse as pure functions."""
+"""Short-time Fourier transform and its inverse as pure functions: framing and zero padding.
+
+The zero padding at both ends is decided here: `n_frames_of` counts the frames, and `stft` places
+the first one ``n_fft - hop_length`` samples before the waveform.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike
 
 from .overlap_add import OverlapAdd
 from .windows import analysis_window
 
 
-def n_frames_of(n_times, n_fft, hop_length):
-    """Count the frames that touch at least one of `n_times` samples.
+def n_frames_of(n_times: int, n_fft: int, hop_length: int) -> int:
+    """Count the frames of an STFT: those that cover at least one of `n_times` samples.
 
     Parameters
     ----------
@@ -29,12 +34,19 @@ def n_frames_of(n_times, n_fft, hop_length):
     return (n_times - 1 + n_fft - hop_length) // hop_length + 1
 
 
-def stft(waveform, n_fft=512, hop_length=128, window="sqrt_hann", start=0, stop=None):
-    """Compute the unnormalised STFT, or a part of its frames; frames before bins.
+def stft(
+    waveform: np.ndarray,
+    n_fft: int = 512,
+    hop_length: int = 128,
+    window: str | tuple | ArrayLike = "sqrt_hann",
+    start: int = 0,
+    stop: int | None = None,
+) -> np.ndarray:
+    """Compute the unnormalised STFT, or a range of its frames; frames before bins.
 
     Frame t covers samples ``t * hop_length - (n_fft - hop_length)`` up to ``(t + 1) * hop_length``
-    (exclusive), zeros outside the waveform: every sample lies under full overlap, the first and the
-    last included, and frame t needs no sample after ``(t + 1) * hop_length``.
+    (exclusive), with zeros outside the waveform. So every sample lies under full overlap, the first
+    and the last included, and frame t needs no sample after ``(t + 1) * hop_length``.
 
     Parameters
     ----------
@@ -45,9 +57,9 @@ def stft(waveform, n_fft=512, hop_length=128, window="sqrt_hann", start=0, stop=
     window : str, tuple or array-like of shape (n_fft,)
         Analysis window, see `analysis_window`.
     start : int, default=0
-        The first frame to compute.
+        Index of the first frame.
     stop : int, optional
-        The frame to stop before; None, or a number after the last, goes to the end.
+        Index after the last frame; by default, or if it is too large, all frames.
 
     Returns
     -------
@@ -64,14 +76,14 @@ def stft(waveform, n_fft=512, hop_length=128, window="sqrt_hann", start=0, stop=
         dtype = np.result_type(waveform.dtype, np.complex64)
         return np.empty((0, n_fft // 2 + 1), dtype=dtype)
     first = start * hop_length - (n_fft - hop_length)
-    padded = _excerpt(waveform, first, (n_frames - 1) * hop_length + n_fft)
+    padded = _padded_excerpt(waveform, first, (n_frames - 1) * hop_length + n_fft)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
     values = analysis_window(window, n_fft).astype(waveform.dtype)
     return scipy.fft.rfft(frames * values, axis=-1)
 
 
-def _excerpt(waveform, first, length):
-    """Copy samples from `first` on, zeros before the waveform's beginning and after its end."""
+def _padded_excerpt(waveform: np.ndarray, first: int, length: int) -> np.ndarray:
+    """Copy samples from index `first` on, with zeros before and after the waveform."""
     excerpt = np.zeros(length, dtype=waveform.dtype)
     inside = waveform[max(first, 0) : max(first + length, 0)]
     offset = max(-first, 0)
@@ -79,13 +91,19 @@ def _excerpt(waveform, first, length):
     return excerpt
 
 
-def istft(frames, n_times, n_fft=512, hop_length=128, window="sqrt_hann"):
+def istft(
+    frames: np.ndarray,
+    n_times: int,
+    n_fft: int = 512,
+    hop_length: int = 128,
+    window: str | tuple | ArrayLike = "sqrt_hann",
+) -> np.ndarray:
     """Invert `stft` by overlap-add with the dual window, to exactly `n_times` samples.
 
     Parameters
     ----------
     frames : ndarray of shape (n_frames, n_fft // 2 + 1), complex
-        Frames as `stft` makes them, possibly masked.
+        All frames of `stft`, possibly masked.
     n_times : int
         Length of the waveform in samples.
     n_fft, hop_length : int

@@ -1,8 +1,13 @@
-"""`STFT`, the transformer that begins a pipeline."""
+"""`STFT`, the transformer from waveforms to spectrograms, first step of a pipeline."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import Tags
 
 from sknmf_unfold.base.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
@@ -28,8 +33,8 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         Analysis window: ``"sqrt_hann"``, anything that `scipy.signal.get_window` takes, or the
         samples. Synthesis uses its dual, which for ``"sqrt_hann"`` is the same window, scaled.
     sample_rate : int, default=16000
-        Sampling rate of the waveforms in Hz. Nothing is resampled; models remember it and refuse
-        input at another rate.
+        Sampling rate of the waveforms in Hz. Nothing is resampled; models store it and reject input
+        of another rate.
 
     Attributes
     ----------
@@ -40,7 +45,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
     -----
     The STFT is unnormalised: a sinusoid of amplitude a peaks at about ``a * sum(window) / 2``.
 
-    ``set_output`` leaves the spectrograms as they are, so that a whole pipeline may be set to give
+    ``set_output`` does not change the spectrograms, so that a whole pipeline can be set to return
     DataFrames of activations; ``get_feature_names_out`` names the bins.
 
     References
@@ -61,7 +66,13 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
     [1000, 300]
     """
 
-    def __init__(self, n_fft=512, hop_length=128, window="sqrt_hann", sample_rate=16000):
+    def __init__(
+        self,
+        n_fft: int = 512,
+        hop_length: int = 128,
+        window: str | tuple | ArrayLike = "sqrt_hann",
+        sample_rate: int = 16000,
+    ) -> None:
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.window = window
@@ -69,7 +80,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
 
     @with_callbacks
     @default_settings()
-    def fit(self, X, y=None):
+    def fit(self, X: Sequence[ArrayLike] | ArrayLike, y: object = None) -> STFT:
         """Check the parameters and the waveforms; nothing is learned.
 
         Parameters
@@ -82,43 +93,52 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         -------
         self : STFT
         """
-        self._check_parameters()
-        task = FitTask(self._init_callback_context(), self, X, y)
-        self._check_input(X, reset=True)
-        self.n_freqs_ = self._n_features_out
-        task.end(dict)
+        self._check_all(X, y)
         return self
 
+    @with_callbacks
     @default_settings()
-    def transform(self, X):
+    def fit_transform(self, X: Sequence[ArrayLike] | ArrayLike, y: object = None) -> Spectrograms:
+        """Fit to waveforms, then describe them as spectrograms; they are checked once.
+
+        Parameters
+        ----------
+        X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+            Waveforms.
+        y : ignored
+
+        Returns
+        -------
+        spectrograms : Spectrograms
+            See `transform`.
+        """
+        return self._describe(*self._check_all(X, y))
+
+    @default_settings()
+    def transform(self, X: Sequence[ArrayLike] | ArrayLike) -> Spectrograms:
         """Describe the waveforms as spectrograms.
 
         Parameters
         ----------
         X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
             Waveforms of any lengths: floats, or PCM of dtype uint8, int8, int16 or int32, which is
-            scaled to [-1, 1]. Floats are kept, not copied: the spectrograms change when they do.
+            scaled to [-1, 1]. Floats are kept, not copied: the spectrograms change with them.
 
         Returns
         -------
         spectrograms : Spectrograms
-            One item for each waveform; frames are computed when asked for.
+            One item for each waveform; frames are computed on access.
 
         Raises
         ------
         ValueError, TypeError
             If a waveform is empty, not finite, not 1-D or not real.
         """
-        settings = self._check_parameters()
-        waveforms = self._check_input(X, reset=False)
-        if not isinstance(self.window, (str, tuple)):
-            # An array of samples may change.
-            settings["window"] = np.array(self.window)
-        return Spectrograms(Spectrogram(x, **settings) for x in waveforms)
+        return self._describe(self._check_parameters(), self._check_input(X, reset=False))
 
     @default_settings()
-    def inverse_transform(self, X):
-        """Synthesise waveforms of exactly the lengths that went in.
+    def inverse_transform(self, X: Sequence[Spectrogram]) -> list[np.ndarray]:
+        """Synthesise waveforms of exactly the original lengths.
 
         Parameters
         ----------
@@ -129,39 +149,54 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         -------
         waveforms : list of ndarray of shape (n_times,)
         """
-        X = as_list(X)
-        check_list(X, "X", "Spectrogram items")
-        for i, item in enumerate(X):
+        items = as_list(X)
+        check_list(items, "X", "Spectrogram items")
+        for i, item in enumerate(items):
             if not isinstance(item, Spectrogram):
                 raise TypeError(
-                    f"X[{i}] must be a Spectrogram, which knows its length; got "
+                    f"X[{i}] must be a Spectrogram, which has a length in samples; got "
                     f"{type(item).__name__}. For bare complex frames use signal.istft."
                 )
-        return [item.inverse() for item in X]
+        return [item.inverse() for item in items]
 
-    def _check_parameters(self):
+    def _check_all(self, X: Any, y: object) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Check parameters and waveforms as one fit; return settings and checked waveforms."""
+        settings = self._check_parameters()
+        task = FitTask(self._init_callback_context(), self, X, y)
+        waveforms = self._check_input(X, reset=True)
+        self.n_freqs_ = self._n_features_out
+        task.end(dict)
+        return settings, waveforms
+
+    def _check_parameters(self) -> dict[str, Any]:
         return check_stft_settings(self.n_fft, self.hop_length, self.window, self.sample_rate)
 
-    def _check_input(self, X, reset):
+    def _check_input(self, X: Any, reset: bool) -> list[np.ndarray]:
         X = as_list(X)
         if isinstance(X, (list, tuple)):
             if reset:
-                # Recordings have no common length; that of an earlier fit on a table is gone.
+                # Recordings have no common length: drop that of an earlier fit on a table.
                 for name in ("n_features_in_", "feature_names_in_"):
                     if hasattr(self, name):
                         delattr(self, name)
             return check_waveforms(X)
         return list(check_waveform_table(self, X, reset))
 
+    def _describe(self, settings: dict[str, Any], waveforms: list[np.ndarray]) -> Spectrograms:
+        if not isinstance(self.window, (str, tuple)):
+            # The caller may change the array.
+            settings["window"] = np.array(self.window)
+        return Spectrograms(Spectrogram(x, **settings) for x in waveforms)
+
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return int(self.n_fft) // 2 + 1
 
-    def __sklearn_is_fitted__(self):
-        # Nothing is learned, so that a model can be read without having been fitted.
+    def __sklearn_is_fitted__(self) -> bool:
+        # Nothing is learned.
         return True
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = []

@@ -1,25 +1,27 @@
-"""Windows of the short-time Fourier transform and of its inverse."""
+"""Analysis and synthesis windows of the short-time Fourier transform, and its settings checked."""
 
 from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_n_fft, check_number, check_sample_rate
 from sknmf_unfold.validation.recordings import as_numbers
 
-# A window whose overlapped squares dip further than this below their peak would amplify rounding
-# (and every change that a mask makes) by as much in the dips.
+# Least ratio of the minimum to the maximum of the overlapped squared windows. Below it the inverse
+# would amplify rounding, and every change that a mask makes, where the overlap is small.
 MIN_OVERLAP_RATIO = 1e-2
-# Frames of float32 keep within its range below this.
-MAX_WINDOW = 1e3
+# Frames of float32 audio do not overflow below this peak of the window.
+MAX_WINDOW_PEAK = 1e3
 
 
 @functools.lru_cache(maxsize=32)
-def _named_window(window, n_fft):
+def _named_window(window: str | tuple, n_fft: int) -> np.ndarray:
     from scipy.signal import get_window
 
     values = np.sqrt(get_window("hann", n_fft)) if window == "sqrt_hann" else None
@@ -28,8 +30,8 @@ def _named_window(window, n_fft):
     return values
 
 
-def analysis_window(window, n_fft):
-    """Make the analysis window in float64.
+def analysis_window(window: str | tuple | ArrayLike, n_fft: int) -> np.ndarray:
+    """Compute the analysis window in float64.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def analysis_window(window, n_fft):
     >>> analysis_window("sqrt_hann", 4)
     array([0.        , 0.70710678, 1.        , 0.70710678])
     """
-    # A tuple of numbers is what settings keep of an array.
+    # `Spectrogram.settings` stores an array as a tuple of numbers.
     if isinstance(window, str) or (
         isinstance(window, tuple) and any(isinstance(part, str) for part in window[:1])
     ):
@@ -68,18 +70,19 @@ def analysis_window(window, n_fft):
         raise ValueError(
             f"`window` must have n_fft={n_fft} finite samples; got an array of shape {array.shape}."
         )
-    # With the headroom that `check_peak` leaves, so that no frame overflows.
-    if np.abs(array).max() > MAX_WINDOW:
+    # Together with the headroom of `check_peak`, no frame overflows.
+    peak = np.abs(array).max()
+    if peak > MAX_WINDOW_PEAK:
         raise ValueError(
-            f"`window` must have samples of at most {MAX_WINDOW:g}; got {np.abs(array).max():.6g}."
+            f"`window` must have samples of at most {MAX_WINDOW_PEAK:g}; got {peak:.6g}."
         )
     return array
 
 
-def synthesis_window(window, n_fft, hop_length):
-    """Make the window that turns overlap-add into the exact inverse (the canonical dual).
+def synthesis_window(window: str | tuple | ArrayLike, n_fft: int, hop_length: int) -> np.ndarray:
+    """Compute the window with which overlap-add is the exact inverse (the canonical dual).
 
-    For a square-root Hann window whose hop divides a half window it is that window again, scaled.
+    For a square-root Hann window whose hop divides half its length it is that window, scaled.
 
     Parameters
     ----------
@@ -95,7 +98,7 @@ def synthesis_window(window, n_fft, hop_length):
     Raises
     ------
     ValueError
-        If some samples are (nearly) lost between the windows, so that no inverse exists.
+        If the windows (nearly) vanish at some samples, so that no stable inverse exists.
 
     References
     ----------
@@ -115,7 +118,9 @@ def synthesis_window(window, n_fft, hop_length):
     return values / np.resize(overlap, n_fft)
 
 
-def check_stft_settings(n_fft, hop_length, window, sample_rate):
+def check_stft_settings(
+    n_fft: int, hop_length: int, window: str | tuple | ArrayLike, sample_rate: int
+) -> dict[str, Any]:
     """Check the settings of an STFT that has an inverse.
 
     Parameters
@@ -125,17 +130,17 @@ def check_stft_settings(n_fft, hop_length, window, sample_rate):
     window : str, tuple or array-like of shape (n_fft,)
         The analysis window.
     sample_rate : int
-        In Hz.
+        Sampling rate in Hz.
 
     Returns
     -------
     settings : dict
-        The same, numbers as Python's own.
+        The same, with numbers as Python numbers.
 
     Raises
     ------
     ValueError, TypeError
-        If one is out of bounds, or the window and its hop leave samples out.
+        If one is out of bounds, or the STFT has no inverse.
 
     Examples
     --------

@@ -78,6 +78,6 @@ def test_an_item_goes_back_to_audio_block_by_block(monkeypatch, block):
     sizes = []
     append = OverlapAdd.append
     monkeypatch.setattr(OverlapAdd, "append", lambda s, f: (sizes.append(len(f)), append(s, f)))
-    monkeypatch.setattr("sknmf_unfold.signal.spectrograms.BLOCK", block)
+    monkeypatch.setattr("sknmf_unfold.signal.spectrograms.BLOCK_FRAMES", block)
     np.testing.assert_array_equal(item.inverse(), expected)
     assert sum(sizes) == 11 and max(sizes) == min(block, 11)

@@ -1,3 +1,5 @@
+"""Dynamic mixing: ratios, excerpts, speeds, and one check of each recording."""
+
 import tracemalloc
 
 import numpy as np
@@ -5,6 +7,8 @@ import pytest
 import scipy.stats
 
 from sknmf_unfold.datasets import MixtureDataset, make_noisy_speech
+from sknmf_unfold.validation.recordings import check_waveform
+from tests._calls import count_calls
 
 RNG = np.random.default_rng(0)
 TARGETS = [RNG.standard_normal(n).astype(np.float32) for n in (300, 500, 400, 450)]
@@ -180,6 +184,40 @@ def test_silence_is_mixed_as_it_is():
 def test_bad_parameters_are_named(match, settings):
     with pytest.raises((ValueError, TypeError), match=match):
         MixtureDataset(TARGETS, NOISES, **settings)
+
+
+def test_recordings_are_checked_once_and_mixtures_never(monkeypatch):
+    X, Y = make_noisy_speech(3, duration=0.2, random_state=0)
+    settings = {"speed_factors": [0.9, 1.1], "gain_db": [-6, 6]}
+    calls = count_calls(monkeypatch, check_waveform)
+    dataset = MixtureDataset(TARGETS, NOISES, **settings)
+    assert len(calls) == len(TARGETS) + len(NOISES)
+    remixed = MixtureDataset.from_mixtures(X, Y, **settings)
+    assert len(calls) == len(TARGETS) + len(NOISES) + len(X) + len(Y)
+    calls.clear()
+    trusted = MixtureDataset._from_checked(X, Y, **settings)
+    for epoch in range(3):
+        dataset.draw(epoch)
+        np.testing.assert_equal(trusted.draw(epoch), remixed.draw(epoch))
+    assert not calls
+
+
+@pytest.mark.parametrize("name", ["snr_db", "gain_db", "speed_factors"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -500])
+def test_a_distribution_is_checked_when_it_is_drawn_from(name, value):
+    class Constant:
+        def rvs(self, size, random_state):
+            return np.full(size, value)
+
+    dataset = MixtureDataset(TARGETS, NOISES, **{name: Constant()})
+    with pytest.raises(ValueError, match=f"`{name}` gave {value:g}; wanted numbers from"):
+        dataset.draw()
+
+
+def test_interference_that_overflows_the_dtype_of_the_target():
+    dataset = MixtureDataset(TARGETS, [np.full(900, 1e300)])
+    with pytest.raises(ValueError, match="The mixture overflows float32"):
+        dataset.draw()
 
 
 def test_bad_data_are_named():

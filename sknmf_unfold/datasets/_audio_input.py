@@ -1,34 +1,40 @@
-"""Sound files read from front to end: the bytes decide how long they are, not the header."""
+"""Audio input: decoding of sound files of any format that libsndfile knows, block by block.
+
+Files are read to their last byte, because the length in a header may be wrong. A format that
+libsndfile does not know would be added to `open_audio`.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from sknmf_unfold.validation.messages import shown_path
 
-from ._unclosed import map_unclosed
+from ._header_repair import map_repaired
 
-# Values of a block, all channels together: 4 MiB of float32.
-BLOCK_VALUES = 2**20
+# Values of one block, all channels together: 4 MiB of float32.
+READ_BLOCK_VALUES = 2**20
 
 
 class ForwardFile(soundfile.SoundFile):
-    """Sound file read in blocks until nothing comes.
+    """Sound file read in blocks to its end.
 
-    In files that can be sought in, soundfile trusts the length that the header promises, and seeks
-    after every block, at which an MP3 decoder loses what it carries from frame to frame.
+    In seekable files soundfile relies on the length in the header, and seeks after every block,
+    which resets the state of an MP3 decoder.
     """
 
-    def seekable(self):
-        """Whether blocks may be read out of order: never."""
+    def seekable(self) -> bool:
+        """Return False, so that soundfile reads to the end and never seeks."""
         return False
 
 
-def open_audio(path):
-    """Open an audio file to read it.
+def open_audio(path: Path) -> ForwardFile:
+    """Open an audio file for reading.
 
     Parameters
     ----------
@@ -42,7 +48,7 @@ def open_audio(path):
     Raises
     ------
     FileNotFoundError, IsADirectoryError
-        If there is no file of that name.
+        If there is no such file.
     ValueError
         If it is not audio.
     """
@@ -52,24 +58,24 @@ def open_audio(path):
     if path.is_dir():
         raise IsADirectoryError(f"{name} is a folder; pass the audio files in it.")
     try:
-        unclosed = map_unclosed(path) if path.is_file() else None
-        return ForwardFile(native_name(path) if unclosed is None else unclosed)
+        repaired = map_repaired(path) if path.is_file() else None
+        return ForwardFile(native_name(path) if repaired is None else repaired)
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
-        # TypeError: headerless .raw files, whose rate cannot be known.
+        # TypeError: headerless .raw files, whose rate is unknown.
         reason = explain(error)
         raise ValueError(f"{name} is not an audio file that can be read: {reason}") from error
 
 
-def read_blocks(file, path, n_times=None):
+def read_blocks(file: ForwardFile, path: Path, n_times: int | None = None) -> Iterator[np.ndarray]:
     """Iterate over the blocks of a sound file, mixed down to mono.
 
     Parameters
     ----------
     file : ForwardFile
     path : Path
-        Its name, for messages.
+        Name of the file, for messages.
     n_times : int or None, default=None
-        Samples of a block; None takes what 4 MiB hold.
+        Samples of a block; by default 4 MiB of values.
 
     Yields
     ------
@@ -81,25 +87,25 @@ def read_blocks(file, path, n_times=None):
     ValueError
         If the file cannot be decoded up to its end.
     """
-    n_times = n_times or max(1, BLOCK_VALUES // file.channels)
+    n_times = n_times or max(1, READ_BLOCK_VALUES // file.channels)
     while len(block := _read_block(file, path, n_times)):
-        # Infinities are reported by their place.
+        # `load_audio` reports infinities with their position.
         with np.errstate(over="ignore", invalid="ignore"):
             mono = block.mean(axis=1)
         yield mono
 
 
-def native_name(path):
-    """Turn a path into what libsndfile opens, also where its bytes are not UTF-8."""
+def native_name(path: Path) -> str | bytes:
+    """Convert a path to a name for libsndfile, also if its bytes are not UTF-8."""
     return os.fsencode(path) if os.name == "posix" else str(path)
 
 
-def explain(error):
-    """Return the text of an error of soundfile, without the name of the file."""
+def explain(error: Exception) -> str:
+    """Return the message of an error of soundfile, without the name of the file."""
     return getattr(error, "error_string", None) or str(error)
 
 
-def _read_block(file, path, n_times):
+def _read_block(file: ForwardFile, path: Path, n_times: int) -> np.ndarray:
     try:
         return file.read(n_times, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
@@ -108,7 +114,7 @@ def _read_block(file, path, n_times):
         ) from error
 
 
-def _exists(path):
+def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:  # a name that is too long

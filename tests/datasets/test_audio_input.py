@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from sknmf_unfold.datasets import load_audio, save_audio
-from sknmf_unfold.datasets._sound_files import open_audio, read_blocks
+from sknmf_unfold.datasets._audio_input import open_audio, read_blocks
 from tests._refusals import refuses
 from tests._sound_files import (
     SAYS_WHERE_FLAC_BREAKS_OFF,
