@@ -6,9 +6,10 @@ import pytest
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, metrics
+from sknmf_unfold import STFT, SparseNMF, metrics
 from sknmf_unfold.plotting import plot_separation
 from sknmf_unfold.validation.sequences import check_sequences, check_targets
+from tests._factories import drnmf, supervised
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)
@@ -23,15 +24,6 @@ PLAIN = STFT_64.transform(HALVES)
 # Of the sound that is left, no frame is the product of mask and frame: windows overlap.
 ROUGH = [item.masked(np.random.RandomState(1).uniform(size=item.shape)) for item in ITEMS]
 ROUGH_WAVES = [item.inverse() for item in ROUGH]
-
-
-def supervised():
-    return SupervisedNMFSeparator(2, max_iter=5, n_iter=5, sparsity=0.01, random_state=0)
-
-
-def drnmf(**settings):
-    quick = {"n_components": 2, "max_epochs": 2, "nmf": supervised(), "random_state": 0}
-    return DRNMFSeparator(**(quick | settings))
 
 
 ESTIMATORS = {
