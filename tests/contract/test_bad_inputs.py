@@ -1,4 +1,4 @@
-"""Bad input gets an error of ours, which names what is wrong, and no traceback from below."""
+"""Refusals of bad input: the package itself raises every error, and it names the argument."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Buffers that are filled again: results and fitted models stay, spectrograms of floats change."""
+"""Memory that callers overwrite: results and models own theirs, spectrograms share floats."""
 
 import numpy as np
 from sklearn.pipeline import make_pipeline

@@ -1,4 +1,4 @@
-"""Recordings in the types of other libraries: taken for what they are, or refused by name."""
+"""Recordings in the types of other libraries: converted without loss, or refused by name."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Fits repeat bit by bit, and nothing outside the estimator changes."""
+"""Reproducibility of fits bit by bit, and global state that no call changes."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Levels and sizes that the arithmetic cannot hold are refused; up to there it holds them."""
+"""Limits of levels and sizes: refused above, computed correctly below."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A mask is part of a spectrogram wherever it goes: half of it is the half sound."""
+"""Masked spectrograms as input of separators, metrics and plots: the masked sound counts."""
 
 import joblib
 import numpy as np

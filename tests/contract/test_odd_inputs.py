@@ -1,4 +1,4 @@
-"""Odd but legal input gets the result of its plain twin."""
+"""Odd but legal input gives the result of its plain equivalent."""
 
 import numpy as np
 import pandas as pd

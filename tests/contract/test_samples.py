@@ -1,4 +1,4 @@
-"""Samples in any container: PCM is scaled by one rule, what is no recording is refused by name."""
+"""Samples in any container: PCM is scaled by one rule, other data are refused by name."""
 
 import array
 
