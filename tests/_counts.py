@@ -1,4 +1,4 @@
-"""What the tests count, for pytest's summary."""
+"""Counts of what the tests tried, for pytest's summary."""
 
 COUNTS: dict[str, int] = {}
 

@@ -1,4 +1,4 @@
-"""All public estimators of the package, found and not listed."""
+"""Discovery of the public estimators of the package."""
 
 import importlib
 import inspect
@@ -12,15 +12,15 @@ import sknmf_unfold
 QUICK = {"n_components": 5, "max_iter": 30, "n_iter": 30, "max_epochs": 2, "random_state": 0}
 
 
-# Rooms that users do not import from.
+# Folders that users do not import from.
 INTERNAL = {"base", "cli", "runtime", "validation"}
 
 
 def public_modules():
     yield sknmf_unfold
     for module in pkgutil.walk_packages(sknmf_unfold.__path__, "sknmf_unfold."):
-        _, room, *rest = module.name.split(".")
-        if room not in INTERNAL and not any(part.startswith("_") for part in (room, *rest)):
+        _, folder, *rest = module.name.split(".")
+        if folder not in INTERNAL and not any(part.startswith("_") for part in (folder, *rest)):
             yield importlib.import_module(module.name)
 
 
@@ -37,9 +37,10 @@ def public_estimator_classes():
     return sorted((c for c in public if not inspect.isabstract(c)), key=lambda c: c.__name__)
 
 
-def quick(cls):
+def quick(cls, **settings):
+    """An estimator with those of the small settings that it has, and with others of the test."""
     accepted = inspect.signature(cls).parameters
-    return cls(**{name: value for name, value in QUICK.items() if name in accepted})
+    return cls(**({name: QUICK[name] for name in QUICK.keys() & accepted} | settings))
 
 
 def public_estimators():

@@ -1,4 +1,4 @@
-"""What every test of bad input asserts."""
+"""The assertion of all tests of bad input."""
 
 import re
 import traceback

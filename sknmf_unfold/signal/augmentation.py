@@ -92,7 +92,7 @@ def check_values(
     values : list of float, or a distribution
         What the user passed.
     limits : tuple (low, high) of float
-        ``low`` and ``high``, both inclusive. A distribution is checked when values are drawn.
+        Both inclusive. A distribution is checked when values are drawn.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def draw_values(
     values : list of float, or a distribution
         As `check_values` returns them.
     limits : tuple (low, high) of float
-        ``low`` and ``high``, both inclusive.
+        Both inclusive.
     size : int or tuple of int
         Shape of the result.
     rng : numpy.random.RandomState

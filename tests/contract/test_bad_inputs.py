@@ -1,4 +1,4 @@
-"""Bad input gets an error of ours, which names what is wrong, and no traceback from below."""
+"""Refusals of bad input: the package itself raises every error, and it names the argument."""
 
 import re
 
@@ -8,9 +8,10 @@ import pytest
 import soundfile
 from sklearn.exceptions import NotFittedError
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, metrics, plotting
+from sknmf_unfold import STFT, metrics, plotting
 from sknmf_unfold.cli.main import main
 from sknmf_unfold.datasets import load_audio, make_noisy_speech, mix_at_snr, save_audio
+from tests._factories import drnmf, nmf, stft, supervised
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)
@@ -21,24 +22,6 @@ Y = [x * np.linspace(1, 0, N_FREQS) for x in X]
 WAVES = [0.1 * RNG.randn(n).astype("float32") for n in (500, 400)]
 TARGETS = [0.5 * wave for wave in WAVES]
 SPECTROGRAMS = STFT(64, 16).transform(WAVES)
-
-
-def stft(**settings):
-    return STFT(**({"n_fft": 64, "hop_length": 16} | settings))
-
-
-def nmf(**settings):
-    return SparseNMF(**({"n_components": 3, "max_iter": 5, "random_state": 0} | settings))
-
-
-def supervised(**settings):
-    quick = {"n_components": 3, "max_iter": 5, "n_iter": 5, "random_state": 0}
-    return SupervisedNMFSeparator(**(quick | settings))
-
-
-def drnmf(**settings):
-    quick = {"n_components": 3, "max_epochs": 1, "nmf": supervised(), "random_state": 0}
-    return DRNMFSeparator(**(quick | settings))
 
 
 FITTED = {make.__name__: make().fit(X, Y) for make in (supervised, drnmf)}

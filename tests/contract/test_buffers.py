@@ -1,22 +1,19 @@
-"""Buffers that are filled again: results and fitted models stay, spectrograms of floats change."""
+"""Memory that callers overwrite: results and models own theirs, spectrograms share floats."""
 
 import numpy as np
 from sklearn.pipeline import make_pipeline
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF
 from sknmf_unfold.datasets import MixtureDataset, mix_at_snr
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator
 from sknmf_unfold.streaming import StreamingSeparator
+from tests._factories import drnmf, supervised
 
 RNG = np.random.RandomState(0)
 WAVES = [0.1 * RNG.randn(500) for _ in range(3)]
 TARGETS = [0.5 * wave + 0.01 * RNG.randn(500) for wave in WAVES]
 MAGNITUDES = [RNG.gamma(0.5, 1.0, (9, 33)) for _ in range(3)]
 SHARES = [x * np.linspace(0.9, 0.1, 33) for x in MAGNITUDES]
-
-
-def supervised():
-    return SupervisedNMFSeparator(2, max_iter=5, n_iter=5, sparsity=0.01, random_state=0)
 
 
 def state_of(estimator):
@@ -44,8 +41,8 @@ def assert_untouched(estimator, buffers):
 def test_fitted_models_own_what_they_know():
     for make in (
         supervised,
-        lambda: DRNMFSeparator(n_components=2, max_epochs=0, nmf=supervised(), random_state=0),
-        lambda: DeepNMFSeparator(2, 2, max_epochs=0, nmf=supervised(), random_state=0),
+        lambda: drnmf(max_epochs=0),
+        lambda: DeepNMFSeparator(2, 3, max_epochs=0, nmf=supervised(), random_state=0),
         lambda: LSTMSeparator(n_units=2, max_epochs=0, random_state=0),
     ):
         X, Y = [[array.copy() for array in part] for part in (WAVES, TARGETS)]

@@ -1,4 +1,4 @@
-"""Copies of a stream go on to the same bits, and nothing is built once a stream is there."""
+"""Copies of streams, data and scorers continue bit by bit; a stream is complete once made."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Models whose stored state is damaged are refused, by the name of what is wrong."""
+"""Damaged state of stored models is refused by the name of the attribute."""
 
 import copy
 import io

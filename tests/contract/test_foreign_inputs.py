@@ -1,4 +1,4 @@
-"""Recordings in the types of other libraries: taken for what they are, or refused by name."""
+"""Recordings in the types of other libraries: converted without loss, or refused by name."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,10 @@ import pytest
 import scipy.sparse
 import torch
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, Spectrogram, SupervisedNMFSeparator
+from sknmf_unfold import STFT, Spectrogram
 from sknmf_unfold.metrics import sdr, si_sdr
 from tests._counts import count
+from tests._factories import drnmf, nmf, supervised
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)
@@ -19,18 +20,6 @@ WAVES = [0.1 * RNG.randn(n) for n in (500, 400)]
 TARGETS = [0.5 * wave for wave in WAVES]
 STFT_64 = STFT(64, 16)
 SPECTROGRAMS = STFT_64.transform(WAVES)
-
-
-def nmf():
-    return SparseNMF(3, max_iter=5, sparsity=0.1, random_state=0)
-
-
-def supervised():
-    return SupervisedNMFSeparator(3, max_iter=5, n_iter=5, sparsity=0.1, random_state=0)
-
-
-def drnmf():
-    return DRNMFSeparator(n_components=3, max_epochs=1, nmf=supervised(), random_state=0)
 
 
 def object_array(items):

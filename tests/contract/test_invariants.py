@@ -1,4 +1,4 @@
-"""What holds whatever the recordings are: for every separator, drawn by Hypothesis."""
+"""Invariants of every separator for recordings drawn by Hypothesis."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Kills at random moments of writing lose nothing that was there."""
+"""Files of processes killed at random moments of writing: the old or the new one, whole."""
 
 import contextlib
 import hashlib

@@ -1,10 +1,11 @@
-"""Levels and sizes that the arithmetic cannot hold are refused; up to there it holds them."""
+"""Limits of levels and sizes: refused above, computed correctly below."""
 
 import numpy as np
 import pytest
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, metrics
+from sknmf_unfold import STFT, metrics
 from tests._counts import count
+from tests._factories import drnmf, nmf, supervised
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)
@@ -14,20 +15,6 @@ WAVES = [0.1 * RNG.randn(n) for n in (500, 400)]
 STFT_64 = STFT(64, 16)
 SPECTROGRAMS = STFT_64.transform(WAVES)
 FLOOR_OF_BETA = "leaves the range of float32 for magnitudes from .* or pass them as float64"
-
-
-def nmf(**settings):
-    return SparseNMF(**({"n_components": 3, "max_iter": 20, "random_state": 0} | settings))
-
-
-def supervised(**settings):
-    quick = {"n_components": 3, "max_iter": 5, "n_iter": 5, "random_state": 0}
-    return SupervisedNMFSeparator(**(quick | settings))
-
-
-def drnmf(**settings):
-    quick = {"n_components": 3, "max_epochs": 1, "nmf": supervised(), "random_state": 0}
-    return DRNMFSeparator(**(quick | settings))
 
 
 def scaled(arrays, level, dtype="float32"):

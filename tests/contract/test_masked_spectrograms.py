@@ -1,4 +1,4 @@
-"""A mask is part of a spectrogram wherever it goes: half of it is the half sound."""
+"""Masked spectrograms as input of separators, metrics and plots: the masked sound counts."""
 
 import joblib
 import numpy as np
@@ -6,10 +6,11 @@ import pytest
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator, metrics
+from sknmf_unfold import STFT, SparseNMF, metrics
 from sknmf_unfold.plotting import plot_separation
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.targets import check_targets
+from tests._factories import drnmf, supervised
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)
@@ -24,15 +25,6 @@ PLAIN = STFT_64.transform(HALVES)
 # Of the sound that is left, no frame is the product of mask and frame: windows overlap.
 ROUGH = [item.masked(np.random.RandomState(1).uniform(size=item.shape)) for item in ITEMS]
 ROUGH_WAVES = [item.inverse() for item in ROUGH]
-
-
-def supervised():
-    return SupervisedNMFSeparator(2, max_iter=5, n_iter=5, sparsity=0.01, random_state=0)
-
-
-def drnmf(**settings):
-    quick = {"n_components": 2, "max_epochs": 2, "nmf": supervised(), "random_state": 0}
-    return DRNMFSeparator(**(quick | settings))
 
 
 ESTIMATORS = {

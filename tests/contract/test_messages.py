@@ -1,4 +1,4 @@
-"""Messages show what was passed, however long it is, in a length that can be read."""
+"""Lengths of error messages, whatever was passed."""
 
 import numpy as np
 import pytest

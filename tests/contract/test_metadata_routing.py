@@ -1,4 +1,4 @@
-"""What `fit` takes beyond X and Y finds its way through pipelines and searches."""
+"""Metadata routing: arguments of `fit` beside X and y in pipelines and searches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Odd but legal input gets the result of its plain twin."""
+"""Odd but legal input gives the result of its plain equivalent."""
 
 import numpy as np
 import pandas as pd
@@ -6,23 +6,14 @@ import polars as pl
 import pytest
 from sklearn.preprocessing import MaxAbsScaler
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+from sknmf_unfold import STFT, SparseNMF
 from tests._counts import count
+from tests._factories import drnmf, supervised
 
 RNG = np.random.RandomState(0)
 X = [RNG.gamma(0.5, 1.0, (n, 12)) for n in (9, 7)]
 Y = [x * np.linspace(1, 0, 12) for x in X]
 WAVES = [0.1 * RNG.randn(n) for n in (700, 400)]
-
-
-def supervised():
-    return SupervisedNMFSeparator(3, sparsity=0.1, max_iter=5, n_iter=5, random_state=0)
-
-
-def drnmf():
-    return DRNMFSeparator(
-        n_components=3, sparsity=0.1, max_epochs=1, nmf=supervised(), random_state=0
-    )
 
 
 FITTED = [make().fit(X, Y) for make in (supervised, drnmf)]

@@ -1,4 +1,4 @@
-"""Fitted models through joblib, skops and copies: same answers, nothing foreign, versions told."""
+"""Fitted models through joblib, skops and copies: same output, no foreign types, versions."""
 
 import copy
 import inspect
@@ -24,18 +24,13 @@ from skops.io.exceptions import UntrustedTypesFoundException
 import sknmf_unfold
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.base import versions
+from tests._estimators import quick
 
-QUICK = {"n_components": 4, "max_iter": 10, "n_iter": 5, "max_epochs": 2, "random_state": 0}
 PUBLIC = [
     value
     for name in sknmf_unfold.__all__
     if inspect.isclass(value := getattr(sknmf_unfold, name)) and issubclass(value, BaseEstimator)
 ]
-
-
-def quick(estimator, **settings):
-    accepted = inspect.signature(estimator).parameters
-    return estimator(**({k: v for k, v in QUICK.items() if k in accepted} | settings))
 
 
 def models(X, Y):

@@ -1,4 +1,4 @@
-"""Samples in any container: PCM is scaled by one rule, what is no recording is refused by name."""
+"""Samples in any container: PCM is scaled by one rule, other data are refused by name."""
 
 import array
 
@@ -9,12 +9,13 @@ import pytest
 import torch
 from sklearn.pipeline import make_pipeline
 
-from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
+from sknmf_unfold import SparseNMF
 from sknmf_unfold.datasets import MixtureDataset, mix_at_snr, save_audio
 from sknmf_unfold.metrics import sdr, sdr_improvement, sdr_scorer, si_sdr
 from sknmf_unfold.plotting import plot_separation
 from sknmf_unfold.streaming import StreamingSeparator
 from tests._counts import count
+from tests._factories import drnmf, stft, supervised
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)
@@ -24,19 +25,6 @@ TABLE = np.stack(WAVES)
 # Of 16 bits, and what it stands for.
 PCM = np.round(2**15 * TABLE).astype("int16")
 SCALED = (PCM / 2.0**15).astype("float32")
-
-
-def stft():
-    return STFT(64, 16)
-
-
-def supervised():
-    return SupervisedNMFSeparator(2, max_iter=5, n_iter=5, sparsity=0.01, random_state=0)
-
-
-def drnmf(**settings):
-    quick = {"n_components": 2, "max_epochs": 1, "nmf": supervised(), "random_state": 0}
-    return DRNMFSeparator(**(quick | settings))
 
 
 PIPE = make_pipeline(stft(), supervised()).fit(WAVES, TARGETS)

@@ -1,4 +1,4 @@
-"""A source distribution has all that its tests need."""
+"""Files of the source distribution: all that its tests need."""
 
 import shutil
 import subprocess

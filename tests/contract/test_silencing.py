@@ -1,4 +1,4 @@
-"""Sparsity weights that silence the data, and training that diverged, do not go unsaid."""
+"""Warnings of sparsity weights that silence the data, and of training that diverged."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Models that earlier code stored still load, and still give the answers that they gave."""
+"""Models stored by earlier versions load and keep their output."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One model in many threads and processes gives one answer."""
+"""Models shared by threads and processes give the output of one."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Writes a file and says when it begins and ends; the tests of kills run it as a child process.
+"""Child process of the tests of kills: writes a file and reports when it begins and ends.
 
 python write_in_child.py fit|separate|save FOLDER
 """

@@ -1,4 +1,4 @@
-"""The short-time Fourier transform as its definition reads: frame by frame, bin by bin."""
+"""The short-time Fourier transform by its definition, frame by frame and bin by bin."""
 
 import cmath
 

@@ -1,4 +1,4 @@
-"""Targets that are silent, or equal to their mixtures, are named while they are trained on."""
+"""Warnings of targets that are silent or equal to their mixtures."""
 
 import warnings
 
