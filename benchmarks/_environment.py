@@ -1,4 +1,4 @@
-"""What a number depends on besides the code: machine, versions, threads, seed."""
+"""Facts that results depend on besides the code: machine, versions, threads, seed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def environment(seed):
 
 
 def print_environment(facts):
-    """Print what `environment` collected, in two lines."""
+    """Print the facts of `environment` in two lines."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     print(
         f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} threads, "

@@ -1,4 +1,4 @@
-"""How many threads numpy and torch work in."""
+"""Limits on the threads of numpy and torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 @contextlib.contextmanager
 def limited_to(n):
-    """Let operations of numpy and torch have `n` threads in the calling one."""
+    """Limit operations of numpy and torch to `n` threads inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

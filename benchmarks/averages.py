@@ -1,11 +1,11 @@
-"""What trained separators reach together: the SDR of the mean of their waveforms.
+"""Averages of trained separators: the SDR of the mean of their waveforms.
 
     python -m benchmarks.table1 --models drnmf-2x400+ lstm-2x244 --keep models
     python -m benchmarks.averages models/tenth_*.joblib
 
-Each pipeline alone, then each two of them, on dev and test. What two of a kind gain is what one of
-them owes to its seed; what two of different kinds gain beyond that, they owe to hearing different
-things.
+Each pipeline alone, then each pair of them, on dev and test. The gain of two seeds of one model is
+the part of the error that depends on the seed; the further gain of two different models is the part
+that depends on the model.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sknmf_unfold.metrics import sdr
 
 
 def averages(estimates, Y):
-    """Measure each system, and the mean of the waveforms of each two.
+    """Measure each system, and the mean of the waveforms of each pair.
 
     Parameters
     ----------
     estimates : list of lists of ndarray
-        What each system made of each recording.
+        Separated recordings of each system.
     Y : list of ndarray
         Targets.
 
@@ -53,7 +53,7 @@ def main(arguments=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("models", type=Path, nargs="+", help="pipelines")
+    parser.add_argument("models", type=Path, nargs="+", help="files of fitted pipelines")
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
     args = parser.parse_args(arguments)
     print_environment(environment(None))

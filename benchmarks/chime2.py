@@ -1,4 +1,4 @@
-"""Load CHiME2 track 2 (WSJ0 in the noise of a home) from the folders it is distributed in.
+"""Loader of CHiME2 track 2 (WSJ0 in the noise of a home) from its folders as distributed.
 
 Of a folder ``chime2-wsj0`` these are read: the mixtures, ``isolated/SET/SNR/SPEAKER/NAME.wav``, and
 beside each its target, ``scaled/SET/SNR/SPEAKER/NAME.wav``: the reverberated speech alone at the

@@ -1,15 +1,15 @@
-"""Where a trained separator falls short: in what interference, and by what part of it.
+"""Errors of a trained separator by the kind of interference and by the part of the model.
 
     python -m benchmarks.table1 --models drnmf-2x200+ --keep models
     python -m benchmarks.difficulty models/tenth_drnmf-2x200+_default_seed0.joblib
 
-First the gain in SDR by the kinds of interference in a mixture, beside that of the ideal Wiener
-filter. Then what a pipeline that ends in a network of dictionaries would reach with perfect
-inference: its output dictionaries explain the magnitudes of target and interference, each known on
-its own, and the mask is made of that. What is missing up to the ideal filter is the dictionaries'
-fault, and what is missing up to there is that of the inference. At last the gain with target and
-interference of the training set in place of those of the development set, paired at random, less
-that of a sparse NMF: what does not carry over to other voices and to other sounds.
+The first table has the gain in SDR by the kinds of interference in a mixture, beside that of the
+ideal Wiener filter. The second one has the gain with perfect inference: the output dictionaries of
+the network are fitted to the magnitudes of the known target and of the known interference, and the
+mask is computed from both fits. The gap between it and the ideal filter is the error of the
+dictionaries, the gap between it and the model that of the inference. The third table, with
+``--nmf``, has random pairs of targets and interference from the training and the development set;
+the gain over a sparse NMF shows how well the model generalises to other voices and other sounds.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def explain(magnitude, components):
 
 
 def with_known_sources(stft, X, Y, estimate):
-    """Separate by the Wiener filter of what ``estimate(magnitude, source)`` makes of each."""
+    """Separate by the Wiener filter of ``estimate(magnitude, source)`` for each source."""
     return by_known_sources(stft, X, Y, lambda magnitude, i: estimate(magnitude, i) ** 2)
 
 
 def gains(estimates, X, Y):
-    """SDR improvement of every recording in dB."""
+    """Compute the SDR improvement of every recording in dB."""
     return np.asarray(sdr(Y, estimates)) - np.asarray(sdr(Y, X))
 
 
 def print_kinds(gain, ideal, entries):
-    """Print gains by what is in the interference, alone and beside others."""
+    """Print gains by the kinds of interference in a mixture, alone and among others."""
     kinds = [{kind for kind, _, _ in entry["segments"]} for entry in entries]
     print(f"{'interference':<24}{'mixtures':>9}{'gain':>8}{'ideal':>8}  dB")
     for name, is_in in (
@@ -65,7 +65,7 @@ def print_kinds(gain, ideal, entries):
 
 
 def random_pairs(targets, mixtures, n_pairs, seed):
-    """Mix targets with what is beside the targets of other mixtures, as lists X and Y."""
+    """Mix targets with the interference of other mixtures; return lists X and Y."""
     rng = np.random.RandomState(seed)
     X, Y = [], []
     for i in range(n_pairs):
@@ -78,7 +78,7 @@ def random_pairs(targets, mixtures, n_pairs, seed):
 
 
 def print_transfer(pipe, nmf, train, dev, n_pairs, seed):
-    """Print gains for voices and interference of both sets."""
+    """Print gains for voices and interference of the training and the development set."""
     print(f"{'voices':<8}{'interference':<14}{'gain':>8}{'sparse NMF':>12}{'beyond it':>11}  dB")
     for voices, targets in (("train", train), ("dev", dev)):
         for sounds, mixtures in (("train", train), ("dev", dev)):
@@ -96,9 +96,9 @@ def main(arguments=None):
     )
     parser.add_argument("model", type=Path, help="pipeline of an STFT and a DRNMFSeparator")
     parser.add_argument("--nmf", type=Path, default=None, help="pipeline with a sparse NMF")
-    parser.add_argument("--every", type=int, default=6, help="of so many recordings explain one")
+    parser.add_argument("--every", type=int, default=6, help="explain one of so many recordings")
     parser.add_argument("--pairs", type=int, default=200, help="pairs of each kind")
-    parser.add_argument("--seed", type=int, default=0, help="of the pairs")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the pairs")
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
     args = parser.parse_args(arguments)
     print_environment(environment(args.seed))

@@ -2,8 +2,8 @@
 
     python -m benchmarks.levels
 
-Generated speech in noise, other speakers than in training; all targets of training have the same
-level, as they have it in most corpora. ``level_frames=0`` takes frames as they are.
+Generated speech in noise; the test recordings have other speakers than those of training. All
+training targets have the same level, as in most corpora. ``level_frames=0`` uses no running level.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GAINS = (-40, -30, -20, -10, -5, 0, 5, 10, 20, 40)
 
 
 def models(frames, max_epochs, seed):
-    """Name and separator: sparse NMF and DR-NMF, without and with running levels."""
+    """Yield name and separator: sparse NMF and DR-NMF, without and with running levels."""
     for level_frames in (0, *frames):
         settings = {"level_frames": level_frames, "random_state": seed}
         name = f"level_frames={level_frames}"

@@ -1,8 +1,10 @@
-"""Does work still get on beside other programs? Ratios of times beside busy processes.
+"""Training and separation beside busy processes: ratios of times.
 
-``python -m benchmarks.load`` compares three ways to do the same work: as the package does it, and
-whole batches and blocks with one thread an operation, or with two. It starts the busy processes
-itself, lets the ways take turns, and prints the median of the ratios of their times:
+    python -m benchmarks.load
+
+It compares three ways to do the same work: that of the package, and whole batches and blocks with
+one thread an operation, or with two. It starts the busy processes itself, runs the ways in turn,
+and prints the median of the ratios of their times:
 
 - beside busy processes, to one thread: at most 1.3,
 - alone, to two threads: at most 1.1,
@@ -25,6 +27,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
+from benchmarks._environment import environment, print_environment
+from benchmarks._threads import limited_to
 from sknmf_unfold import STFT, DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.base import threads
 from sknmf_unfold.base.workers import Workers
@@ -33,16 +37,13 @@ from sknmf_unfold.separators import LSTMSeparator, _blocks
 from sknmf_unfold.streaming import StreamingSeparator
 from sknmf_unfold.training import loop
 
-from ._environment import environment, print_environment
-from ._threads import limited_to
-
 MAX_BESIDE, MAX_ALONE = 1.3, 1.1
 N_THREADS = 2
 
 
 @contextlib.contextmanager
 def busy_processes(n):
-    """Keep `n` processes busy inside."""
+    """Run `n` busy processes inside the context."""
     command = [sys.executable, "-c", "while True: pass"]
     processes = [subprocess.Popen(command) for _ in range(n)]
     try:
@@ -55,14 +56,14 @@ def busy_processes(n):
 
 @contextlib.contextmanager
 def as_it_is():
-    """Do the work as the package does it, on `N_THREADS` threads."""
+    """Run the package unchanged, on `N_THREADS` threads."""
     with limited_to(N_THREADS):
         yield
 
 
 @contextlib.contextmanager
 def undivided(n_threads):
-    """Do the work in the calling thread, each operation in `n_threads` threads."""
+    """Run all work in the calling thread, each operation in `n_threads` threads."""
 
     @contextlib.contextmanager
     def alone(*_):
@@ -88,7 +89,7 @@ def undivided(n_threads):
 
 
 def works(seed):
-    """Prepare what is timed.
+    """Prepare the functions to time.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def works(seed):
     Returns
     -------
     works : dict of callable
-        What each does takes a good part of a second.
+        Each takes a good part of a second.
     """
     X, Y = make_noisy_speech(24, n_speakers=12, random_state=seed)
     minute = [np.concatenate(X)[: 60 * 16000]]
@@ -142,7 +143,7 @@ def ratio(work, one, other, rounds):
                 work()
                 times.append(time.perf_counter() - start)
         ratios.append(times[0] / times[1])
-    # The first round finds nothing in the caches.
+    # The first round starts with cold caches.
     return statistics.median(ratios[1:])
 
 
@@ -163,7 +164,7 @@ def seconds_of_fit(X, Y, seed):
 
 
 def workers(seed, rounds):
-    """Compute how much slower each of two workers is than one alone."""
+    """Compute the time of each of two workers as a ratio to that of one alone."""
     X, Y = make_noisy_speech(16, n_speakers=8, random_state=seed)
     S = STFT().fit_transform(X)
     ratios = []
@@ -175,14 +176,18 @@ def workers(seed, rounds):
     return statistics.median(ratios[1:])
 
 
-def main():
-    """Print all ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments=None):
+    """Parse the command line and print all ratios."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.load",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--busy", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--works", nargs="+", default=[""], help="beginnings of their names")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     print_environment(environment(args.seed))
     one, two = functools.partial(undivided, 1), functools.partial(undivided, N_THREADS)
     for name, work in works(args.seed).items():

@@ -1,11 +1,11 @@
-"""Speed of DR-NMF: training, inference and streaming, beside the peers that set its goals.
+"""Speed of DR-NMF in training, inference and streaming, beside its peers.
 
     python -m benchmarks.network
     python -m benchmarks.network_scaling
 
-Generated speech. A model is KxN, layers by components of both sources. Each line ends with a
-ratio: to the speed of a large matrix product, or of our time to a peer's in the same run. The
-LSTMs have as many layers as in the paper, of 54 and 250 units.
+The data are generated speech. A model is KxN, layers by components of both sources. Each line ends
+with a ratio: of the speed to that of a large matrix product, or of our time to a peer's in the same
+run. The LSTMs have K layers, of 54 units for N = 200 and 250 for N = 2000, as in the paper.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ from sknmf_unfold.training.batch_loss import framewise_loss
 from sknmf_unfold.validation.sequences import check_sequences
 
 N_FREQS = 257
-UNITS = {200: 54, 2000: 250}
-# Frames that scikit-learn's updates are timed on: their time is proportional.
-MU_FRAMES = {200: 5000, 2000: 500}
+# Units of the LSTM that the paper compares with so many components.
+LSTM_UNITS = {200: 54, 2000: 250}
+# Products of components and frames on which scikit-learn's updates are timed, in proportion.
+MU_ACTIVATIONS = 1_000_000
 
 
 def best(function, repeats=5):
@@ -70,19 +71,19 @@ def row(name, seconds, text="", ratio=None):
 
 @functools.cache
 def speech(n_recordings, seconds, seed):
-    """Mixtures and targets."""
+    """Make mixtures and targets."""
     return make_noisy_speech(n_recordings, duration=seconds, random_state=seed)
 
 
 def fit(n_layers, n_total, seed, **model):
-    """Pipeline with an untrained network on dictionaries that a few iterations have found."""
+    """Make a pipeline with an untrained network, on dictionaries from a few iterations of NMF."""
     nmf = SupervisedNMFSeparator(n_total // 2, max_iter=3, max_frames=4000)
     settings = {"nmf": nmf, "max_epochs": 0, "random_state": seed, "device": "cpu"} | model
     return make_pipeline(STFT(), DRNMFSeparator(n_layers, **settings)).fit(*speech(20, 3.0, seed))
 
 
 def network_of(pipe):
-    """Build the network of a pipeline, with all trained that the default recipe trains of it."""
+    """Build the network of a pipeline, with the gradients that the default recipe needs."""
     separator = pipe[-1]
     learned = {"learn_sparsity": True, "learn_mask_exponent": True}
     learned |= {"learn_dynamics": separator.dynamics_.ndim == 2}
@@ -90,13 +91,13 @@ def network_of(pipe):
 
 
 def lstm_for(n_layers, n_total):
-    """LSTM of the paper that goes with a DR-NMF."""
+    """Make the LSTM that is compared with a DR-NMF."""
     torch.manual_seed(0)
-    return LSTM(n_layers, UNITS[n_total], N_FREQS)
+    return LSTM(n_layers, LSTM_UNITS.get(n_total, max(n_total // 4, 1)), N_FREQS)
 
 
 def batch_of(n_sequences, n_frames, seed):
-    """Magnitudes as training has them, frames first in memory."""
+    """Make a batch of magnitudes as in training, frames first in memory."""
     X, Y = speech(20, 3.0, seed)
     frames = []
     for waveforms in (X, Y):
@@ -107,7 +108,7 @@ def batch_of(n_sequences, n_frames, seed):
 
 
 def step(network, batch):
-    """Loss and gradients of one batch."""
+    """Compute loss and gradients of one batch."""
     network.zero_grad(set_to_none=True)
     total, count = framewise_loss(network, batch)
     (total / count).backward()
@@ -115,7 +116,7 @@ def step(network, batch):
 
 @contextlib.contextmanager
 def matmul_precision(precision):
-    """Multiply matrices of float32 less precisely inside, in the whole process."""
+    """Set torch's precision of float32 matrix products inside the context."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
@@ -125,7 +126,7 @@ def matmul_precision(precision):
 
 
 def measure_training(n_layers, n_total, pipe, args):
-    """Time steps beside the products alone, autograd's loops and the LSTM."""
+    """Time training steps beside the products alone, autograd's loops and the LSTM."""
     batch, network = batch_of(32, 500, args.seed), network_of(pipe)
     gram = n_total <= N_FREQS
     repeats, n_frames = 5 if gram else 2, batch[0][..., 0].numel()
@@ -151,9 +152,9 @@ def measure_training(n_layers, n_total, pipe, args):
 
 
 def measure_memory(n_layers, n_total, pipe, args):
-    """Peak memory of a step over that of its batch, against the arrays that it must keep."""
+    """Measure the peak memory of a step beyond its batch, beside the arrays that it must keep."""
     for n_frames in (125, 250, 500):
-        # In a process of its own, whose memory nothing else has touched.
+        # In a new process, so that the peak is that of the step.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             job = process.submit(
                 memory_of_step, network_of(pipe), batch_of(32, n_frames, args.seed)
@@ -169,8 +170,8 @@ def measure_memory(n_layers, n_total, pipe, args):
 
 
 def memory_of_step(network, batch):
-    """Bytes that a step takes at its peak, after one on a small part of the batch."""
-    # What comes from another process is in memory once it has been read.
+    """Measure the peak bytes of a step, after one on a small part of the batch."""
+    # Tensors from another process count as memory once they have been read.
     batch = [x.clone() for x in batch]
     small = [x[:2, :20] if x.ndim > 1 else x[:2].clamp(max=20) for x in batch]
     step(network, small)
@@ -185,7 +186,7 @@ def memory_of_step(network, batch):
 
 
 def measure_inference(n_layers, n_total, pipe, args):
-    """150 recordings in one list, then one of a minute."""
+    """Time masks of 150 recordings in one list, then of one of a minute."""
     separator, lstm = pipe[-1], lstm_for(n_layers, n_total)
     many = STFT().fit_transform(speech(150, (2.0, 4.0), args.seed + 1)[0])
     long = STFT().fit_transform([np.concatenate(speech(20, 3.0, args.seed)[0])])
@@ -224,8 +225,8 @@ def lstm_batches(X):
 
 
 def compare_updates(X, separator, seconds_a_frame, n_total):
-    """200 multiplicative updates of activations by scikit-learn, which make no mask yet."""
-    frames = np.concatenate(X)[: MU_FRAMES[n_total]]
+    """Time 200 multiplicative updates of activations by scikit-learn, without the mask."""
+    frames = np.concatenate(X)[: MU_ACTIVATIONS // n_total]
     settings = {
         "solver": "mu",
         "max_iter": 200,
@@ -250,7 +251,7 @@ def compare_updates(X, separator, seconds_a_frame, n_total):
 
 
 def measure_streaming(n_layers, n_total, pipe, args):
-    """One hop after the other, on one core."""
+    """Time hops of a stream, on one core."""
     x = speech(20, 3.0, args.seed)[0][0].astype(np.float32)
     stream, hop = StreamingSeparator(pipe), 128
     times = []
@@ -269,10 +270,10 @@ def measure_streaming(n_layers, n_total, pipe, args):
 
 
 def measure_default(n_layers, n_total, pipe, args):
-    """Measure the default model, and it with GRU units, beside the paper's."""
+    """Time the default model, without and with GRU units, beside the paper's."""
     batch = batch_of(32, 500, args.seed)
     long = STFT().fit_transform([np.concatenate(speech(20, 3.0, args.seed)[0])])
-    for name, settings in BEYOND.items():
+    for name, settings in DEFAULT_MODELS.items():
         model = fit(n_layers, n_total, args.seed, **settings)
         networks = [network_of(each) for each in (model, pipe)]
         ours, theirs = (best(lambda n=network: step(n, batch), 2) for network in networks)
@@ -285,7 +286,7 @@ def measure_default(n_layers, n_total, pipe, args):
 
 
 def waited(function):
-    """Call a function and wait until the GPU has done what it asked for."""
+    """Make a function that also waits for the GPU to finish."""
 
     def call():
         function()
@@ -296,7 +297,7 @@ def waited(function):
 
 
 def measure_gpu(n_layers, n_total, pipe, args, device="cuda"):
-    """Time steps on a GPU, from recorded loops, kernel by kernel, and by autograd's loop."""
+    """Time steps on a GPU: as CUDA graphs, kernel by kernel, and by autograd's loop."""
     if device == "cuda" and not torch.cuda.is_available():
         print("no GPU: its training steps are not measured")
         return
@@ -328,9 +329,8 @@ MEASURES = {
     "default": measure_default,
     "gpu": measure_gpu,
 }
-# The model of the paper, from which the default recipe goes on.
 PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
-BEYOND = {"the default model": {}, "128 GRU units": {"n_gru_units": 128}}
+DEFAULT_MODELS = {"the default model": {}, "128 GRU units": {"n_gru_units": 128}}
 
 
 def main(arguments=None):

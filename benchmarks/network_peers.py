@@ -1,4 +1,4 @@
-"""What the network is compared with: its loop left to autograd, an LSTM, and the products alone."""
+"""Peers of the network: its loop recorded by autograd, an LSTM, and the matrix products alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class AutogradRecurrence(torch.nn.Module):
     Parameters
     ----------
     network : DRNMF
-        Whose weights to use.
+        The network that has the weights.
     gram : bool
-        Whether to multiply out the Gram matrix, or to go through the bins.
+        Whether to use the Gram matrix, or products with the dictionary and its transpose.
     unbind : bool
         Whether frames are taken from a list, or from one large tensor by their index.
     """
@@ -93,7 +93,7 @@ def lstm_step(lstm):
     def step(magnitude, state):
         frames = torch.from_numpy(magnitude).transpose(0, 1).contiguous()
         if state is not None:
-            # Layers first, as torch has them; `run_in_blocks` has recordings first.
+            # torch has layers first, `run_in_blocks` recordings.
             state = tuple(part.contiguous() for part in state.permute(2, 1, 0, 3))
         mask, state = lstm(frames.transpose(0, 1), state)
         return mask[:, 0].numpy(), torch.stack(state).permute(2, 1, 0, 3)
@@ -104,8 +104,8 @@ def lstm_step(lstm):
 def operations(n_layers, n_components, n_freqs, gram, training):
     """Count the floating-point operations of matrix products for one frame.
 
-    In training the products of the recurrence and of the output come three times, once forward and
-    twice backward; those of the input twice, as nothing asks for the gradient of the magnitude.
+    In training the products of the recurrence and of the output count three times, once forward and
+    twice backward; those of the input twice, as the magnitude needs no gradient.
     """
     products = n_components * n_freqs
     recurrent = n_components**2 if gram else 2 * products

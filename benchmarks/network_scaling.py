@@ -1,9 +1,10 @@
-"""How the time of a training step grows with frames, components, layers and sequences.
+"""Time of a training step against the number of frames, components, layers and sequences.
 
     python -m benchmarks.network_scaling --plot docs/network_scaling.png
 
-Random dictionaries and magnitudes; in each line one size differs from K = 2, N = 200, 32 sequences
-of 250 frames. Printed beside the time is the part of it that the matrix products alone would take.
+Dictionaries and magnitudes are random; in each line one size differs from K = 2, N = 200, 32
+sequences of 250 frames. Each line has the time, and the part of it that the matrix products alone
+would take.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SIZES = {
 
 
 def seconds_of(layers, components, sequences, frames, generator):
-    """Time of a step."""
+    """Measure the time of a step."""
     dictionary = torch.rand(components, N_FREQS, generator=generator) ** 4
     dictionary /= dictionary.norm(dim=1, keepdim=True)
     values = unfold(

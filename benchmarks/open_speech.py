@@ -1,13 +1,13 @@
-"""Build and load the open speech corpus: real voices in the sounds of a home.
+"""The open speech corpus: real voices in the sounds of a home.
 
     python -m benchmarks.open_speech
 
-Speech: telephone prompts, a game's dialogues and picture names, in ten languages; speakers of
-train, dev and test are disjoint. Interference: music, ambience, effects, other people. ``matched``
-parts have other stretches of the recordings heard in training (for sounds too short to divide:
-other sounds of the same collection), ``unseen`` parts have recordings never heard, and people of
-languages never heard. The cache holds utterances and tracks as 16-bit arrays, and a manifest that
-says how every mixture is made.
+The command builds the corpus. Speech: telephone prompts, a game's dialogues and picture names, in
+ten languages; speakers of train, dev and test are disjoint. Interference: music, ambience, effects,
+other people. ``matched`` parts have other stretches of the recordings used in training (for sounds
+too short to divide: other sounds of the same collection), ``unseen`` parts have other recordings,
+and people of other languages. The cache holds utterances and tracks as 16-bit arrays, and a
+manifest with the plan of every mixture.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def cache_folder(cache=None):
 
 
 def build(cache=None, *, seed=0, verbose=True):
-    """Build the corpus, unless it is there.
+    """Build the corpus, unless it exists.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def build(cache=None, *, seed=0, verbose=True):
     seed : int, default=0
         Draws utterances, splits and mixtures.
     verbose : bool, default=True
-        Whether to print what is done.
+        Whether to show progress.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def build(cache=None, *, seed=0, verbose=True):
     if _read_manifest(path).get("seed") == seed:
         return path
     (folder / "packages").mkdir(parents=True, exist_ok=True)
-    # Its arrays are overwritten from here on: an interrupted build must not look complete.
+    # The arrays are overwritten below: an interrupted build must not look complete.
     path.unlink(missing_ok=True)
     start = time.perf_counter()
     with tqdm(total=sources.n_steps(), disable=not verbose) as bar:
@@ -70,7 +70,7 @@ def build(cache=None, *, seed=0, verbose=True):
 
 
 def _read_manifest(path):
-    """Return the manifest, or an empty one where there is none of this version."""
+    """Read the manifest; it is empty if there is none of this version."""
     found = json.loads(path.read_text()) if path.exists() else {}
     return found if found.get("version") == VERSION else {}
 
@@ -148,7 +148,7 @@ def _build_interference(folder, manifest, rng, report):
 
 
 def _plan(folder, utterances, lengths, rng):
-    """Every mixture of every part: speaker, span, SNR, segments."""
+    """Plan every mixture of every part: speaker, span, SNR, segments."""
     full = mixing.choose_utterances(utterances["train"], HOURS["full"], rng)
     mixtures = {"full": _plan_part(folder, full, "train", lengths, rng)}
     # Speakers take turns, so the beginning of the full set is a balanced part of it.
@@ -205,7 +205,7 @@ def load(part, condition="matched", *, cache=None, return_entries=False):
             f"got part={part!r}, condition={condition!r}."
         )
     folder = cache_folder(cache)
-    # A corpus that was built with another seed is the one that is wanted.
+    # A corpus built with any seed is accepted.
     manifest = _read_manifest(folder / "manifest.json") or json.loads(build(cache).read_text())
     entries = manifest["mixtures"][part if part in ("tenth", "full") else f"{part}-{condition}"]
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in manifest["arrays"]}

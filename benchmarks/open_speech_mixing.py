@@ -1,6 +1,6 @@
-"""How the open speech corpus is put together: utterances, tracks of interference, mixtures.
+"""Synthesis of the open speech corpus: utterances, tracks of interference, mixtures.
 
-Pure functions of arrays and a random generator; nothing here reads or writes a file.
+Pure functions of arrays and a random generator; they read and write no files.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from sknmf_unfold.datasets import mix_at_snr
 RATE = 16000
 LEVEL = 10 ** (-26 / 20)
 SNRS = (-6, -3, 0, 3, 6, 9)
-# A recording longer than this is shared between the parts by time, a shorter one goes to one part.
-LONG = 20 * RATE
+# Samples; longer recordings are divided between the parts by time, shorter ones go to one part.
+MIN_DIVIDED_LENGTH = 20 * RATE
 # Share of time (long) or of recordings (short) for train, dev and test.
 SHARES = (0.8, 0.1, 0.1)
-# One of so many recordings is never heard in training but in dev, another one in test.
+# One of so many recordings is in dev and not in training, another one in test.
 UNSEEN_EVERY = 10
 
 
 def rms(waveform):
-    """Root of the mean square, 0 for an empty waveform."""
+    """Compute the root of the mean square, 0 for an empty waveform."""
     return float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))) if len(waveform) else 0.0
 
 
@@ -40,7 +40,7 @@ def fade(waveform, n_times=160):
 
 
 def trim(waveform, threshold_db=-40.0, window=160, margin=800):
-    """Cut what is `threshold_db` below the loudest 10 ms off both ends, but for a margin."""
+    """Cut off both ends below the loudest 10 ms plus `threshold_db`, but for a margin."""
     n_windows = len(waveform) // window
     if n_windows == 0:
         return waveform
@@ -113,14 +113,14 @@ def split_recordings(recordings, rng, groups=None):
     rng : numpy.random.RandomState
         Draws which recording goes where.
     groups : list of str, optional
-        Name of the group of each recording; a group is heard in training or not as a whole. By
+        Name of the group of each recording; training has all recordings of a group or none. By
         default every recording is a group.
 
     Returns
     -------
     tracks : dict of list of ndarray
         ``train``, ``dev-matched``, ``test-matched``, ``dev-unseen`` and ``test-unseen``. A long
-        recording that is heard in training gives other stretches of time to the matched parts; a
+        recording that is used in training gives other stretches of time to the matched parts; a
         short one cannot, and goes to one part as a whole.
     """
     names = ("train", "dev-matched", "test-matched")
@@ -133,7 +133,7 @@ def split_recordings(recordings, rng, groups=None):
         recording = recordings[index]
         if index in held_out:
             tracks[held_out[index]].append(recording)
-        elif len(recording) > LONG:
+        elif len(recording) > MIN_DIVIDED_LENGTH:
             cuts = (np.cumsum(SHARES)[:-1] * len(recording)).astype(int)
             for name, piece in zip(names, np.split(recording, cuts), strict=True):
                 tracks[name].append(piece)
@@ -143,24 +143,24 @@ def split_recordings(recordings, rng, groups=None):
 
 
 def _hold_out(recordings, members, rng):
-    """Draw the groups never heard in training; map their recordings to dev or test."""
+    """Draw the groups that training does not have; map their recordings to dev or test."""
     order = [members[i] for i in rng.permutation(len(members))]
     # By length, so that long and short recordings are both held out.
-    order.sort(key=lambda group: max(len(recordings[i]) for i in group) > LONG)
+    order.sort(key=lambda group: max(len(recordings[i]) for i in group) > MIN_DIVIDED_LENGTH)
     parts = {0: "dev-unseen", UNSEEN_EVERY // 2: "test-unseen"}
     turns = ((parts.get(rank % UNSEEN_EVERY), group) for rank, group in enumerate(order))
     return {i: part for part, group in turns if part for i in group}
 
 
 def make_track(pieces, rng):
-    """One continuous track: pieces at one level, short ones apart by up to half a second."""
+    """Join pieces to a track: all at one level, short ones apart by up to half a second."""
     parts = []
     for index in rng.permutation(len(pieces)):
         piece = pieces[index]
-        # Short sounds have a high peak for their mean level; none may exceed full scale.
+        # Short sounds have high peaks for their level; none may exceed full scale.
         gain = min(LEVEL / rms(piece), 0.9 / np.abs(piece).max())
         parts.append(fade(piece * gain))
-        if len(piece) < LONG:
+        if len(piece) < MIN_DIVIDED_LENGTH:
             parts.append(np.zeros(rng.randint(0, RATE // 2)))
     return np.concatenate(parts).astype(np.float32)
 
@@ -205,7 +205,7 @@ def plan_mixture(lengths, n_times, snr, rng, audible=lambda kind, start: True):
         In dB.
     rng : numpy.random.RandomState
     audible : callable
-        ``audible(kind, start)`` tells whether the track has a sound there; silence is drawn again.
+        ``audible(kind, start)`` tells whether the track is not silent there; silence is redrawn.
 
     Returns
     -------

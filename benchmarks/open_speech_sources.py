@@ -1,8 +1,7 @@
-"""Where the open speech corpus comes from: packages, files, decoding.
+"""Sources of the open speech corpus: packages, files, decoding.
 
-All sources are Debian packages with human recordings under free licences. Nothing of them is
-part of this project: they are downloaded by the package manager of the machine that builds the
-corpus.
+All sources are Debian packages with human recordings under free licences. They are no part of this
+project: the package manager of the machine that builds the corpus downloads them.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ import joblib
 import numpy as np
 
 SAMPLE_RATE = 16000
-# part: speaker: (package, pattern of the path). The pitch and the words differ, the voice does not:
-# every prompt of a speaker goes to one part.
+# part: speaker: (package, pattern of the path). All prompts of a speaker are in one part.
 SPEECH = {
     "train": {
         "en": ("asterisk-core-sounds-en-g722", "*.g722"),
@@ -57,8 +55,8 @@ INTERFERENCE = {
         ("klettres-data", "*.ogg"),
     ],
 }
-# Prompts without a voice (the monkeys are the same in all languages), and stamps that are spoken:
-# the same people speak the targets.
+# Prompts without a voice (the monkeys are the same in all languages), and spoken stamps, which have
+# the voices of the targets.
 NOT_SPEECH = re.compile(
     r"/silence/|/beep|/ascending-2tone|/descending-2tone|/confbridge-(join|leave)|/tt-monkeys\."
 )
@@ -97,7 +95,7 @@ def fetch(package, folder):
     """
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            raise RuntimeError(f"{tool} is not here; the corpus is built on Debian or its kin.")
+            raise RuntimeError(f"{tool} not found; the corpus needs Debian or its kin.")
     archive, tree = folder / f"{package}.deb", folder / package
     if not archive.exists():
         _download(package, archive)
@@ -178,7 +176,7 @@ def decode(path):
     Returns
     -------
     waveform : ndarray of shape (n_times,), float32
-        Without its mean; empty if the file has no sound that can be decoded.
+        The waveform less its mean; empty if nothing in the file can be decoded.
     """
     try:
         import av

@@ -1,12 +1,13 @@
-"""The inner loop of coordinate descent in numpy, torch and numba, on one core.
+"""Sweeps of coordinate descent in numpy, torch and numba, on one core.
 
     python -m pip install numba
     python -m benchmarks.sweeps
 
-A sweep gives each component in turn its best activations, for random data. Printed are GFLOP/s,
-counting the ``2 n_components ** 2`` operations of a frame, beside those of a large matrix product.
-"through bins" is numpy too, with the other form, which takes fewer operations where components are
-many; its rate is counted in the same operations.
+A sweep sets the activations of each component in turn to their best value; the data are random.
+The rates, in GFLOP/s, count ``2 n_components ** 2`` operations a frame; the rate of a large matrix
+product is printed for comparison. "through bins" is the other form of numpy's sweep, with products
+by the dictionary in place of the Gram matrix, which takes fewer operations with many components;
+its rate counts as many operations as the others.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from benchmarks._environment import environment, print_environment
 from sknmf_unfold.nmf.blocks import Workspace
 from sknmf_unfold.nmf.couplings import WIDTH, BinCouplings, Couplings
 
-# What numba keeps in registers: frames of a group, times four components.
+# Frames of a group; numba keeps so many times four components in registers.
 LANES = 16
 
 
 def by_torch(couplings, H, targets):
-    """Sweep as numpy does, with torch's operations."""
+    """Sweep by torch's operations, in the order of numpy's."""
     rest, all_ = torch.from_numpy(couplings._rest), torch.from_numpy(couplings.all)
     influence, buffer = torch.empty(H.shape[1]), torch.empty((WIDTH, H.shape[1]))
     for start in range(0, len(H), WIDTH):
@@ -81,7 +82,7 @@ def compile_numba():
 
 
 def best_seconds(function, repeats=10):
-    """Shortest of some runs."""
+    """Measure the shortest of some runs."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -91,7 +92,7 @@ def best_seconds(function, repeats=10):
 
 
 def compare(n_components, n_frames, rng, sweep):
-    """GFLOP/s of all, which have to agree."""
+    """Measure the GFLOP/s of all forms, after a check that they agree."""
     W = rng.gamma(0.3, 1.0, (n_components, 257)).astype(np.float32)
     X = rng.gamma(0.3, 1.0, (n_frames, 257)).astype(np.float32)
     couplings, workspace = Couplings(W, 0.0), Workspace()

@@ -1,4 +1,4 @@
-"""Train the systems of the paper's table 1 on the open speech corpus, or CHiME2; print their rows.
+"""Training of the systems of the paper's table 1 on the open speech corpus or CHiME2.
 
     python -m benchmarks.table1 --size tenth --models snmf-200 drnmf-2x200 --seeds 0 1 2
 
@@ -9,18 +9,18 @@ of K updates), ``lstm-KxN`` or ``rnn-KxN`` (an LSTM or ReLU RNN of K layers of N
 others N counts the components of both sources, as in the paper. DR-NMF starts from the NMF of the
 same N. Networks stop on the loss of the development set; test is printed beside it, not used.
 
-Every row of every seed is a file of results, and is not trained again where that file exists.
-``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF from
-dictionaries that were drawn, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
-(``sequence_length`` counts frames). All systems take frames at the level that they have, as all
-recordings of the corpus have about one: ``--set level_frames=250 gain_db=None`` trains networks as
-they are by default, and ``--random-gain`` also measures all systems on mixtures that are louder or
-quieter than those of training. ``--keep FOLDER`` stores the fitted pipelines too, for
-`benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed goes on from its
-last epoch when the same command is given again. ``--dictionaries FOLDER`` stores fitted NMFs, for
-all that starts from them; what either of the two folders has is not trained again, only measured.
-What was trained is printed together by ``python -m benchmarks.table1_report``. ``--chime2 FOLDER``
-takes that corpus, see `benchmarks.chime2`.
+Each system and seed is a line of ``results/table1.jsonl``, and is not trained again where that line
+exists. ``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF
+from random dictionaries, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
+(``sequence_length`` counts frames). All systems take frames at their own level, since all
+recordings of the corpus have about the same: ``--set level_frames=250 gain_db=None`` trains
+networks as they are by default, and ``--random-gain`` also measures all systems on mixtures that
+are louder or quieter than those of training. ``--keep FOLDER`` stores the fitted pipelines too, for
+`benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed resumes from its
+last epoch when the same command is given again. ``--dictionaries FOLDER`` stores fitted NMFs, from
+which DR-NMF starts; what either of the two folders has is only measured, not trained again.
+``python -m benchmarks.table1_report`` prints all rows. ``--chime2 FOLDER`` takes that corpus, see
+`benchmarks.chime2`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from benchmarks import chime2, open_speech
 from benchmarks._environment import environment, print_environment
+from benchmarks._results import TABLE1_KEY, add_row, find_row
 from benchmarks.table1_report import RESULTS, print_rows
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr, si_sdr
@@ -49,14 +50,13 @@ from sknmf_unfold.signal.masks import ratio_masks
 PARTS = ("dev", "test")
 STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
 UNFOLDED = {"drnmf": DRNMFSeparator, "drnmf+": DRNMFSeparator, "deepnmf": DeepNMFSeparator}
-# The DR-NMF of the paper, which the default recipe goes beyond.
+# The model of the paper; the default recipe has more.
 PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
 # Levels are as the corpus has them, unless `--set` says otherwise.
 AT_ONE_LEVEL = {"level_frames": 0, "gain_db": [0.0]}
-# By how much mixtures are louder at random gain, in dB.
+# Bounds of the random gain.
 GAINS_DB = (-20, 10)
-# What `--set` may have for the STFT.
-TRANSFORM = ("n_fft", "hop_length")
+STFT_PARAMETERS = ("n_fft", "hop_length")
 
 
 def parse_model(name):
@@ -106,12 +106,12 @@ def split_settings(settings):
     """
     parts = {}, {}
     for name, value in settings.items():
-        parts[name not in TRANSFORM][name] = value
+        parts[name not in STFT_PARAMETERS][name] = value
     return parts
 
 
 def variant_of(kind, settings):
-    """Name what of the settings makes a difference to a system.
+    """Name the settings that affect a system.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def variant_of(kind, settings):
 class Systems:
     """Fits the systems on one training set; one NMF serves every DR-NMF of its size.
 
-    `dictionaries` is where to store NMFs: a path that each one's size and so on is added to.
+    `dictionaries` is the path of the stored NMFs; size, variant and seed are added to its name.
     """
 
     def __init__(self, train, dev, settings, seed, dictionaries=None):
@@ -148,15 +148,15 @@ class Systems:
         n_layers, n_total : int
             From `parse_model`.
         checkpoint_dir : Path, optional
-            Of networks, see `DRNMFSeparator`.
+            Folder for the checkpoints of networks, see `DRNMFSeparator`.
 
         Returns
         -------
         pipe : Pipeline
         n_parameters : int
-            Numbers that make up the model.
+            Number of weights.
         seconds : float
-            Of training, the dictionaries included; also before it was killed.
+            Time of training, with that of the dictionaries and that before a kill.
         """
         settings = AT_ONE_LEVEL | self.settings | {"random_state": self.seed, "verbose": 1}
         settings["checkpoint_dir"] = checkpoint_dir
@@ -203,7 +203,7 @@ class Systems:
         return separator, time.perf_counter() - start
 
     def _random(self, n_components):
-        """Dictionaries drawn at random, to see what those of an NMF are good for."""
+        """Draw dictionaries at random, to measure what starting from an NMF brings."""
         separator = SupervisedNMFSeparator(n_components, max_iter=1, max_frames=100, level_frames=0)
         first = [part[:2] for part in self.train]
         make_pipeline(STFT(**self.stft), separator).fit(*first)
@@ -215,19 +215,19 @@ class Systems:
 
 
 def separate(pipe, X, Y):
-    """Separate mixtures, and measure the loss by the same masks.
+    """Separate mixtures, and measure the loss of the same masks.
 
     Parameters
     ----------
     pipe : Pipeline
-        Of an STFT and a fitted separator.
+        An STFT and a fitted separator.
     X, Y : list of ndarray of shape (n_samples,)
         Mixtures and targets.
 
     Returns
     -------
     estimates : list of ndarray of shape (n_samples,)
-        What ``pipe.predict(X)`` returns.
+        Separated waveforms, as from ``pipe.predict(X)``.
     loss : float
         Mean over frames and bins of ``(Y - mask * X) ** 2`` on magnitudes.
     """
@@ -242,7 +242,7 @@ def separate(pipe, X, Y):
 
 
 def by_known_sources(stft, X, Y, estimate):
-    """Separate by `ratio_masks` of what ``estimate(magnitude, source)`` makes of each source."""
+    """Separate by the `ratio_masks` of ``estimate(magnitude, source)`` for each source."""
     results = []
     for x, y in zip(X, Y, strict=True):
         mixture, *sources = stft.transform([x, y, x - y])
@@ -252,12 +252,12 @@ def by_known_sources(stft, X, Y, estimate):
 
 
 def ideal_ratio(X, Y, **stft):
-    """Separate by the masks ``|Y| / (|Y| + |X - Y|)``, which nobody knows beforehand."""
+    """Separate by the ideal ratio masks ``|Y| / (|Y| + |X - Y|)``, which need the sources."""
     return by_known_sources(STFT(**stft), X, Y, lambda magnitude, _: magnitude)
 
 
 def measure(estimates, Y, snrs):
-    """Mean SDR and SI-SDR, and the SDR for each ratio of the inputs, in dB."""
+    """Compute mean SDR and SI-SDR, and the SDR for each input SNR, in dB."""
     values = np.asarray(sdr(Y, estimates))
     by_snr = {str(snr): float(values[snrs == snr].mean()) for snr in np.unique(snrs)}
     return {
@@ -268,10 +268,7 @@ def measure(estimates, Y, snrs):
 
 
 def evaluate(system, data):
-    """Measure on all parts what a system makes of mixtures and targets, see `separate`.
-
-    The loss may be None, of what has no mask.
-    """
+    """Measure a system, such as `separate`, on all parts; its loss is None without a mask."""
     results = {}
     for name, (X, Y, entries) in data.items():
         snrs = np.array([entry["snr"] for entry in entries])
@@ -300,14 +297,14 @@ def load_corpus(args):
 
 
 def at_random_gain(X, Y, entries):
-    """Raise each mixture, and its target, by as many dB as are drawn from `GAINS_DB`."""
+    """Scale each mixture and its target by a random gain between `GAINS_DB`."""
     gains = 10 ** (np.random.RandomState(0).uniform(*GAINS_DB, len(X)) / 20)
     X, Y = ([np.float32(g) * x for g, x in zip(gains, part, strict=True)] for part in (X, Y))
     return X, Y, entries
 
 
 def make_row(model, systems, data, facts, keep=None, checkpoint_dir=None):
-    """Train (where there is something to train) and measure one system; keep it as `keep`."""
+    """Train and measure one system; store its pipeline in the file `keep`."""
     kind = model[0]
     if kind == "noisy":
         return facts | {"parameters": 0, "seconds": 0.0} | evaluate(lambda X, Y: (X, None), data)
@@ -330,12 +327,11 @@ def make_row(model, systems, data, facts, keep=None, checkpoint_dir=None):
 
 
 def run(args):
-    """Train what has not been trained, write it, and print all rows that were asked for."""
+    """Train and measure the systems without a row yet, and print the rows of all chosen ones."""
     settings = dict(args.set)
     facts = environment(args.seeds[0])
     print_environment(facts)
     train, data = load_corpus(args)
-    args.results.mkdir(parents=True, exist_ok=True)
     size = args.size if args.chime2 is None else f"chime2-{args.size}"
     dictionaries = None if args.dictionaries is None else args.dictionaries / size
     rows = []
@@ -345,16 +341,15 @@ def run(args):
         for name in args.models:
             key = {"size": size, "model": name, "recipe": args.recipe}
             key |= {"variant": variant_of(parse_model(name)[0], settings)}
-            parts = (*key.values(), f"seed{seed}")
-            stem = "_".join(part for part in parts if part)
-            path = args.results / f"{stem}.json"
+            stem = "_".join(part for part in (*key.values(), f"seed{seed}") if part)
             keep = None if args.keep is None else args.keep / f"{stem}.joblib"
             checkpoint_dir = None if args.checkpoints is None else args.checkpoints / stem
-            if not path.exists():
-                row = key | {"seed": seed, "environment": facts | {"seed": seed}}
+            key |= {"seed": seed}
+            if find_row(args.results, key) is None:
+                row = key | {"environment": facts | {"seed": seed}}
                 row = make_row(parse_model(name), systems, data, row, keep, checkpoint_dir)
-                path.write_text(json.dumps(row, indent=1))
-            rows.append(json.loads(path.read_text()))
+                add_row(args.results, row, TABLE1_KEY)
+            rows.append(find_row(args.results, key))
             print_rows(rows)
 
 
@@ -377,8 +372,8 @@ def main(arguments=None):
     parser.add_argument("--chime2", type=Path, default=None, help="folder chime2-wsj0")
     parser.add_argument("--keep", type=Path, default=None, help="folder for fitted pipelines")
     parser.add_argument("--dictionaries", type=Path, default=None, help="folder for fitted NMFs")
-    parser.add_argument("--checkpoints", type=Path, default=None, help="folder to go on from")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--checkpoints", type=Path, default=None, help="folder to resume from")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
     args = parser.parse_args(arguments)
     for name in args.models:
         try:

@@ -1,4 +1,4 @@
-"""Print what ``python -m benchmarks.table1`` has trained so far, and draw its learning curves.
+"""Tables and learning curves of all systems that ``benchmarks.table1`` has trained.
 
 python -m benchmarks.table1_report --plot docs/learning_curves.png
 """
@@ -6,22 +6,18 @@ python -m benchmarks.table1_report --plot docs/learning_curves.png
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results" / "table1"
+from benchmarks._results import FOLDER, read_rows
+
+RESULTS = FOLDER / "table1.jsonl"
 CONDITIONS = ("matched", "unseen", "random gain")
 
 
-def read(folder):
-    """All rows of a folder of results."""
-    return [json.loads(path.read_text()) for path in sorted(Path(folder).glob("*.json"))]
-
-
 def group(rows, condition=None):
-    """Put the seeds of the same system together, of all rows or of those in a condition."""
+    """Group the seeds of each system, of all rows or of those measured in a condition."""
     groups = {}
     for row in rows:
         if condition is not None and f"test {condition}" not in row:
@@ -37,7 +33,7 @@ def measured(rows):
 
 
 def spread(values):
-    """Mean, and half of what lies between the smallest and the largest value.
+    """Format the mean, and half the range, of values in dB.
 
     Examples
     --------
@@ -51,12 +47,12 @@ def spread(values):
 
 
 def describe(recipe, variant):
-    """Name how a network was trained, unless it was by default."""
+    """Name recipe and settings; those of the default recipe have no name."""
     return variant if recipe == "default" else f"{recipe} {variant}"
 
 
 def settings_width(rows):
-    """Characters that the column of settings needs."""
+    """Compute the width of the column of settings, in characters."""
     names = ["settings", *(describe(row["recipe"], row["variant"]) for row in rows)]
     return max(len(name) for name in names) + 2
 
@@ -84,7 +80,7 @@ def print_rows(rows):
 
 
 def print_by_snr(rows):
-    """Print the SDR on test for each ratio of the inputs."""
+    """Print the SDR on test for each input SNR."""
     width = settings_width(rows)
     for condition in measured(rows):
         groups = group(rows, condition)
@@ -120,7 +116,7 @@ def plot(rows, path):
         for key, members in group(rows).items()
         if any(row.get("history") for row in members)
     ]
-    # Each dashed line has a colour of its own among the dashed ones, and each solid one likewise.
+    # Colours are counted among the solid and among the dashed lines.
     kinds = ["-" if model.startswith("drnmf") else "--" for (_, model, *_), _ in groups]
     styles = [(kind, f"C{kinds[:i].count(kind)}") for i, kind in enumerate(kinds)]
     settings = {"figsize": (10, 6), "sharex": True, "sharey": True, "layout": "constrained"}
@@ -146,14 +142,14 @@ def plot(rows, path):
 def main(arguments=None):
     """Parse the command line and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table1_report", description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
     parser.add_argument("--models", nargs="+", default=None, help="only these")
     parser.add_argument("--variants", nargs="+", default=None, help="only these, '' for none")
-    parser.add_argument("--plot", type=Path, default=None, help="where the curves go")
+    parser.add_argument("--plot", type=Path, default=None, help="file of the curves")
     args = parser.parse_args(arguments)
     rows = [
         row
-        for row in read(args.results)
+        for row in read_rows(args.results)
         if (args.models is None or row["model"] in args.models)
         and (args.variants is None or row["variant"] in args.variants)
     ]

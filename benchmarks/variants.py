@@ -1,22 +1,23 @@
-"""Train changes of DR-NMF that the package does not have for some epochs, and print their losses.
+"""Variants of DR-NMF that the package does not have: their losses after some epochs of training.
 
     python -m benchmarks.variants --variants none shared momentum --layers 4 --set max_epochs=12
 
-``shared`` has one dictionary for all layers, ``momentum`` adds to what a layer starts from a
-learned part of its last step (FISTA unfolded), ``alike`` keeps what the components explain of
-frames side by side alike (SISTA unfolded), ``signed`` hears with weights of any sign beside the
-dictionaries (LISTA), ``dropout`` leaves a tenth of the components out of each batch, ``bins`` has a
-mask exponent for each bin; ``softplus``, ``square`` and ``projected`` keep dictionaries
-non-negative by other means than logarithms (and want a smaller ``learning_rate``); ``last`` trains
-the network of ``none`` and keeps its weights after a step instead of their average. The losses are
-of the training set, by the weights of the time, and of the development set, by their average.
-Every run is a file of results, and is not trained again where that file exists.
+``shared`` has one dictionary for all layers, ``momentum`` adds a learned part of the last step to
+the start of each layer (FISTA unfolded), ``alike`` has a penalty on the difference between
+reconstructions of successive frames (SISTA unfolded), ``signed`` has encoder weights of any sign
+beside the dictionaries (LISTA), ``dropout`` leaves a tenth of the components out of each batch,
+``bins`` has a mask exponent for each bin; ``softplus``, ``square`` and ``projected`` keep
+dictionaries non-negative by other means than logarithms (and need a smaller ``learning_rate``).
+Three have the network of ``none`` and another recipe: ``last`` keeps the latest weights instead of
+their moving average, ``fixed-sparsity`` keeps the sparsity weights of the NMF, and
+``fixed-exponent`` the mask exponent 1. The loss on the training set is that during the epoch, with
+the latest weights; that on the development set is of their moving average. Each run is a line of
+``results/variants.jsonl``, and is not trained again where that line exists.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -25,23 +26,23 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks import open_speech
 from benchmarks._environment import environment, print_environment
+from benchmarks._results import FOLDER, VARIANTS_KEY, add_row, find_row
 from benchmarks.table1 import AT_ONE_LEVEL, Systems, parse_setting
 from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.networks.drnmf import DRNMF
 from sknmf_unfold.networks.recurrence import GramRecurrence
 
-RESULTS = Path(__file__).parent / "results" / "variants"
-# Of the components, of a batch.
-DROPPED = 0.1
-# A bias that no input comes up against.
-SILENCED = -1e3
-# What a layer of `Momentum` and of `Alike` begins with.
-MOMENTUM = 0.3
-ALIKE = 0.1
+RESULTS = FOLDER / "variants.jsonl"
+# Probability that a batch leaves a component out.
+DROPOUT_RATE = 0.1
+# A bias that no input outweighs.
+SILENCING_BIAS = -1e3
+INITIAL_MOMENTUM = 0.3
+INITIAL_STRENGTH = 0.1
 
 
 class Shared(DRNMF):
-    """One dictionary for all layers; steps and thresholds stay apart."""
+    """One dictionary for all layers; each keeps its own step size and sparsity weights."""
 
     def __init__(self, components, envelopes, *args, **kwargs):
         super().__init__(components[:1], envelopes[:1], *args, **kwargs)
@@ -83,7 +84,7 @@ class GramVariant(DRNMF):
         return steps * components.mT, biases, transitions, envelopes
 
     def recurrence(self):
-        """Prepare what goes through the frames, as `DRNMF.recurrence`."""
+        """Prepare the function from frames to activations, as `DRNMF.recurrence`."""
         encoders, biases, transitions, envelopes = self.gram_weights()
 
         def activations(magnitude, initial):
@@ -94,10 +95,10 @@ class GramVariant(DRNMF):
 
 
 class Twice(GramVariant):
-    """Other activations go through the layers beside the latest ones."""
+    """A second set of activations goes through the layers beside the latest ones."""
 
     def gram_weights(self):
-        """Carry what a frame starts from beside what the first layer makes of it."""
+        """Carry the start of a frame beside the result of its first layer."""
         encoders, biases, transitions, envelopes = super().gram_weights()
         nothing = torch.zeros_like(transitions[0])
         first = torch.cat([transitions[0], self.dynamics_matrix()], 1)
@@ -108,36 +109,36 @@ class Twice(GramVariant):
         return *twice, torch.stack([first, *later]), envelopes
 
     def carry(self, layer, transition):
-        """Say how both enter a later layer.
+        """Compute how both sets enter a later layer.
 
         Parameters
         ----------
         layer : int
         transition : Tensor of shape (components, components)
-            Of the layer.
+            Transition of the layer.
 
         Returns
         -------
         block : Tensor of shape (2 components, 2 components)
-            From the latest and the others, in rows, to both.
+            Rows are the latest set and the second one before the layer, columns those after it.
         """
         raise NotImplementedError
 
     def recurrence(self):
-        """Prepare what goes through the frames, and keep the latest half of its state."""
+        """Prepare the function from frames to activations, which returns the latest set."""
         activations, n_components = super().recurrence(), len(self.initial)
         return lambda x, initial: activations(x, initial.repeat(1, 2))[..., :n_components]
 
 
 class Momentum(Twice):
-    """Layers start from ``h + m (h - h before)``; the first starts a frame without."""
+    """Layers start from ``h + m (h - h_before)``; the first of a frame has no momentum."""
 
     def __init__(self, components, *args, **kwargs):
         super().__init__(components, *args, **kwargs)
-        self.momentum = torch.nn.Parameter(torch.full((len(components),), MOMENTUM))
+        self.momentum = torch.nn.Parameter(torch.full((len(components),), INITIAL_MOMENTUM))
 
     def carry(self, layer, transition):
-        """Go on from both, and carry what this layer started from."""
+        """Extrapolate from both, and carry the start of this layer."""
         momentum, identity = self.momentum[layer], torch.eye(len(transition))
         latest = torch.cat([(1 + momentum) * transition, identity], 1)
         before = torch.cat([-momentum * transition, torch.zeros_like(transition)], 1)
@@ -145,7 +146,7 @@ class Momentum(Twice):
 
 
 class Alike(Twice):
-    """A penalty ``s/2 ||D h - D A h_before||^2`` for each frame, which began with ``A h_before``.
+    """A penalty ``s/2 ||D h - D A h_before||^2`` for each frame, which starts from ``A h_before``.
 
     References
     ----------
@@ -155,40 +156,41 @@ class Alike(Twice):
 
     def __init__(self, components, *args, **kwargs):
         super().__init__(components, *args, **kwargs)
-        # The first layer starts from what the penalty draws to.
-        strengths = torch.full((len(components) - 1,), ALIKE)
+        # The first layer starts where the penalty is 0.
+        strengths = torch.full((len(components) - 1,), INITIAL_STRENGTH)
         self.log_strengths = torch.nn.Parameter(strengths.log())
 
     def carry(self, layer, transition):
-        """Draw to what the frame began with, and carry it on."""
+        """Pull towards the start of the frame, and carry it."""
         strength, identity = self.log_strengths[layer - 1].exp(), torch.eye(len(transition))
-        drawn = strength * (identity - transition)
-        latest = torch.cat([transition - drawn, torch.zeros_like(transition)], 1)
-        return torch.cat([latest, torch.cat([drawn, identity], 1)])
+        pull = strength * (identity - transition)
+        latest = torch.cat([transition - pull, torch.zeros_like(transition)], 1)
+        return torch.cat([latest, torch.cat([pull, identity], 1)])
 
 
 class Signed(GramVariant):
-    """What a layer hears is not only the dictionary: further weights may have any sign."""
+    """Encoders are the dictionaries plus weights of any sign."""
 
     def __init__(self, components, *args, **kwargs):
         super().__init__(components, *args, **kwargs)
-        self.heard = torch.nn.Parameter(torch.zeros_like(components.mT))
+        self.signed = torch.nn.Parameter(torch.zeros_like(components.mT))
 
     def gram_weights(self):
-        """Add the further weights, scaled as sums over the bins are."""
+        """Add the signed weights, scaled like sums over the bins."""
         encoders, *rest = super().gram_weights()
         steps = self.log_step_sizes.exp()[:, None, None]
-        return encoders + steps * self.heard / encoders.shape[1] ** 0.5, *rest
+        return encoders + steps * self.signed / encoders.shape[1] ** 0.5, *rest
 
 
 class Dropout(GramVariant):
-    """Some components stay silent for a batch of training."""
+    """Each batch of training leaves some components out."""
 
     def gram_weights(self):
-        """Silence components by their biases."""
+        """Keep components at 0 by their biases."""
         encoders, biases, *rest = super().gram_weights()
         if torch.is_grad_enabled():
-            biases = biases + SILENCED * (torch.rand(len(self.initial)) < DROPPED)
+            dropped = torch.rand(len(self.initial)) < DROPOUT_RATE
+            biases = biases + SILENCING_BIAS * dropped
         return encoders, biases, *rest
 
 
@@ -202,7 +204,7 @@ class Bins(DRNMF):
 
 
 class Parametrised(DRNMF):
-    """Dictionaries that are kept non-negative otherwise; envelopes, steps and thresholds stay."""
+    """Dictionaries that are kept non-negative by other means than logarithms."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -215,7 +217,7 @@ class Parametrised(DRNMF):
         return torch.nn.functional.normalize(self.value(self.log_components), dim=-1)
 
     def output_components(self):
-        """Compute what turns activations into estimates."""
+        """Compute the output dictionary."""
         return self.value(self.log_output)
 
 
@@ -226,7 +228,7 @@ class Softplus(Parametrised):
 
     @staticmethod
     def raw(value):
-        """Invert it, of no less than a millionth."""
+        """Invert `value`, of arguments of at least a millionth."""
         value = value.clamp(min=1e-6)
         return value + torch.log(-torch.expm1(-value))
 
@@ -256,13 +258,19 @@ VARIANTS = {
     "square": Square,
     "projected": Projected,
     "last": DRNMF,
+    "fixed-sparsity": DRNMF,
+    "fixed-exponent": DRNMF,
 }
-# What they change of the recipe.
-RECIPES = {"last": {"ema_decay": 0.0}}
+# Settings of the recipe that variants change.
+RECIPES = {
+    "last": {"ema_decay": 0.0},
+    "fixed-sparsity": {"learn_sparsity": False},
+    "fixed-exponent": {"learn_mask_exponent": False},
+}
 
 
 def separator_of(name):
-    """Make a class of separators that train this variant; they learn, and do not predict."""
+    """Make a class of separators for a variant, which can be fitted but do not predict."""
 
     class Variant(DRNMFSeparator):
         @staticmethod
@@ -294,11 +302,31 @@ def train(name, nmf, data, args):
 def print_losses(row):
     """Print the losses after every fourth epoch and the last one."""
     history = row["history"]
-    print(f"{row['variant']:10} {row['settings']}, {row['parameters']} parameters")
+    print(f"{row['variant']:14} {row['settings']}, {row['parameters']} parameters")
     for epoch in history["epoch"]:
         if epoch and (epoch % 4 == 0 or epoch == history["epoch"][-1]):
             losses = history["train_loss"][epoch], history["validation_loss"][epoch]
             print("    epoch {:3}: train {:8.3f}, dev {:8.3f}".format(epoch, *losses))
+
+
+def run(args):
+    """Train the variants without a row yet, and print the losses of all chosen ones."""
+    facts = environment(args.seed)
+    print_environment(facts)
+    changes = [f"{name}={value}" for name, value in sorted(args.set)]
+    settings = ",".join([f"{args.layers}x{args.components}", *changes])
+    data, nmf = None, None
+    for name in args.variants:
+        key = {"variant": name, "settings": settings, "seed": args.seed}
+        if find_row(args.results, key) is None:
+            if data is None:
+                parts = ("tenth",), ("dev", "matched")
+                data = [open_speech.load(*part, cache=args.cache) for part in parts]
+                systems = Systems(data[0], data[1], {}, args.seed)
+                nmf = systems.fit("snmf", 0, args.components)[0][-1]
+            row = key | {"environment": facts} | train(name, nmf, data, args)
+            add_row(args.results, row, VARIANTS_KEY)
+        print_losses(find_row(args.results, key))
 
 
 def main(arguments=None):
@@ -314,25 +342,9 @@ def main(arguments=None):
     parser.add_argument("--set", nargs="+", type=parse_setting, default=[], metavar="NAME=VALUE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
     args = parser.parse_args(arguments)
-    facts = environment(args.seed)
-    print_environment(facts)
-    args.results.mkdir(parents=True, exist_ok=True)
-    settings = ",".join(f"{name}={value}" for name, value in sorted(args.set))
-    settings = ",".join(filter(None, (f"{args.layers}x{args.components}", settings)))
-    data, nmf = None, None
-    for name in args.variants:
-        path = args.results / f"{name}_{settings}_seed{args.seed}.json"
-        if not path.exists():
-            if data is None:
-                parts = ("tenth",), ("dev", "matched")
-                data = [open_speech.load(*part, cache=args.cache) for part in parts]
-                systems = Systems(data[0], data[1], {}, args.seed)
-                nmf = systems.fit("snmf", 0, args.components)[0][-1]
-            row = {"variant": name, "settings": settings, "environment": facts}
-            path.write_text(json.dumps(row | train(name, nmf, data, args), indent=1))
-        print_losses(json.loads(path.read_text()))
+    run(args)
 
 
 if __name__ == "__main__":

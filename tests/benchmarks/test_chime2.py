@@ -1,11 +1,10 @@
 """The loader on a miniature of the distributed folders."""
 
-import json
-
 import numpy as np
 import pytest
 
 from benchmarks import chime2
+from benchmarks._results import read_rows
 from benchmarks.table1 import main
 from sknmf_unfold import SupervisedNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech, save_audio
@@ -83,24 +82,24 @@ def test_what_is_missing_is_named(corpus):
         chime2.load("train", folder)
 
 
-def test_the_table_is_made_of_it_and_goes_on_where_it_stopped(corpus, tmp_path, capsys):
-    results = tmp_path / "results"
-    arguments = ["--chime2", str(corpus[0]), "--size", "full", "--results", str(results)]
+def test_the_table_is_made_of_it_and_resumes_where_it_stopped(corpus, tmp_path, capsys):
+    path = tmp_path / "results" / "rows.jsonl"
+    arguments = ["--chime2", str(corpus[0]), "--size", "full", "--results", str(path)]
     models = ["--models", "noisy", "ideal", "snmf-4", "drnmf-1x4", "drnmf-1x4+", "lstm-1x4"]
     main([*arguments, *models, "rnn-1x4", "deepnmf-2x4", "--set", "max_epochs=1"])
-    files = {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
-    assert len(files) == 8
-    rows = {path.name.split("_")[1]: json.loads(path.read_text()) for path in files}
+    written = path.stat().st_mtime_ns
+    rows = {row["model"]: row for row in read_rows(path)}
+    assert len(rows) == 8
     # An envelope of 8 frames and evidence of 257 bins for each component, and a matrix of dynamics.
     more = rows["drnmf-1x4+"]["parameters"] - rows["drnmf-1x4"]["parameters"]
     assert more == 4 * 8 + 4 * 257 + 4 * 4
     printed = capsys.readouterr().out
     assert "matched" in printed and "deepnmf-2x4" in printed
     main([*arguments, *models, "--set", "max_epochs=1"])
-    assert files == {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
+    assert path.stat().st_mtime_ns == written
 
 
-def test_a_training_that_was_killed_goes_on_from_its_last_epoch(corpus, tmp_path, monkeypatch):
+def test_a_training_that_was_killed_resumes_from_its_last_epoch(corpus, tmp_path, monkeypatch):
     arguments = ["--chime2", str(corpus[0]), "--size", "full", "--models", "drnmf-1x4"]
     arguments += ["--set", "max_epochs=3"]
     epoch, calls = Trainer.epoch, []
@@ -118,9 +117,8 @@ def test_a_training_that_was_killed_goes_on_from_its_last_epoch(corpus, tmp_path
     main([*arguments, *checkpoints, "--results", str(tmp_path / "killed")])
     assert calls == [0, 1, 1, 2]
     main([*arguments, "--results", str(tmp_path / "whole")])
-    rows = [
-        json.loads(next((tmp_path / n).glob("*.json")).read_text()) for n in ("killed", "whole")
-    ]
+    [killed], [whole] = (read_rows(tmp_path / name) for name in ("killed", "whole"))
+    rows = [killed, whole]
     assert rows[0]["variant"] == rows[1]["variant"] == "max_epochs=3"
     losses = [row["history"]["validation_loss"] for row in rows]
     assert losses[0] == losses[1] and len(losses[0]) == 4
@@ -145,5 +143,5 @@ def test_what_is_kept_is_only_measured_again(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(SupervisedNMFSeparator, "fit", fit)
     monkeypatch.setattr(Trainer, "epoch", refuse)
     main([*arguments, *keep, "--results", str(tmp_path / "second")])
-    rows = [next((tmp_path / n).glob("*.json")).read_text() for n in ("first", "second")]
+    rows = [(tmp_path / name).read_text() for name in ("first", "second")]
     assert rows[0] == rows[1] and '"seconds"' in rows[0]

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.variants import VARIANTS, separator_of
+from benchmarks import open_speech
+from benchmarks._results import read_rows
+from benchmarks.variants import RECIPES, VARIANTS, main, separator_of
+from sknmf_unfold.datasets import make_noisy_speech
 from sknmf_unfold.networks.unfolding import unfold
 
 SETTINGS = {"learn_sparsity": True, "learn_mask_exponent": True, "learn_dynamics": True}
@@ -27,7 +30,7 @@ def lasting(values):
     return lasting.flatten(1), values["step_sizes"][0]
 
 
-def heard(magnitude):
+def windows_of(magnitude):
     """Every frame with the two before it, the oldest first."""
     padded = torch.nn.functional.pad(magnitude, (0, 0, 2, 0))
     return [padded[:, t : t + 3].flatten(1) for t in range(magnitude.shape[1])]
@@ -59,7 +62,7 @@ def test_momentum_is_that_of_fista(start):
         hidden = network.hidden(magnitude)
         h = torch.zeros(2, 6)
         D, step = lasting(values)
-        for latest, x in zip(hidden, heard(magnitude), strict=True):
+        for latest, x in zip(hidden, windows_of(magnitude), strict=True):
             before, start_of_layer = h, h
             for _ in range(3):
                 gradient = (start_of_layer @ D - x) @ D.T + 0.1
@@ -78,7 +81,7 @@ def test_alike_is_the_gradient_of_its_penalty(start):
         hidden = network.hidden(magnitude)
     h = torch.zeros(2, 6)
     D, step = lasting(values)
-    for latest, x in zip(hidden, heard(magnitude), strict=True):
+    for latest, x in zip(hidden, windows_of(magnitude), strict=True):
         h = began = h @ values["dynamics"]
         for strength in (0.0, 0.5, 2.0):
             h = h.detach().requires_grad_()
@@ -94,9 +97,29 @@ def test_recipes_of_variants_reach_training():
     Y = [0.5 * x for x in X]
     settings = {"max_epochs": 1, "batch_size": 1, "remix": False, "loss": "signal_approximation"}
     settings["random_state"] = 0
-    losses = {}
-    for name in ("none", "last"):
+    losses, sizes = {}, {}
+    for name in ("none", *RECIPES):
         separator = separator_of(name)(2, 3, **settings).fit(X, Y, validation_data=(X, Y))
         losses[name] = separator.history_["validation_loss"]
-    assert losses["none"][0] == losses["last"][0]
-    assert losses["none"][1] != losses["last"][1]
+        sizes[name] = separator.n_parameters_
+    for name in RECIPES:
+        assert losses["none"][0] == losses[name][0]
+        assert losses["none"][1] != losses[name][1]
+    fixed = [sizes["none"] - sizes[name] for name in ("last", "fixed-sparsity", "fixed-exponent")]
+    # A sparsity weight for each component of each layer; one exponent.
+    assert fixed == [0, 2 * 6, 1]
+
+
+def test_a_variant_is_trained_once(tmp_path, monkeypatch, capsys):
+    X, Y = make_noisy_speech(3, duration=0.5, random_state=0)
+    monkeypatch.setattr(open_speech, "load", lambda *args, cache: (X, Y))
+    path = tmp_path / "rows.jsonl"
+    arguments = ["--variants", "none", "shared", "--components", "4", "--results", str(path)]
+    main([*arguments, "--set", "max_epochs=1", "batch_size=2"])
+    written = path.stat().st_mtime_ns
+    main([*arguments, "--set", "batch_size=2", "max_epochs=1"])
+    rows = read_rows(path)
+    assert [row["variant"] for row in rows] == ["none", "shared"]
+    assert {row["settings"] for row in rows} == {"2x4,batch_size=2,max_epochs=1"}
+    assert written == path.stat().st_mtime_ns
+    assert capsys.readouterr().out.count("epoch   1") == 4
