@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .base.global_settings import default_settings
 from .base.threads import one_thread_a_product
-from .separators._base import BaseSeparator, check_masks
+from .separators._base import BaseSeparator
+from .separators._finite_masks import check_masks
 from .signal import STFT
 from .signal.overlap_add import RunningOverlapAdd
 from .signal.running_stft import RunningSTFT

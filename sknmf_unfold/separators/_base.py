@@ -15,15 +15,16 @@ from sknmf_unfold.base.versions import VersionedEstimator
 from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.runtime.level import InputLevel, MasksAtReferenceLevel, at_reference_level
 from sknmf_unfold.runtime.masks import MaskEstimator
-from sknmf_unfold.signal.windows import check_stft_settings
-from sknmf_unfold.validation.fitted import Invariant, refuse
-from sknmf_unfold.validation.messages import shown
+from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.tables import check_sample_weight
 from sknmf_unfold.validation.targets import check_targets
 from sknmf_unfold.validation.warn import warn_user
 
-from ._blocks import Rows, after, run_in_blocks, run_on_table
+from ._blocks import Rows, run_in_blocks, run_on_table
+from ._finite_masks import FiniteMasks, finish
+from ._magnitude_sdr import magnitude_sdr
+from ._stft_settings import check_fitted_stft
 
 # What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
 BASICS = (
@@ -110,9 +111,9 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             If X does not look like what the estimator was fitted on.
         """
         sequences = self._check_input(X)
-        step = _FiniteMasks(self._mask_step(sequences.dtype), self._reason)
+        step = FiniteMasks(self._mask_step(sequences.dtype), self._reason)
         target = self._separate(sequences, step)
-        _finish(step)
+        finish(step)
         return target
 
     def _separate(self, sequences, step):
@@ -146,7 +147,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             In [0, 1]; the interference's mask is ``1 - mask``.
         """
         sequences = self._check_input(X)
-        step = _FiniteMasks(self._mask_step(sequences.dtype), self._reason)
+        step = FiniteMasks(self._mask_step(sequences.dtype), self._reason)
         return self._run(sequences, step)
 
     @default_settings()
@@ -174,7 +175,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     def _run(self, sequences, step):
         """Results of a step for all frames, and what it has to say about them as a whole."""
         results = self._run_step(sequences, step)
-        _finish(step)
+        finish(step)
         return results
 
     def _run_step(self, sequences, step, combine=lambda frames, result: result):
@@ -219,8 +220,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             return mean_over_active(sdr(waveforms, prediction), weights)
         if sequences.kind == "table":
             root = 1.0 if weights is None else np.sqrt(weights)[:, np.newaxis]
-            return _magnitude_sdr(root * targets.frames(), root * prediction)
-        values = [_magnitude_sdr(*pair) for pair in zip(targets, prediction, strict=True)]
+            return magnitude_sdr(root * targets.frames(), root * prediction)
+        values = [magnitude_sdr(*pair) for pair in zip(targets, prediction, strict=True)]
         return mean_over_active(values, weights)
 
     def __sklearn_is_fitted__(self):
@@ -229,7 +230,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
     def _check_fitted_attributes(self):
         super()._check_fitted_attributes()
         if self._fitted_mark in vars(self):
-            _check_settings(type(self).__name__, vars(self))
+            check_fitted_stft(type(self).__name__, vars(self))
 
     def _check_input(self, X):
         check_is_fitted(self)
@@ -254,67 +255,3 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         tags.target_tags.positive_only = True
         tags.target_tags.multi_output = True
         return tags
-
-
-class _FiniteMasks:
-    """A step whose masks are refused where they are no numbers."""
-
-    def __init__(self, step, reason):
-        self._step, self._reason = step, reason
-
-    def __call__(self, magnitude, state):
-        masks, state = self._step(magnitude, state)
-        return after(masks, self._checked), state
-
-    def _checked(self, masks):
-        check_masks(masks, self._reason)
-        return masks
-
-    def finish(self):
-        """Let the step that makes them warn."""
-        _finish(self._step)
-
-
-def check_masks(masks: np.ndarray, reason: str) -> None:
-    """Raise ``ValueError`` where masks are no numbers, with the reason that a separator gives.
-
-    Parameters
-    ----------
-    masks : ndarray
-    reason : str
-    """
-    if not np.isfinite(masks).all():
-        raise ValueError(f"The masks of these mixtures are no numbers: {reason}")
-
-
-def _finish(step):
-    """Let a step that watches its results warn of them."""
-    if hasattr(step, "finish"):
-        step.finish()
-
-
-def _check_settings(owner, attributes):
-    """Raise ``ValueError`` unless a model's STFT settings are those of an STFT of its bins."""
-    name, wants = "stft_settings_", "be None or the settings of an STFT"
-    settings = attributes.get(name, "nothing of that name")
-    if settings is None:
-        return
-    if not isinstance(settings, dict):
-        refuse(owner, name, wants, shown(settings))
-    try:
-        n_fft = check_stft_settings(**settings)["n_fft"]
-    except (ValueError, TypeError) as error:
-        refuse(owner, name, wants, f"{shown(settings)} ({error})")
-    if n_fft // 2 + 1 != attributes["n_features_in_"]:
-        wants = f"have an n_fft of {attributes['n_features_in_']} bins (n_features_in_)"
-        refuse(owner, name, wants, f"{n_fft}, which has {n_fft // 2 + 1}")
-
-
-def _magnitude_sdr(target, estimate):
-    """``10 log10(sum(target ** 2) / sum((target - estimate) ** 2))``, kept finite."""
-    tiny = np.finfo(np.float64).tiny
-    # Scaled first, so that squares of very small or large magnitudes neither vanish nor overflow.
-    peak = max(target.max(), estimate.max()) or 1.0
-    target, estimate = (np.asarray(x, dtype=np.float64) / peak for x in (target, estimate))
-    signal, error = np.sum(np.square(target)), np.sum(np.square(target - estimate))
-    return float(np.clip(10 * np.log10((signal + tiny) / (error + tiny)), -100, 100))

@@ -12,7 +12,6 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.tensors import (
     gradients,
     resolve_device,
-    to_numpy,
     to_tensor,
     tree_to_numpy,
     tree_to_tensors,
@@ -24,39 +23,26 @@ from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
 from sknmf_unfold.validation.warn import once_per_call
 
-from ._base import BaseSeparator
 from ._checkpoints import goes_on, naming, note_interrupt, open_checkpoint
 from ._epochs import say_what_is_kept, train, warn_if_diverged
 from ._fitted_training import check_course
+from ._network_separator import NetworkSeparator
 from ._recipes import LEARNED
 from ._resume import check_same_level
 from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
 from ._validation_data import check_validation_data, split_recordings
 
 
-class TrainedSeparator(BaseSeparator):
+class TrainedSeparator(NetworkSeparator):
     """A separator whose network is trained by `training.loop.Trainer`.
 
-    A subclass has the parameters `device`, `random_state`, `verbose`,
-    `validation_fraction`, `warm_start`, `checkpoint_dir` and those that its recipes set,
-    and
+    A subclass has the parameters `device`, `random_state`, `verbose`, `validation_fraction`,
+    `warm_start`, `checkpoint_dir` and those that its recipes set, and
 
     - ``_check_parameters()``, which returns the settings of training,
     - ``_starting_values(sequences, targets, rng)``, tensors of the network before training,
-    - ``_remember_start(start)``, which sets fitted attributes from them,
-    - ``_make_network(values, **learned)``,
-    - ``_masks_at_level(dtype, n_streams)``, see `BaseSeparator`,
-    - ``_weight_attributes``, the names of the network's values and of the fitted attributes that
-      hold them.
+    - ``_remember_start(start)``, which sets fitted attributes from them.
     """
-
-    _weight_attributes: dict[str, str]
-
-    _fitted_mark = "n_parameters_"
-    _reason = (
-        "its weights grew too large in training, which diverged. Fit it again with a lower "
-        "`learning_rate`."
-    )
 
     @with_callbacks
     @once_per_call()
@@ -163,44 +149,6 @@ class TrainedSeparator(BaseSeparator):
             elif first:
                 self._store_best(trainer)
         return self
-
-    def _attributes(self, network):
-        """Return the fitted attributes that hold a network."""
-        values = network.values()
-        return {attribute: to_numpy(values[k]) for k, attribute in self._weight_attributes.items()}
-
-    def _weights(self, dtype):
-        """Return the arrays of the fitted network by their names there."""
-        arrays = {name: getattr(self, each) for name, each in self._weight_attributes.items()}
-        return {name: array.astype(dtype, copy=False) for name, array in arrays.items()}
-
-    def _fitted_values(self):
-        """Return tensors of the fitted network, which training resumes from."""
-        arrays = {name: getattr(self, each) for name, each in self._weight_attributes.items()}
-        return {name: to_tensor(array, "cpu") for name, array in arrays.items()}
-
-    def _network(self, weights):
-        """Build the torch network of some weights."""
-        device = resolve_device(self.device, fall_back=True)
-        return self._make_network({name: to_tensor(x, device) for name, x in weights.items()})
-
-    def _inference(self, dtype):
-        """Build the fitted network, and the function that infers its hidden units."""
-        from ._steps import network_inference
-
-        network = self._network(self._weights(dtype))
-        return network, network_inference(network)
-
-    def _mask_step(self, dtype):
-        from ._steps import mask_step
-
-        return mask_step(*self._inference(dtype))
-
-    def _activation_step(self, dtype):
-        from ._steps import output_step
-
-        _, infer = self._inference(dtype)
-        return output_step(infer, lambda hidden: hidden)
 
     def _check_fitted_attributes(self):
         super()._check_fitted_attributes()

@@ -18,6 +18,7 @@ from sknmf_unfold.validation.parameters import (
     check_sparsity,
 )
 
+from ._docs import trained_docs
 from ._fitted_training import COURSE
 from ._nmf_init import StartsFromNMF
 from ._recipes import (
@@ -36,6 +37,7 @@ WEIGHT_ATTRIBUTES = {
 }
 
 
+@trained_docs(DEEP_NMF_RECIPES)
 class DeepNMFSeparator(StartsFromNMF):
     r"""Separation with deep NMF, which unfolds multiplicative updates.
 
@@ -43,71 +45,21 @@ class DeepNMFSeparator(StartsFromNMF):
     :math:`h \leftarrow h \, W (x \circ \hat{x}^{\beta-2}) / (W \hat{x}^{\beta-1} + \lambda)`,
     where :math:`\hat{x} = W^T h` and W is `components_`. The dictionaries of the last updates and
     the one that makes the mask are trained; the others stay those of an NMF estimator. Unlike
-    `DRNMFSeparator`, with which it is to be compared, it does not know the frames before.
+    `DRNMFSeparator`, to which it is an alternative, it treats each frame alone.
 
     Parameters
     ----------
     n_layers : int, default=25
         Multiplicative updates a frame (the paper's K).
-    n_components : int or None, default=None
-        Number of components for each of the two sources. None takes that of `nmf`, 100 without
-        one; another number than that of `nmf` is refused.
     n_trained_layers : int, default=3
-        How many dictionaries are trained (the paper's C): that of the mask and those of the last
+        Number of trained dictionaries (the paper's C): that of the mask and those of the last
         ``n_trained_layers - 1`` updates.
-    nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
-        Where to start from, as for `DRNMFSeparator`. Where that learns a dictionary with `sparsity`
-        of this estimator, it does so with `beta_loss` too; an unfitted `nmf` has its own.
+    {nmf_parameters}
     beta_loss : {"kullback-leibler", "frobenius"} or float, default="kullback-leibler"
-        The beta divergence that the updates lower; beta is from 1 to 2.
-    sparsity : float, default=1.0
-        Weight lambda of the sum of the activations, in the units of magnitudes at the reference
-        level, see `DRNMFSeparator`.
-    recipe : {"default", "paper"}, default="default"
-        How to train: the defaults of the following parameters, see Notes.
-    learning_rate : float or None, default=None
-        Adam's. None, here and below: what `recipe` says.
-    batch_size : int or None, default=None
-        Sequences in a batch.
-    sequence_length : int or None, default=None
-        Frames a sequence at most; longer recordings are cut into equal parts for training.
-    max_epochs : int or None, default=None
-        Passes over the training data at most; 0 leaves the updates as they are.
-    patience : int or None, default=None
-        Epochs without a better validation loss before training stops.
-    loss : str, callable or None, default=None
-        Loss that training lowers: the name of one, or a function, see `DRNMFSeparator`.
-    remix : bool or None, default=None
-        Whether every epoch pairs the targets with stretches of the interference of other
-        recordings, at the signal-to-noise ratios that the recordings have: see
-        `datasets.MixtureDataset`. With little data it keeps a network from learning them by heart.
-        Magnitudes cannot be remixed.
-    speed_factors : list of float, a distribution or None, default=None
-        With `remix`, how fast to play each target and each stretch, pitch and all; see
-        `datasets.MixtureDataset`.
-    gain_db : list of float, a distribution or None, default=None
-        With `remix`, by how much to raise each mixture and its target, in dB; see
-        `datasets.MixtureDataset`.
-    level_frames : int or None, default=None
-        Frames over which a running level is measured, to which each frame is brought before
-        anything else, see `DRNMFSeparator`; 0 for none.
-    validation_fraction : float, default=0.1
-        Part of the recordings kept from training to watch the loss on; ignored where ``fit`` gets
-        ``validation_data``.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last one, with a new optimiser, instead of
-        from `nmf`.
-    checkpoint_dir : str, PathLike or None, default=None
-        Folder for a file that ``fit`` replaces after every epoch and deletes at its end. After a
-        kill the same ``fit`` resumes from there, to the same bits. Different fits, as of a search,
-        can share a folder.
-    device : str, default="auto"
-        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or another torch device. A
-        model that was fitted on a GPU predicts on the CPU where there is none.
-    random_state : int, RandomState instance or None, default=None
-        Draws the NMF's starting point, the validation part and the batches.
-    verbose : int, default=0
-        Whether to show progress bars.
+        The beta divergence that the updates lower, beta from 1 to 2; also that of the first
+        dictionaries, unless an unfitted `nmf` has its own.
+    {training_parameters}
+    {fit_parameters}
 
     Attributes
     ----------
@@ -119,22 +71,7 @@ class DeepNMFSeparator(StartsFromNMF):
         Power p of the mask :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)`.
     initial_components_ : ndarray of shape (2 * n_components, n_freqs)
         The NMF dictionaries that training started from, which all other updates use.
-    history_ : dict of lists
-        ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate``,
-        ``seconds``.
-    best_epoch_ : int
-        The epoch whose weights were kept.
-    n_parameters_ : int
-        Number of trained parameters.
-    input_scale_ : float
-        What magnitudes are multiplied by to bring the training set to the reference level; 1 for
-        ``recipe="paper"``.
-    level_frames_ : int
-        Frames of the running level; 0 for none.
-    stft_settings_ : dict or None
-        STFT settings of the spectrograms it was fitted on, None for bare magnitudes.
-    n_features_in_ : int
-        Number of bins.
+    {training_attributes}
 
     Notes
     -----

@@ -1,0 +1,44 @@
+"""Refusal of masks that are not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._blocks import after
+
+
+class FiniteMasks:
+    """A step whose masks are refused where they are no numbers."""
+
+    def __init__(self, step, reason):
+        self._step, self._reason = step, reason
+
+    def __call__(self, magnitude, state):
+        masks, state = self._step(magnitude, state)
+        return after(masks, self._checked), state
+
+    def _checked(self, masks):
+        check_masks(masks, self._reason)
+        return masks
+
+    def finish(self):
+        """Let the step that makes them warn."""
+        finish(self._step)
+
+
+def check_masks(masks: np.ndarray, reason: str) -> None:
+    """Raise ``ValueError`` where masks are no numbers, with the reason that a separator gives.
+
+    Parameters
+    ----------
+    masks : ndarray
+    reason : str
+    """
+    if not np.isfinite(masks).all():
+        raise ValueError(f"The masks of these mixtures are no numbers: {reason}")
+
+
+def finish(step):
+    """Let a step that watches its results warn of them."""
+    if hasattr(step, "finish"):
+        step.finish()

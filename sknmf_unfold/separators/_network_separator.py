@@ -1,0 +1,64 @@
+"""Separators that estimate masks by a torch network, rebuilt from fitted arrays."""
+
+from __future__ import annotations
+
+from sknmf_unfold.base.tensors import resolve_device, to_numpy, to_tensor
+
+from ._base import BaseSeparator
+
+
+class NetworkSeparator(BaseSeparator):
+    """A separator whose fitted attributes hold the weights of a network.
+
+    A subclass has the parameter `device`, and
+
+    - ``_weight_attributes``, the fitted attributes by the names of the network's values,
+    - ``_make_network(values, **learned)``,
+    - ``_masks_at_level(dtype, n_streams)``, see `BaseSeparator`.
+    """
+
+    _weight_attributes: dict[str, str]
+    _fitted_mark = "n_parameters_"
+    _reason = (
+        "its weights grew too large in training, which diverged. Fit it again with a lower "
+        "`learning_rate`."
+    )
+
+    def _attributes(self, network):
+        """Return the fitted attributes that hold a network."""
+        values = network.values()
+        return {attribute: to_numpy(values[k]) for k, attribute in self._weight_attributes.items()}
+
+    def _weights(self, dtype):
+        """Return the arrays of the fitted network by their names there."""
+        arrays = {name: getattr(self, each) for name, each in self._weight_attributes.items()}
+        return {name: array.astype(dtype, copy=False) for name, array in arrays.items()}
+
+    def _fitted_values(self):
+        """Return tensors of the fitted network, which training resumes from."""
+        arrays = {name: getattr(self, each) for name, each in self._weight_attributes.items()}
+        return {name: to_tensor(array, "cpu") for name, array in arrays.items()}
+
+    def _network(self, weights):
+        """Build the torch network of some weights."""
+        device = resolve_device(self.device, fall_back=True)
+        return self._make_network({name: to_tensor(x, device) for name, x in weights.items()})
+
+    def _inference(self, dtype):
+        """Build the fitted network, and the function that infers its hidden units."""
+        from ._steps import network_inference
+
+        network = self._network(self._weights(dtype))
+        return network, network_inference(network)
+
+    def _mask_step(self, dtype):
+        from ._steps import mask_step
+
+        return mask_step(*self._inference(dtype))
+
+    def _activation_step(self, dtype):
+        from ._steps import output_step
+
+        _, infer = self._inference(dtype)
+        n_features = self._n_features_out
+        return output_step(infer, lambda hidden: hidden[..., :n_features])
