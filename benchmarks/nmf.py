@@ -26,7 +26,10 @@ from benchmarks._environment import environment, print_environment
 from sknmf_unfold import STFT, SparseNMF
 from sknmf_unfold.nmf import mu
 from sknmf_unfold.nmf.cd_inference import solve_activations
-from sknmf_unfold.nmf.mu_updates import initial_activations, objective, unit_rows
+from sknmf_unfold.nmf.divergence import objective
+from sknmf_unfold.nmf.initial import initial_activations
+from sknmf_unfold.nmf.matrices import unit_rows
+from sknmf_unfold.nmf.problem import Problem, Stopping
 
 # Iterations at which the curves of other libraries have points.
 STEPS = (2, 5, 10, 20, 50)
@@ -131,7 +134,7 @@ def compare_divergences(X, W):
         times = [
             1000 * nmf_solvers.seconds_an_iteration(run)
             for run in (
-                lambda n, b=beta: mu.factorize(X, W, H, beta=b, sparsity=0.0, max_iter=n, tol=0),
+                lambda n, b=beta: mu.factorize(X, W, H, Problem(b, 0.0), Stopping(n, 0)),
                 lambda n, b=beta: _scikit_learn_steps(X, W, H, b, n),
                 lambda n, b=beta: _torchnmf_steps(X, W, H, b, n),
             )

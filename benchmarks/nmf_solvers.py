@@ -15,7 +15,9 @@ from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
 from sknmf_unfold.nmf import cd, mu
-from sknmf_unfold.nmf.mu_updates import initial_activations, objective
+from sknmf_unfold.nmf.divergence import objective
+from sknmf_unfold.nmf.initial import initial_activations
+from sknmf_unfold.nmf.problem import Problem, Stopping
 
 
 class Reached(Exception):
@@ -31,12 +33,12 @@ def ours(X, W, solver, *, max_iter, goal=0.0, sparsity=0.0, seed=0):
         if value <= goal:
             raise Reached
 
-    settings = {"sparsity": sparsity, "max_iter": max_iter, "tol": 0, "callback": report}
+    problem, stopping = Problem(2, sparsity), Stopping(max_iter, 0, report)
     try:
         if solver == "cd":
-            cd.factorize(X, W, rng=np.random.RandomState(seed), **settings)
+            cd.factorize(X, W, problem, np.random.RandomState(seed), stopping)
         else:
-            mu.factorize(X, W, initial_activations(X, W), beta=2, **settings)
+            mu.factorize(X, W, initial_activations(X, W), problem, stopping)
     except Reached:
         pass
     return curve

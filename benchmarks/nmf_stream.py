@@ -21,7 +21,7 @@ from benchmarks import open_speech
 from benchmarks._environment import environment, print_environment
 from benchmarks.nmf import frames_of
 from sknmf_unfold import STFT, SparseNMF
-from sknmf_unfold.nmf.mu_updates import objective
+from sknmf_unfold.nmf.divergence import objective
 
 N_FRAMES = 14 * 3600 * 125
 PARTS = (1 / 64, 1 / 16, 1 / 4)

@@ -11,11 +11,12 @@ from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
 from sknmf_unfold.base.callbacks import FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.nmf import SparseNMF
-from sknmf_unfold.nmf.cd_inference import solve_activations
+from sknmf_unfold.nmf.cd_inference import MAX_GAP
 from sknmf_unfold.nmf.divergence import check_beta
-from sknmf_unfold.nmf.mu_inference import infer_activations
+from sknmf_unfold.nmf.problem import Problem, Stopping
 from sknmf_unfold.nmf.settings import check_max_frames, check_tol
-from sknmf_unfold.nmf.silencing import Silencing, Watched
+from sknmf_unfold.nmf.silencing import Silencing, WatchedStep
+from sknmf_unfold.nmf.solvers import SOLVER_NAMES, solver_for
 from sknmf_unfold.runtime.ista import ista, largest_eigenvalue, warm_ista
 from sknmf_unfold.runtime.level import TrainingLevel
 from sknmf_unfold.runtime.masks import FrameMasks
@@ -41,7 +42,7 @@ from ._base import BASICS, BaseSeparator
 from ._blocks import after, framewise
 from ._recipes import LEVEL_FRAMES, check_level_frames
 
-INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")
+INFERENCES = (*SOLVER_NAMES, "ista", "warm_ista")
 
 
 class SupervisedNMFSeparator(BaseSeparator):
@@ -63,8 +64,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         How activations are inferred: coordinate descent, multiplicative updates, iterative
         soft-thresholding, or iterative soft-thresholding that starts each frame from the result of
         the frame before. ``"auto"`` takes coordinate descent for beta = 2, else multiplicative
-        updates. With ``"mu"`` the dictionaries, too, are learned by multiplicative updates, but for
-        those that `SparseNMF` learns in batches.
+        updates. With ``"mu"`` the dictionaries, too, are learned by multiplicative updates.
     n_iter : int, default=200
         Iterations of the inference, for each frame; coordinate descent stops earlier, once no
         activation is further from its best value than 5e-3 times the largest one of the frame.
@@ -328,25 +328,20 @@ class SupervisedNMFSeparator(BaseSeparator):
                 silencing.add(*pair)
             return activations
 
-        return Watched(step, silencing)
+        return WatchedStep(step, silencing)
 
     def _inference_step(self, dtype):
         # They may have been set since the fit.
         checked = self._check_parameters()
         components = self.components_.astype(dtype, copy=False)
-        n_iter, beta, inference = checked["n_iter"], checked["beta"], self.inference
-        settings = {"sparsity": checked["sparsity"]}
-        if inference == "auto":
-            inference = "cd" if beta == 2 else "mu"
-        if inference == "cd":
-            settings["max_iter"] = n_iter
-            return framewise(lambda x: solve_activations(x, components, **settings))
-        settings["n_iter"] = n_iter
-        if inference == "mu":
-            settings["beta"] = beta
-            return framewise(lambda x: infer_activations(x, components, **settings))
+        n_iter, sparsity = checked["n_iter"], checked["sparsity"]
+        if self.inference in SOLVER_NAMES:
+            solver = solver_for(self.inference, checked["beta"])
+            problem, stopping = Problem(checked["beta"], sparsity), Stopping(n_iter, MAX_GAP)
+            return framewise(lambda x: solver.infer(x, components, problem, stopping))
+        settings = {"sparsity": sparsity, "n_iter": n_iter}
         settings["step_size"] = dtype.type(self.step_size_)
-        if inference == "ista":
+        if self.inference == "ista":
             return framewise(lambda x: ista(x, components, **settings))
 
         def step(magnitude, state):
@@ -371,7 +366,7 @@ class SupervisedNMFSeparator(BaseSeparator):
             estimates = np.stack([part @ dictionary for part, dictionary in parts])
             return trusted_ratio_masks(estimates)[0]
 
-        return Watched(step, infer.silencing)
+        return WatchedStep(step, infer.silencing)
 
     def _masks_at_level(self, dtype, n_streams, max_frames):
         if self.inference != "warm_ista":

@@ -5,8 +5,10 @@ from sklearn.base import clone
 
 from sknmf_unfold import SparseNMF
 from sknmf_unfold.nmf import learning
-from sknmf_unfold.nmf.mu_updates import unit_rows
+from sknmf_unfold.nmf.matrices import unit_rows
 from sknmf_unfold.nmf.online import learn_batch, random_batches
+from sknmf_unfold.nmf.problem import Problem
+from sknmf_unfold.nmf.solvers import solver_for
 
 BETAS = [2, 1, 0, 0.5]
 
@@ -60,9 +62,9 @@ def test_statistics_are_those_of_all_batches_with_fading_weights():
     X, _ = frames(90)
     W = unit_rows(np.random.RandomState(2).uniform(0.1, 1, (5, 20)))
     statistics, sums = {"n_frames": 0}, [0.0, 0.0]
-    settings = {"beta": 2, "sparsity": 0.0, "n_fixed": 5}
+    steps, problem = solver_for("cd", 2).batches, Problem(2, 0.0, n_fixed=5)
     for i, batch in enumerate(np.split(X, 3)):
-        new, divergence, value = learn_batch(batch, W, statistics, **settings)
+        new, divergence, value = learn_batch(batch, W, statistics, steps, problem)
         np.testing.assert_array_equal(new, W)
         H = small(sparsity=0.0, init=W, transform_tol=1e-2).fit(X)
         H.components_ = W
@@ -134,8 +136,8 @@ def test_the_number_of_components_stays():
 def test_batches_are_made_where_activations_would_be_large(monkeypatch):
     X, _ = frames(300)
     assert small(max_iter=3, tol=0).fit(X).objective_curve_.shape == (4,)
-    monkeypatch.setattr(learning, "MAX_ACTIVATIONS", 300 * 5 * 8 - 1)
-    monkeypatch.setattr(learning, "BATCH_SIZE", 128)
+    monkeypatch.setattr(learning, "MAX_ACTIVATION_BYTES", 300 * 5 * 8 - 1)
+    monkeypatch.setattr(learning, "AUTO_BATCH_FRAMES", 128)
     assert small(max_iter=3, tol=0).fit(X).objective_curve_.shape == (3,)
     assert small(max_iter=3, tol=0, batch_size=None).fit(X).objective_curve_.shape == (4,)
 

@@ -312,7 +312,7 @@ def test_levels(level, dtype):
     np.testing.assert_allclose(nmf.transform(scaled), activations, rtol=0, atol=atol)
 
 
-# Not beta = 3 at 1e-8: cubes of that vanish beside the TINY that keeps the updates from 0 / 0.
+# Not beta = 3 at 1e-8: cubes of that vanish beside the MIN_ENTRY that keeps the updates from 0 / 0.
 @pytest.mark.parametrize(
     ("beta_loss", "level"),
     [*((beta_loss, level) for beta_loss in (*BETA_LOSSES, -1) for level in (1e-8, 1e4)), (3, 1e4)],
@@ -460,5 +460,5 @@ def test_coordinate_descent_keeps_fixed_components():
 def test_coordinate_descent_is_for_the_frobenius_norm():
     with pytest.raises(ValueError, match="`solver`='cd' minimises beta_loss='frobenius' only"):
         SparseNMF(3, solver="cd", beta_loss=1).fit(noisy_frames())
-    with pytest.raises(ValueError, match="`solver` must be one of 'auto', 'mu', 'cd'; got 'als'"):
+    with pytest.raises(ValueError, match="`solver` must be one of 'auto', 'cd', 'mu'; got 'als'"):
         SparseNMF(3, solver="als").fit(noisy_frames())
