@@ -32,7 +32,7 @@ from sknmf_unfold.nmf.matrices import unit_rows
 from sknmf_unfold.nmf.problem import Problem, Stopping
 
 # Iterations at which the curves of other libraries have points.
-STEPS = (2, 5, 10, 20, 50)
+CURVE_ITERATIONS = (2, 5, 10, 20, 50)
 PARTS = ("factorize", "sparse", "transform", "divergences", "inits")
 
 
@@ -54,8 +54,8 @@ def row(name, seconds, value, ratio=None):
 
 
 def compare_factorizations(X, W, args):
-    """Without penalty: seconds to what scikit-learn's coordinate descent reaches."""
-    steps = [n for n in STEPS if n < args.sweeps and args.plot] + [args.sweeps]
+    """Without penalty: seconds to the objective of scikit-learn's coordinate descent."""
+    steps = [n for n in CURVE_ITERATIONS if n < args.sweeps and args.plot] + [args.sweeps]
     theirs = nmf_solvers.scikit_learn(X, W, "cd", steps)
     (seconds, goal), n_iter = theirs[-1], args.sweeps
     row(f"scikit-learn cd, {n_iter} iterations", seconds, goal)
@@ -91,7 +91,7 @@ def plot(curves, path, title):
 
 
 def compare_sparse(X, W, args):
-    """With penalty: seconds to what 200 multiplicative steps reach."""
+    """With penalty: seconds to the objective of 200 multiplicative steps."""
     seconds, goal = nmf_solvers.ours(X, W, "mu", max_iter=200, sparsity=1.0)[-1]
     row("200 multiplicative steps", seconds, goal)
     settings = {"max_iter": 2000, "goal": goal, "sparsity": 1.0, "seed": args.seed}

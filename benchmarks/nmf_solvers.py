@@ -20,7 +20,7 @@ from sknmf_unfold.nmf.initial import initial_activations
 from sknmf_unfold.nmf.problem import Problem, Stopping
 
 
-class Reached(Exception):
+class GoalReached(Exception):
     """The goal was reached."""
 
 
@@ -31,7 +31,7 @@ def ours(X, W, solver, *, max_iter, goal=0.0, sparsity=0.0, seed=0):
     def report(value, components):
         curve.append((time.perf_counter() - start, value))
         if value <= goal:
-            raise Reached
+            raise GoalReached
 
     problem, stopping = Problem(2, sparsity), Stopping(max_iter, 0, report)
     try:
@@ -39,7 +39,7 @@ def ours(X, W, solver, *, max_iter, goal=0.0, sparsity=0.0, seed=0):
             cd.factorize(X, W, problem, np.random.RandomState(seed), stopping)
         else:
             mu.factorize(X, W, initial_activations(X, W), problem, stopping)
-    except Reached:
+    except GoalReached:
         pass
     return curve
 
@@ -69,7 +69,7 @@ def torchnmf(X, W, n_iters):
 
 def nimfa(X, W, n_iters):
     """Multiplicative updates of nimfa."""
-    # nimfa 1.4 calls it by a name that numpy 2 has no more.
+    # nimfa 1.4 uses a name that numpy 2 has removed.
     vars(np).setdefault("mat", np.asmatrix)
     import nimfa
 
@@ -83,7 +83,7 @@ def nimfa(X, W, n_iters):
 
 def _curve(X, W, run, n_iters):
     H, curve = initial_activations(X, W), []
-    # What the first call imports does not count.
+    # Imports by the first call are not timed.
     run(H.copy(), W.copy(), 1)
     for n_iter in n_iters:
         start = time.perf_counter()

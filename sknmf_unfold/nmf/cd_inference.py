@@ -24,7 +24,7 @@ MAX_GAP = 5e-3
 
 
 def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) -> np.ndarray:
-    """Infer activations as a row of the table of solvers does.
+    """Call `solve_activations` with the arguments of the table of solvers.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from .problem import Problem, Stopping
 
 
 def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) -> np.ndarray:
-    """Infer activations as a row of the table of solvers does.
+    """Call `infer_activations` with the arguments of the table of solvers.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class Settings(NamedTuple):
     tol, transform_tol : float
     max_frames : int or None
     batch_size : int, "auto" or None
-        See `SparseNMF`; `beta` is what `beta_loss` stands for.
+        See `SparseNMF`; `beta` is the number of `beta_loss`.
     """
 
     n_components: int
@@ -167,7 +167,7 @@ def choose_solver(
                 f"got solver={nmf.solver!r}{' and batches' if in_batches else ''}. Use "
                 f"device='cpu'."
             )
-    return solver_for(nmf.solver, settings.beta), None
+    return solver_for(nmf.solver, settings.beta, in_batches=in_batches), None
 
 
 def torch_device(device: object, fall_back: bool) -> object:
@@ -213,7 +213,7 @@ def n_fixed_of(nmf: SparseNMF) -> int:
     Raises
     ------
     ValueError
-        If its parameters stand for another number of components than it has learned.
+        If its parameters give another number of components than it has learned.
     """
     n_fixed = 0 if nmf.fixed_components is None else len(np.asarray(nmf.fixed_components))
     if n_fixed + int(nmf.n_components) != len(nmf.components_):

@@ -69,7 +69,7 @@ class Silencing:
 
     @property
     def is_pause(self) -> bool:
-        """Whether the frames are so few and so quiet that they need no activation."""
+        """Whether the frames may be a pause: few, or rather few and all of them quiet."""
         is_quiet = self._peak < QUIET_SHARE * self.sparsity
         return self._n_frames < (MIN_QUIET_FRAMES if is_quiet else MIN_FRAMES)
 
@@ -79,7 +79,7 @@ class Silencing:
         Parameters
         ----------
         pause_too : bool, default=False
-            Whether to warn for a few quiet frames, too, which may be a pause.
+            Whether to warn where `is_pause`, too.
         """
         if not self.found or (self.is_pause and not pause_too):
             return

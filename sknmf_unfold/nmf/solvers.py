@@ -120,7 +120,7 @@ def find_solver(
     return None
 
 
-def solver_for(name: str, beta: float) -> Solver:
+def solver_for(name: str, beta: float, *, in_batches: bool = False) -> Solver:
     """Find the solver that runs in numpy.
 
     Parameters
@@ -129,6 +129,8 @@ def solver_for(name: str, beta: float) -> Solver:
         One of `SOLVER_NAMES`.
     beta : float
         Divergence.
+    in_batches : bool, default=False
+        Whether to learn from batches.
 
     Returns
     -------
@@ -137,19 +139,24 @@ def solver_for(name: str, beta: float) -> Solver:
     Raises
     ------
     ValueError
-        If the solver of this name does not minimise the divergence.
+        If the solver of this name does not minimise the divergence, or does not learn from batches.
 
     Examples
     --------
     >>> solver_for("auto", 2).name, solver_for("auto", 1).name
     ('cd', 'mu')
     """
-    solver = find_solver(name, beta)
-    if solver is None:
-        loss = {row.beta for row in SOLVERS if row.name == name}
-        wanted = " or ".join(repr(each) for each, value in BETA_LOSSES.items() if value in loss)
+    solver = find_solver(name, beta, in_batches=in_batches)
+    if solver is not None:
+        return solver
+    if find_solver(name, beta) is not None:
         raise ValueError(
-            f"`solver`={name!r} minimises beta_loss={wanted} only; got beta_loss={beta:g}. Use "
-            f"solver='auto'."
+            f"`solver`={name!r} does not learn from batches; use solver='auto', or fit with "
+            f"batch_size=None."
         )
-    return solver
+    betas = [row.beta for row in SOLVERS if row.name == name]
+    names = " or ".join(repr(loss) for loss, value in BETA_LOSSES.items() if value in betas)
+    raise ValueError(
+        f"`solver`={name!r} minimises beta_loss={names} only; got beta_loss={beta:g}. Use "
+        f"solver='auto'."
+    )

@@ -29,7 +29,7 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
     r"""Sparse NMF "well done": l1-penalised activations, unit-norm components.
 
     Minimises :math:`D_\beta(X \mid H W) + \lambda \sum_{tn} H_{tn}` over :math:`H \ge 0` and
-    :math:`W \ge 0` with :math:`\|W_n\|_2 = 1`, by multiplicative updates that contain the norm
+    :math:`W \ge 0` with :math:`\|W_n\|_2 = 1`; each update of the components contains the norm
     constraint. :math:`D_2(X \mid Y) = \frac{1}{2} \|X - Y\|^2`.
 
     Parameters

@@ -72,7 +72,7 @@ def test_objective_never_rises_by_more_than_rounding(beta, sparsity, dtype):
         assert curve.shape == (61,)
         assert np.isfinite(curve).all()
         assert (np.diff(curve) <= slack * np.abs(curve[:-1])).all()
-        # What the curve ends with is the objective of what is returned, in double precision.
+        # The curve ends with the objective of the returned W and H, in double precision.
         end = objective(*(array.astype("float64") for array in (X, W, H)), beta, sparsity)
         np.testing.assert_allclose(curve[-1], end, rtol=1e-5 if dtype == "float32" else 1e-12)
         np.testing.assert_allclose(np.linalg.norm(W, axis=1), 1, rtol=4 * np.finfo(dtype).eps)

@@ -1,5 +1,8 @@
+import numpy as np
 import pytest
 
+from sknmf_unfold import SparseNMF
+from sknmf_unfold.nmf import solvers
 from sknmf_unfold.nmf.solvers import SOLVER_NAMES, SOLVERS, find_solver, solver_for
 
 
@@ -39,3 +42,13 @@ def test_every_name_has_rows_in_numpy():
 def test_a_divergence_that_a_solver_does_not_minimise():
     with pytest.raises(ValueError, match=r"`solver`='cd' minimises beta_loss='frobenius' only; go"):
         solver_for("cd", 1.5)
+
+
+def test_a_solver_without_batches(monkeypatch):
+    monkeypatch.setattr(solvers, "SOLVERS", [row._replace(batches=None) for row in SOLVERS])
+    X = np.random.RandomState(0).gamma(0.5, 1.0, (30, 6))
+    nmf = SparseNMF(2, sparsity=0.1, random_state=0)
+    assert len(nmf.fit(X).objective_curve_) == nmf.n_iter_ + 1
+    for call in (nmf.set_params(solver="cd", batch_size=10).fit, nmf.partial_fit):
+        with pytest.raises(ValueError, match="`solver`='cd' does not learn from batches"):
+            call(X)

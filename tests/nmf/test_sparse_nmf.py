@@ -32,7 +32,7 @@ def best_cosines(components, planted_components):
     return (planted_components @ components.T).max(axis=1)
 
 
-# What it learns
+# Learned components
 
 
 @pytest.mark.parametrize("beta_loss", BETA_LOSSES)
@@ -84,7 +84,7 @@ def test_the_penalty_cannot_be_bought_off_by_larger_components():
         assert components.min() >= 0
 
 
-# What it stores
+# Fitted attributes
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -149,7 +149,7 @@ def test_tol_stops_early_in_fit_and_never_in_transform(solver):
     np.testing.assert_allclose(early.transform(X), one_by_one, rtol=1e-9, atol=1e-12)
 
 
-# What goes in
+# Input
 
 
 def test_lists_arrays_and_spectrograms_agree():
@@ -218,7 +218,7 @@ def test_fixed_components_stay_and_come_first():
     nmf = small(fixed_components=fixed, **settings).fit(X)
     assert nmf.components_.shape == (5, 24)
     np.testing.assert_allclose(nmf.components_[:2], components[3:], rtol=1e-14)
-    # What is left to learn is what was not given.
+    # The other components are the ones to learn.
     assert best_cosines(nmf.components_[2:], components[:3]).min() > 0.99
     with_init = small(fixed_components=fixed, init=components[:3], **settings).fit(X)
     cosines = np.sum(with_init.components_[2:] * components[:3], axis=1)

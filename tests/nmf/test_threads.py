@@ -34,7 +34,7 @@ def test_results_come_in_order_whoever_is_done_first(monkeypatch, n_threads):
 
 
 class FakeLibrary:
-    """A library of matrix products that may have so many threads."""
+    """A library of matrix products with this limit of threads."""
 
     def __init__(self, num_threads):
         self.num_threads = num_threads
