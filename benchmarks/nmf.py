@@ -26,10 +26,13 @@ from benchmarks._environment import environment, print_environment
 from sknmf_unfold import STFT, SparseNMF
 from sknmf_unfold.nmf import mu
 from sknmf_unfold.nmf.cd_inference import solve_activations
-from sknmf_unfold.nmf.mu_updates import initial_activations, objective, unit_rows
+from sknmf_unfold.nmf.divergence import objective
+from sknmf_unfold.nmf.initial import initial_activations
+from sknmf_unfold.nmf.matrices import unit_rows
+from sknmf_unfold.nmf.problem import Problem, Stopping
 
 # Iterations at which the curves of other libraries have points.
-STEPS = (2, 5, 10, 20, 50)
+CURVE_ITERATIONS = (2, 5, 10, 20, 50)
 PARTS = ("factorize", "sparse", "transform", "divergences", "inits")
 
 
@@ -51,8 +54,8 @@ def row(name, seconds, value, ratio=None):
 
 
 def compare_factorizations(X, W, args):
-    """Without penalty: seconds to what scikit-learn's coordinate descent reaches."""
-    steps = [n for n in STEPS if n < args.sweeps and args.plot] + [args.sweeps]
+    """Without penalty: seconds to the objective of scikit-learn's coordinate descent."""
+    steps = [n for n in CURVE_ITERATIONS if n < args.sweeps and args.plot] + [args.sweeps]
     theirs = nmf_solvers.scikit_learn(X, W, "cd", steps)
     (seconds, goal), n_iter = theirs[-1], args.sweeps
     row(f"scikit-learn cd, {n_iter} iterations", seconds, goal)
@@ -88,7 +91,7 @@ def plot(curves, path, title):
 
 
 def compare_sparse(X, W, args):
-    """With penalty: seconds to what 200 multiplicative steps reach."""
+    """With penalty: seconds to the objective of 200 multiplicative steps."""
     seconds, goal = nmf_solvers.ours(X, W, "mu", max_iter=200, sparsity=1.0)[-1]
     row("200 multiplicative steps", seconds, goal)
     settings = {"max_iter": 2000, "goal": goal, "sparsity": 1.0, "seed": args.seed}
@@ -131,7 +134,7 @@ def compare_divergences(X, W):
         times = [
             1000 * nmf_solvers.seconds_an_iteration(run)
             for run in (
-                lambda n, b=beta: mu.factorize(X, W, H, beta=b, sparsity=0.0, max_iter=n, tol=0),
+                lambda n, b=beta: mu.factorize(X, W, H, Problem(b, 0.0), Stopping(n, 0)),
                 lambda n, b=beta: _scikit_learn_steps(X, W, H, b, n),
                 lambda n, b=beta: _torchnmf_steps(X, W, H, b, n),
             )

@@ -61,7 +61,7 @@ def main(arguments=None):
 
 
 def compare(X, n_components, beta, args):
-    """Print one line a task: learning, and inference for what was learned."""
+    """Print one line a task: learning, and inference for the learned components."""
     times = []
     for device in ("cpu", args.device):
         nmf = SparseNMF(
@@ -75,7 +75,7 @@ def compare(X, n_components, beta, args):
             device=device,
             random_state=args.seed,
         )
-        # What starts a device up is not counted.
+        # The start-up of the device is not timed.
         nmf.fit(X[:1000]).transform(X[:1000])
         times.append([seconds(lambda nmf=nmf, task=task: getattr(nmf, task)(X)) for task in TASKS])
     for task, cpu, gpu in zip(TASKS, *times, strict=True):

@@ -15,10 +15,12 @@ from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
 from sknmf_unfold.nmf import cd, mu
-from sknmf_unfold.nmf.mu_updates import initial_activations, objective
+from sknmf_unfold.nmf.divergence import objective
+from sknmf_unfold.nmf.initial import initial_activations
+from sknmf_unfold.nmf.problem import Problem, Stopping
 
 
-class Reached(Exception):
+class GoalReached(Exception):
     """The goal was reached."""
 
 
@@ -29,15 +31,15 @@ def ours(X, W, solver, *, max_iter, goal=0.0, sparsity=0.0, seed=0):
     def report(value, components):
         curve.append((time.perf_counter() - start, value))
         if value <= goal:
-            raise Reached
+            raise GoalReached
 
-    settings = {"sparsity": sparsity, "max_iter": max_iter, "tol": 0, "callback": report}
+    problem, stopping = Problem(2, sparsity), Stopping(max_iter, 0, report)
     try:
         if solver == "cd":
-            cd.factorize(X, W, rng=np.random.RandomState(seed), **settings)
+            cd.factorize(X, W, problem, np.random.RandomState(seed), stopping)
         else:
-            mu.factorize(X, W, initial_activations(X, W), beta=2, **settings)
-    except Reached:
+            mu.factorize(X, W, initial_activations(X, W), problem, stopping)
+    except GoalReached:
         pass
     return curve
 
@@ -67,7 +69,7 @@ def torchnmf(X, W, n_iters):
 
 def nimfa(X, W, n_iters):
     """Multiplicative updates of nimfa."""
-    # nimfa 1.4 calls it by a name that numpy 2 has no more.
+    # nimfa 1.4 uses a name that numpy 2 has removed.
     vars(np).setdefault("mat", np.asmatrix)
     import nimfa
 
@@ -81,7 +83,7 @@ def nimfa(X, W, n_iters):
 
 def _curve(X, W, run, n_iters):
     H, curve = initial_activations(X, W), []
-    # What the first call imports does not count.
+    # Imports by the first call are not timed.
     run(H.copy(), W.copy(), 1)
     for n_iter in n_iters:
         start = time.perf_counter()

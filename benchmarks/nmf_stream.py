@@ -21,12 +21,12 @@ from benchmarks import open_speech
 from benchmarks._environment import environment, print_environment
 from benchmarks.nmf import frames_of
 from sknmf_unfold import STFT, SparseNMF
-from sknmf_unfold.nmf.mu_updates import objective
+from sknmf_unfold.nmf.divergence import objective
 
-N_FRAMES = 14 * 3600 * 125
-PARTS = (1 / 64, 1 / 16, 1 / 4)
+STREAM_FRAMES = 14 * 3600 * 125
+REPORTED_SHARES = (1 / 64, 1 / 16, 1 / 4)
 # Frames of a call, a minute of audio.
-CALL = 60 * 125
+CALL_FRAMES = 60 * 125
 
 
 def calls(waveforms, rng):
@@ -39,7 +39,7 @@ def calls(waveforms, rng):
             waveform = waveforms[index] * np.float32(10 ** rng.uniform(-0.3, 0.3))
             parts.append(np.asarray(stft.transform([waveform])[0], dtype=np.float32))
             seconds += time.perf_counter() - start
-            if sum(map(len, parts)) >= CALL:
+            if sum(map(len, parts)) >= CALL_FRAMES:
                 yield np.concatenate(parts), seconds
                 parts, seconds = [], 0.0
 
@@ -61,7 +61,7 @@ def main(arguments=None):
     settings = {"beta_loss": args.beta_loss, "random_state": args.seed}
     nmf = SparseNMF(args.n_components, **settings)
     learning = transforming = 0.0
-    parts, stream, n_frames = list(PARTS), calls(noisy, rng), 0
+    parts, stream, n_frames = list(REPORTED_SHARES), calls(noisy, rng), 0
     while parts:
         frames, seconds = next(stream)
         transforming += seconds
@@ -70,11 +70,11 @@ def main(arguments=None):
         learning += time.perf_counter() - start
         n_frames += len(frames)
         peak = max(peak, process.memory_info().rss - base)
-        if n_frames >= parts[0] * N_FRAMES:
+        if n_frames >= parts[0] * STREAM_FRAMES:
             print(
                 f"1/{1 / parts[0]:.0f} of 14 hours: {n_frames} frames, partial_fit {learning:.1f} s"
                 f" ({1e6 * learning / n_frames:.1f} us a frame, all of it"
-                f" {learning * N_FRAMES / n_frames:.0f} s), STFT {transforming:.1f} s,"
+                f" {learning * STREAM_FRAMES / n_frames:.0f} s), STFT {transforming:.1f} s,"
                 f" memory {peak / 2**20:.0f} MiB",
                 flush=True,
             )

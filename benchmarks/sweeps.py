@@ -21,18 +21,18 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks._environment import environment, print_environment
 from sknmf_unfold.nmf.blocks import Workspace
-from sknmf_unfold.nmf.couplings import WIDTH, BinCouplings, Couplings
+from sknmf_unfold.nmf.sweeps import GROUP_COMPONENTS, GramSweep, ResidualSweep
 
 # Frames of a group; numba keeps so many times four components in registers.
 LANES = 16
 
 
 def by_torch(couplings, H, targets):
-    """Sweep by torch's operations, in the order of numpy's."""
-    rest, all_ = torch.from_numpy(couplings._rest), torch.from_numpy(couplings.all)
-    influence, buffer = torch.empty(H.shape[1]), torch.empty((WIDTH, H.shape[1]))
-    for start in range(0, len(H), WIDTH):
-        rows = slice(start, min(start + WIDTH, len(H)))
+    """Sweep as numpy does, with torch's operations."""
+    rest, all_ = torch.from_numpy(couplings._rest), torch.from_numpy(couplings.gram)
+    influence, buffer = torch.empty(H.shape[1]), torch.empty((GROUP_COMPONENTS, H.shape[1]))
+    for start in range(0, len(H), GROUP_COMPONENTS):
+        rows = slice(start, min(start + GROUP_COMPONENTS, len(H)))
         new, before = H[rows], all_[rows, rows]
         best = buffer[: len(new)]
         torch.matmul(rest[rows], H, out=best)
@@ -95,8 +95,8 @@ def compare(n_components, n_frames, rng, sweep):
     """Measure the GFLOP/s of all forms, after a check that they agree."""
     W = rng.gamma(0.3, 1.0, (n_components, 257)).astype(np.float32)
     X = rng.gamma(0.3, 1.0, (n_frames, 257)).astype(np.float32)
-    couplings, workspace = Couplings(W, 0.0), Workspace()
-    bins, of_bins = BinCouplings(W, 0.0), Workspace()
+    couplings, workspace = GramSweep(W, 0.0), Workspace()
+    bins, of_bins = ResidualSweep(W, 0.0), Workspace()
     targets, data = couplings.targets(X, workspace), bins.targets(X, of_bins)
     start = np.maximum(0.1 * targets, 0)
     for_numpy, for_bins, for_torch = start.copy(), start.copy(), torch.from_numpy(start.copy())
@@ -104,14 +104,14 @@ def compare(n_components, n_frames, rng, sweep):
         np.ascontiguousarray(array.reshape(n_components, -1, LANES).transpose(1, 0, 2))
         for array in (start, targets)
     ]
-    outer = couplings.all.copy()
+    outer = couplings.gram.copy()
     for n in range(0, n_components, 4):
         outer[n : n + 4, n : n + 4] = np.triu(outer[n : n + 4, n : n + 4], 1)
     runs = {
-        "numpy": lambda: couplings.sweep(for_numpy, targets, workspace),
-        "through bins": lambda: bins.sweep(for_bins, data, of_bins),
+        "numpy": lambda: couplings.run(for_numpy, targets, workspace),
+        "through bins": lambda: bins.run(for_bins, data, of_bins),
         "torch": lambda: by_torch(couplings, for_torch, torch.from_numpy(targets)),
-        "numba": lambda: sweep(*groups, outer, couplings.all),
+        "numba": lambda: sweep(*groups, outer, couplings.gram),
     }
     for run in runs.values():
         run()

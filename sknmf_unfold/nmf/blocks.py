@@ -1,24 +1,27 @@
-"""Work on blocks of frames in threads, each with matrix products of its own.
+"""Computation on blocks of frames in threads, with matrix products of one thread each.
 
-Products of small blocks are faster on one core each than on all cores one after the other.
+Several small products at a time, each on one core, are faster than one after the other on all
+cores.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sknmf_unfold.base.workers import product_workers
 
-# Numbers of a block's activations: a few arrays of this size stay in a core's cache.
-BLOCK_SIZE = 2**19
-MIN_BLOCK, MAX_BLOCK = 1024, 4096
+# Entries of the activations of a block: a few arrays of this size stay in a core's cache.
+BLOCK_ENTRIES = 2**19
+MIN_BLOCK_FRAMES, MAX_BLOCK_FRAMES = 1024, 4096
 
 
-def block_length(n_components):
-    """Choose how many frames are worked on together.
+def block_length(n_components: int) -> int:
+    """Choose the number of frames of a block.
 
     Parameters
     ----------
@@ -33,19 +36,19 @@ def block_length(n_components):
     >>> block_length(10), block_length(200), block_length(2000)
     (4096, 2621, 1024)
     """
-    return min(max(BLOCK_SIZE // n_components, MIN_BLOCK), MAX_BLOCK)
+    return min(max(BLOCK_ENTRIES // n_components, MIN_BLOCK_FRAMES), MAX_BLOCK_FRAMES)
 
 
 class Workspace(dict):
-    """Memory that a thread uses again for each block: to ask the system for it takes long."""
+    """Buffers that a thread reuses for each block, as allocating them is slow."""
 
-    def array(self, name, *shape, dtype):
-        """Return an array of this shape with whatever it has been left with.
+    def array(self, name: object, *shape: int, dtype: DTypeLike) -> np.ndarray:
+        """Return an array of this shape, uninitialised or with its former entries.
 
         Parameters
         ----------
-        name : str
-            What the array is for.
+        name : hashable
+            Key of the buffer.
         *shape : int
         dtype : dtype
 
@@ -62,12 +65,12 @@ class Workspace(dict):
 class Blocks:
     """Frames in blocks.
 
-    Which thread does what, and how many there are, makes no difference to the results.
+    Results do not depend on the number of threads.
 
     Parameters
     ----------
     n_frames : int
-        Number of all frames.
+        Number of frames in total.
     length : int
         Number of frames in each block but the last.
 
@@ -77,11 +80,11 @@ class Blocks:
     [12.0, 3.0]
     """
 
-    def __init__(self, n_frames, length):
+    def __init__(self, n_frames: int, length: int) -> None:
         self._slices = [slice(s, min(s + length, n_frames)) for s in range(0, n_frames, length)]
         self._workspaces: deque = deque()
 
-    def run(self, function, consume=None):
+    def run(self, function: Callable, consume: Callable | None = None) -> None:
         """Call a function for each block.
 
         Parameters
@@ -89,7 +92,7 @@ class Blocks:
         function : callable
             ``function(frames, workspace)`` with a slice and a `Workspace`.
         consume : callable, optional
-            Gets the results one after the other, in the order of the blocks.
+            ``consume(result)`` gets the results in the order of the blocks.
         """
         work = functools.partial(self._work, function)
         consume = consume or (lambda result: None)
@@ -108,8 +111,8 @@ class Blocks:
         self._workspaces.append(workspace)
         return result
 
-    def sum(self, function):
-        """Add up, in float64, what a function returns for each block.
+    def sum(self, function: Callable) -> list:
+        """Sum in float64 the return values of a function over all blocks.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
-"""Sparse NMF by coordinate descent with extrapolation, beta = 2: pure functions.
+"""Sparse NMF by coordinate descent with extrapolation, beta = 2.
 
-Activations and components are swept in turn, and both are carried a bit further in the direction
-they have just taken. For a component of unit norm the best value, given all others, has a closed
-form: the rectified correlation of its activations with what the others leave of the data, scaled to
+Sweeps over activations and components alternate, and both are extrapolated in the direction of
+their last step. For a component of unit norm the best value, given all others, has a closed form:
+the rectified correlation of its activations with the residual of the other components, scaled to
 unit norm.
 """
 
@@ -14,48 +14,48 @@ from sknmf_unfold.base.threads import one_thread_a_product
 
 from .blocks import Blocks, block_length
 from .cd_inference import solve_activations
-from .couplings import couplings_of
-from .mu import CHECK_EVERY
-from .mu_updates import squares, total, unit_rows
+from .matrices import squares, total, unit_rows
+from .problem import Problem, Stopping
+from .sweeps import choose_sweep
 
-# Sweeps over the activations for one over the components: a product with the data costs as much as
-# two or three sweeps.
-SWEEPS = 2
-# The components are found on a part of the frames, and finished on all of them: the part, its
-# frames at most (a copy is made of them), and the gain of a step, relative to the objective, below
-# which all are due.
-PART, MAX_PART = 1 / 8, 20_000
-ENOUGH = 2e-3
-# Fewer frames a component than this tell too little about it.
-FRAMES_A_COMPONENT = 10
-# Length of the extrapolation at first, and how it changes after a step that lowered the objective
-# and after one that did not.
-LENGTH, GROWTH, LIMIT_GROWTH, SHRINK = 0.5, 1.05, 1.01, 1.5
+# Sweeps over the activations for each one over the components: a product with the data costs as
+# much as two or three sweeps.
+SWEEPS_PER_STEP = 2
+# Sweeps over the components for each batch.
+SWEEPS_PER_BATCH = 2
+# The first steps are on a part of the frames: its share of them, its frames at most (it is a copy),
+# and the gain of a step, relative to the objective, below which steps on all frames begin.
+PART_SHARE, MAX_PART_FRAMES = 1 / 8, 20_000
+MIN_PART_GAIN = 2e-3
+# A part with fewer frames for each component determines it too badly.
+MIN_FRAMES_PER_COMPONENT = 10
+# Steps between two checks of convergence.
+CHECK_STEPS = 10
+# Initial length of the extrapolation, its growth and that of its limit after a step that lowered
+# the objective, and its divisor after one that did not.
+INITIAL_LENGTH, LENGTH_GROWTH, LIMIT_GROWTH, LENGTH_DIVISOR = 0.5, 1.05, 1.01, 1.5
 
 
 @one_thread_a_product()
 @np.errstate(over="ignore", invalid="ignore")
-def factorize(X, W, *, sparsity, rng, n_fixed=0, max_iter=200, tol=1e-4, callback=None):
+def factorize(
+    X: np.ndarray, W: np.ndarray, problem: Problem, rng: np.random.RandomState, stopping: Stopping
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factorise with components of unit norm.
 
     Parameters
     ----------
     X : ndarray of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
-        Components to start from, rows of unit norm.
-    sparsity : float
-        Weight of the l1 penalty.
+        Initial components, rows of unit norm.
+    problem : Problem
+        With beta = 2.
     rng : numpy.random.RandomState
-        Draws the frames that the components are found on.
-    n_fixed : int, default=0
-        The first rows of W that stay as they are.
-    max_iter : int, default=200
-        Steps at most, on the part and on all frames.
-    tol : float, default=1e-4
-        Stop once 10 steps on all frames lowered the objective by less than `tol` times its value
-        before the first of them; 0 never stops.
-    callback : callable, optional
-        ``callback(objective, W)`` after each step on all frames; what is true stops.
+        Draws the part of the frames for the first steps.
+    stopping : Stopping
+        `max_iter` holds for the part and for all frames. Stops once 10 steps on all frames lowered
+        the objective by less than `tol` times its value before the first of them. The callback is
+        called after each step on all frames.
 
     Returns
     -------
@@ -78,34 +78,30 @@ def factorize(X, W, *, sparsity, rng, n_fixed=0, max_iter=200, tol=1e-4, callbac
     >>> rng = np.random.RandomState(0)
     >>> X = rng.gamma(0.3, 1.0, (200, 3)) @ unit_rows(rng.gamma(0.3, 1.0, (3, 20)))
     >>> start = unit_rows(rng.uniform(0.1, 1.0, (3, 20)))
-    >>> W, H, curve = factorize(X, start, sparsity=0.0, rng=rng, tol=0)
+    >>> W, H, curve = factorize(X, start, Problem(2.0, 0.0), rng, Stopping(tol=0))
     >>> bool(np.linalg.norm(X - H @ W) < 1e-3 * np.linalg.norm(X))
     True
     """
     order = rng.permutation(len(X))
-    n_frames = min(int(PART * len(X)), MAX_PART)
-    if n_frames >= FRAMES_A_COMPONENT * len(W):
-        part = X[np.sort(order[:n_frames])]
-        descent = Descent(part, W, sparsity=sparsity, n_fixed=n_fixed)
-        W = _descend(descent, max_iter, ENOUGH * CHECK_EVERY, relative_to_last=True).W
-    descent = Descent(X, W, sparsity=sparsity, n_fixed=n_fixed)
-    curve = [descent.objective]
-    _descend(descent, max_iter, tol, curve, callback)
-    return descent.W, descent.H.T.copy(), np.array(curve)
+    n_frames = min(int(PART_SHARE * len(X)), MAX_PART_FRAMES)
+    if n_frames >= MIN_FRAMES_PER_COMPONENT * len(W):
+        part = Factorization(X[np.sort(order[:n_frames])], W, problem)
+        _descend_on_part(part, stopping.max_iter)
+        W = part.W
+    whole = Factorization(X, W, problem)
+    curve = _descend(whole, stopping)
+    return whole.W, whole.H.T.copy(), np.array(curve)
 
 
-class Descent:
-    """Alternating descent on some frames.
+class Factorization:
+    """Components and activations of some frames, and their extrapolation.
 
     Parameters
     ----------
     X : ndarray of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
-        Components to start from, rows of unit norm.
-    sparsity : float
-        Weight of the l1 penalty.
-    n_fixed : int, default=0
-        The first rows of W that stay as they are.
+        Initial components, rows of unit norm.
+    problem : Problem
 
     Attributes
     ----------
@@ -115,9 +111,10 @@ class Descent:
         For them, the lowest so far.
     """
 
-    def __init__(self, X, W, *, sparsity, n_fixed=0):
-        self.X, self.sparsity, self.n_fixed = X, X.dtype.type(sparsity), n_fixed
-        H = solve_activations(X, W, sparsity=sparsity, max_iter=SWEEPS, tol=0)
+    def __init__(self, X: np.ndarray, W: np.ndarray, problem: Problem) -> None:
+        sparsity, self.n_fixed = problem.sparsity, problem.n_fixed
+        self.X, self.sparsity = X, X.dtype.type(sparsity)
+        H = solve_activations(X, W, sparsity=sparsity, max_iter=SWEEPS_PER_STEP, tol=0)
         block = block_length(len(W))
         starts = range(0, len(X), block)
         self._activations = {start: H[start : start + block].T.copy() for start in starts}
@@ -125,27 +122,27 @@ class Descent:
         (self.power,) = self._blocks.sum(lambda frames, _: (0.5 * squares(X[frames]),))
         statistics = self._gather(lambda frames, _: self._activations[frames.start])
         self.W, self.objective = W, self._objective(W, *statistics)
-        # Where the next step begins: further than the last one ended.
+        # Extrapolated components, from which the next step starts.
         self._ahead = W
-        self._length, self._limit = LENGTH, 1.0
+        self._length, self._limit = INITIAL_LENGTH, 1.0
 
     @property
-    def H(self):
-        """Activations of all frames, one block after the other."""
+    def H(self) -> np.ndarray:
+        """Activations of all frames, of shape (n_components, n_frames)."""
         return np.concatenate([H for _, H in sorted(self._activations.items())], axis=1)
 
-    def step(self):
+    def step(self) -> None:
         """Sweep activations and components; keep the result if the objective fell."""
-        couplings = couplings_of(self._ahead, self.sparsity)
+        sweep = choose_sweep(self._ahead, self.sparsity)
         length = self.X.dtype.type(self._length)
         activations = {}
 
-        def further(frames, workspace):
+        def extrapolated(frames, workspace):
             before = self._activations[frames.start]
-            targets = couplings.targets(self.X[frames], workspace)
+            targets = sweep.targets(self.X[frames], workspace)
             H = before.copy()
-            for _ in range(SWEEPS):
-                couplings.sweep(H, targets, workspace)
+            for _ in range(SWEEPS_PER_STEP):
+                sweep.run(H, targets, workspace)
             step = workspace.array("step", *H.shape, dtype=H.dtype)
             np.subtract(H, before, out=step)
             step *= length
@@ -154,22 +151,22 @@ class Descent:
             activations[frames.start] = H
             return H
 
-        products, gram, activity = self._gather(further)
+        products, gram, activity = self._gather(extrapolated)
         W = self._ahead.copy()
         sweep_components(W, products.astype(W.dtype), gram.astype(W.dtype), self.n_fixed)
         objective = self._objective(W, products, gram, activity)
         if objective > self.objective:
-            self._limit, self._length = self._length, self._length / SHRINK
+            self._limit, self._length = self._length, self._length / LENGTH_DIVISOR
             self._ahead = self.W
             return
         ahead = unit_rows(np.maximum(W + self.X.dtype.type(self._length) * (W - self.W), 0))
         ahead[: self.n_fixed] = W[: self.n_fixed]
-        self._length = min(self._limit, self._length * GROWTH)
+        self._length = min(self._limit, self._length * LENGTH_GROWTH)
         self._limit = min(1.0, self._limit * LIMIT_GROWTH)
         self.W, self.objective, self._ahead, self._activations = W, objective, ahead, activations
 
     def _gather(self, activations_of):
-        """Sum over all frames what components and objective need to know of them."""
+        """Sum over all frames the statistics for the components and the objective."""
 
         def statistics(frames, workspace):
             H = activations_of(frames, workspace)
@@ -183,7 +180,31 @@ class Descent:
         return self.power + float(quadratic) + float(self.sparsity) * activity
 
 
-def sweep_components(W, products, gram, n_fixed=0):
+def update_components(W: np.ndarray, statistics: dict, problem: Problem) -> np.ndarray:
+    """Update components for the statistics of batches.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_freqs)
+        Rows of unit norm.
+    statistics : dict
+        With `products` and `gram`, see `batch_statistics.products_and_gram`.
+    problem : Problem
+
+    Returns
+    -------
+    W : ndarray of shape (n_components, n_freqs)
+    """
+    products, gram = (statistics[name].astype(W.dtype) for name in ("products", "gram"))
+    W = W.copy()
+    for _ in range(SWEEPS_PER_BATCH):
+        sweep_components(W, products, gram, problem.n_fixed)
+    return W
+
+
+def sweep_components(
+    W: np.ndarray, products: np.ndarray, gram: np.ndarray, n_fixed: int = 0
+) -> None:
     """Give each component in turn its best direction, given the others.
 
     Parameters
@@ -201,21 +222,30 @@ def sweep_components(W, products, gram, n_fixed=0):
         best = products[k] - gram[k] @ W + gram[k, k] * W[k]
         np.maximum(best, 0, out=best)
         norm = np.linalg.norm(best)
-        # What nothing asks for stays as it is, and may be asked for later.
+        # An unused component stays as it is, and may be used later.
         if norm > 0:
             np.divide(best, norm, out=W[k])
 
 
-def _descend(descent, max_iter, tol, curve=None, callback=None, relative_to_last=False):
-    """Take steps until `CHECK_EVERY` of them gain less than `tol` of the objective."""
-    curve = [descent.objective] if curve is None else curve
-    for i in range(1, max_iter + 1):
-        descent.step()
-        curve.append(descent.objective)
-        if callback is not None and callback(descent.objective, descent.W):
+def _descend(factorization, stopping):
+    """Take steps until `CHECK_STEPS` of them gain less than `tol` of the first objective."""
+    curve = [factorization.objective]
+    for i in range(1, stopping.max_iter + 1):
+        factorization.step()
+        curve.append(factorization.objective)
+        if stopping.callback is not None and stopping.callback(curve[-1], factorization.W):
             break
-        if i % CHECK_EVERY == 0:
-            gain = curve[-1 - CHECK_EVERY] - curve[-1]
-            if gain < tol * (curve[-1] if relative_to_last else curve[0]):
+        if i % CHECK_STEPS == 0 and curve[-1 - CHECK_STEPS] - curve[-1] < stopping.tol * curve[0]:
+            break
+    return curve
+
+
+def _descend_on_part(factorization, max_iter):
+    """Take steps until `CHECK_STEPS` of them gain little of the objective that is left."""
+    before = factorization.objective
+    for i in range(1, max_iter + 1):
+        factorization.step()
+        if i % CHECK_STEPS == 0:
+            gain, before = before - factorization.objective, factorization.objective
+            if gain < MIN_PART_GAIN * CHECK_STEPS * before:
                 break
-    return descent

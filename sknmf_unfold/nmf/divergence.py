@@ -1,4 +1,4 @@
-"""The beta divergence between magnitudes and their approximation."""
+"""The beta divergence between magnitudes and their approximation, and the penalised objective."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ import numpy as np
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number
 
+from .blocks import Blocks, block_length
+from .matrices import total
+
 BETA_LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
+# A constant background of the approximation where beta != 2, and the smallest magnitude where
+# beta <= 0: both keep the divergence finite. Audio in [-1, 1] has magnitudes of 1e-5 (16-bit noise)
+# and more; negative powers of this stay within float32.
+MIN_MAGNITUDE = 1e-12
 
 
-def check_beta(beta_loss):
+def check_beta(beta_loss: object) -> float:
     """Translate `beta_loss` to the number beta.
 
     Parameters
@@ -37,7 +44,7 @@ def check_beta(beta_loss):
     return check_number("beta_loss", beta_loss)
 
 
-def beta_divergence(X, approximation, beta):
+def beta_divergence(X: np.ndarray, approximation: np.ndarray, beta: float) -> float:
     """Sum the beta divergence D_beta(X | approximation) over all entries.
 
     beta = 2 is half the squared Euclidean distance, 1 the generalised Kullback-Leibler and 0 the
@@ -80,3 +87,53 @@ def beta_divergence(X, approximation, beta):
         terms = X**beta + (beta - 1) * approximation**beta - beta * X * approximation ** (beta - 1)
         terms = terms / (beta * (beta - 1))
     return float(terms.sum(dtype=np.float64))
+
+
+def objective(X: np.ndarray, W: np.ndarray, H: np.ndarray, beta: float, sparsity: float) -> float:
+    """Compute ``D_beta(X | H W) + sparsity * sum(H)``, summed in float64.
+
+    Parameters
+    ----------
+    X, W, H : ndarray
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+    beta, sparsity : float
+        Divergence, and weight of the l1 penalty.
+
+    Returns
+    -------
+    value : float
+    """
+    background = X.dtype.type(0 if beta == 2 else MIN_MAGNITUDE)
+
+    def value(frames, _):
+        x = np.maximum(X[frames], MIN_MAGNITUDE) if beta <= 0 else X[frames]
+        divergence = beta_divergence(x, H[frames] @ W + background, beta)
+        return (divergence + sparsity * total(H[frames]),)
+
+    return Blocks(len(X), block_length(max(W.shape))).sum(value)[0]
+
+
+def check_range(X: np.ndarray, beta: float, *results: np.ndarray) -> None:
+    """Raise unless all results are finite: else X or its powers leave the range of its dtype.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_frames, n_freqs)
+        Magnitudes.
+    beta : float
+        Divergence.
+    *results : ndarray
+        Arrays computed from X.
+
+    Raises
+    ------
+    ValueError
+        If a result is infinite or NaN.
+    """
+    if all(np.isfinite(result).all() for result in results):
+        return
+    raise ValueError(
+        f"The divergence of `beta_loss`={beta:g} leaves the range of {X.dtype} for magnitudes "
+        f"from {X.min():.3g} to {X.max():.3g}; scale the recordings to [-1, 1], or pass them as "
+        f"float64."
+    )

@@ -1,24 +1,28 @@
-"""Components to start from."""
+"""Initial components and activations."""
 
 from __future__ import annotations
 
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition._nmf import _initialize_nmf
 
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.tables import check_components
 
-from .mu_updates import unit_rows
+from .matrices import unit_rows
+from .mu_updates import MIN_ENTRY
 
 INITS = ("random", "nndsvd", "exemplar")
-# Frames that a decomposition looks at.
-MAX_FRAMES = 5000
+# Frames that a singular value decomposition is computed of.
+MAX_SVD_FRAMES = 5000
 
 
-def initial_components(init, X, n_components, rng):
-    """Make the components that learning starts from.
+def initial_components(
+    init: str | ArrayLike, X: np.ndarray, n_components: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Make the initial components.
 
     Parameters
     ----------
@@ -31,13 +35,13 @@ def initial_components(init, X, n_components, rng):
     Returns
     -------
     W : ndarray of shape (n_components, n_freqs)
-        Rows of unit norm, in the dtype of X; what is not given has no zeros, which could never
-        grow by multiplication.
+        Rows of unit norm, in the dtype of X. Only given ones have zeros: multiplicative updates
+        never change a zero.
 
     Raises
     ------
     ValueError
-        If `init` is none of these, has the wrong shape, or there are more components than a
+        If `init` is none of these, has the wrong shape, or `n_components` is more than a
         decomposition has.
 
     References
@@ -66,9 +70,26 @@ def initial_components(init, X, n_components, rng):
     return unit_rows(W).astype(X.dtype)
 
 
+def initial_activations(X: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Give all components of a frame the same activation, the best in the least-squares sense.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_frames, n_freqs)
+    W : ndarray of shape (n_components, n_freqs)
+
+    Returns
+    -------
+    H : ndarray of shape (n_frames, n_components)
+    """
+    total = W.sum(axis=0)
+    scale = X @ total / max(float(total @ total), MIN_ENTRY)
+    return np.maximum(np.repeat(scale[:, np.newaxis], len(W), axis=1), MIN_ENTRY)
+
+
 def _decomposed(X, n_components, rng):
-    if len(X) > MAX_FRAMES:
-        X = X[np.sort(rng.choice(len(X), MAX_FRAMES, replace=False))]
+    if len(X) > MAX_SVD_FRAMES:
+        X = X[np.sort(rng.choice(len(X), MAX_SVD_FRAMES, replace=False))]
     if n_components > min(X.shape):
         raise ValueError(
             f"`init`='nndsvd' has at most min(n_frames, n_freqs) = {min(X.shape)} components; got "

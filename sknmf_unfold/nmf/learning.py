@@ -1,22 +1,25 @@
-"""Learning the components of `SparseNMF`, whatever the solver, at once or in batches."""
+"""Learning of the components of `SparseNMF`, from all frames at once or in batches."""
 
 from __future__ import annotations
 
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import cd, mu, online
-from .mu_updates import initial_activations, objective
+from . import online
+from .divergence import objective
+from .problem import Problem, Stopping
+from .solvers import Solver
 
-# Bytes of activations above which they are not kept, and frames of a batch then.
-MAX_ACTIVATIONS = 12 * 2**20
-BATCH_SIZE = 4096
+# With "auto", frames are learned from in batches where all activations would take more bytes, and
+# the frames of a batch.
+MAX_ACTIVATION_BYTES = 12 * 2**20
+AUTO_BATCH_FRAMES = 4096
 
 
 class Learned(NamedTuple):
-    """What was learned.
+    """Result of learning.
 
     Parameters
     ----------
@@ -27,93 +30,100 @@ class Learned(NamedTuple):
     divergence : float
         The last one.
     statistics : dict, optional
-        Of batches, if there were some.
+        Of the batches; None for all frames at once.
     """
 
     W: np.ndarray
     curve: np.ndarray
     divergence: float
-    statistics: dict | None = None
+    statistics: dict[str, Any] | None = None
 
 
-# What overflows shows in the objective.
+# An overflow shows in the objective.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def learn(frames, W, *, solver, beta, batch_size, rng, device=None, **settings):
-    """Learn components from frames that are all there.
+def learn(
+    frames: np.ndarray,
+    W: np.ndarray,
+    solver: Solver,
+    problem: Problem,
+    *,
+    batch_size: int | str | None,
+    rng: np.random.RandomState,
+    stopping: Stopping,
+) -> Learned:
+    """Learn components from frames in memory.
 
     Parameters
     ----------
     frames : ndarray of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
-        Components to start from, rows of unit norm.
-    solver : {"mu", "cd"}
-    beta : float
-        Divergence.
+        Initial components, rows of unit norm.
+    solver : Solver
+    problem : Problem
     batch_size : int, "auto" or None
         See `SparseNMF`.
     rng : numpy.random.RandomState
-    device : torch.device, optional
-        Where torch computes, on all frames at once; numpy does if None.
-    **settings
-        `sparsity`, `n_fixed`, `max_iter`, `tol`, `callback` of the solvers.
+    stopping : Stopping
 
     Returns
     -------
     learned : Learned
     """
-    is_small = len(frames) * len(W) * frames.itemsize <= MAX_ACTIVATIONS
     if batch_size == "auto":
-        batch_size = None if is_small or device is not None else BATCH_SIZE
-    if batch_size is not None and batch_size < len(frames):
-        settings |= {"beta": beta, "batch_size": batch_size, "rng": rng}
-        return Learned(*online.factorize(frames, W, **settings))
-    if solver == "cd":
-        W, H, curve = cd.factorize(frames, W, rng=rng, **settings)
-    else:
-        H = _scattered(initial_activations(frames, W), rng)
-        W, H, curve = mu.factorize(frames, W, H, beta=beta, device=device, **settings)
-    return Learned(W, curve, objective(frames, W, H, beta, 0.0))
+        is_small = len(frames) * len(W) * frames.itemsize <= MAX_ACTIVATION_BYTES
+        batch_size = None if is_small else AUTO_BATCH_FRAMES
+    if solver.batches is not None and isinstance(batch_size, Integral) and batch_size < len(frames):
+        settings = {"batch_size": int(batch_size), "rng": rng, "stopping": stopping}
+        return Learned(*online.factorize(frames, W, solver.batches, problem, **settings))
+    W, H, curve = solver.learn(frames, W, problem, rng, stopping)
+    return Learned(W, curve, objective(frames, W, H, problem.beta, 0.0))
 
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def learn_more(frames, W, *, batch_size, rng, statistics=None, curve=None, **settings):
-    """Learn components from some frames of many, in their order.
+def learn_more(
+    frames: np.ndarray,
+    W: np.ndarray,
+    solver: Solver,
+    problem: Problem,
+    *,
+    batch_size: int | str | None,
+    rng: np.random.RandomState,
+    statistics: dict[str, Any] | None = None,
+    curve: np.ndarray | None = None,
+) -> Learned:
+    """Learn components from further frames, in batches in their order.
 
     Parameters
     ----------
     frames : ndarray of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
-        Components so far, rows of unit norm.
+        Current components, rows of unit norm.
+    solver : Solver
+        With batches.
+    problem : Problem
     batch_size : int, "auto" or None
         See `SparseNMF`.
     rng : numpy.random.RandomState
     statistics : dict, optional
-        Of the batches so far.
+        Of the earlier batches.
     curve : ndarray of shape (n_iter,), optional
-        The objectives so far; None says that W has not learned anything.
-    **settings
-        `beta`, `sparsity`, `n_fixed` of `online.learn_batch`.
+        The earlier objectives; None if W is initial.
 
     Returns
     -------
     learned : Learned
     """
-    batch_size = batch_size if isinstance(batch_size, Integral) else BATCH_SIZE
+    steps = solver.batches
+    assert steps is not None
+    batch_size = int(batch_size) if isinstance(batch_size, Integral) else AUTO_BATCH_FRAMES
     statistics = dict(statistics or {"n_frames": 0})
     if curve is None:
         curve = np.empty(0)
-        W = online.first_components(frames[:batch_size], W, rng=rng, **settings)
+        first = frames[:batch_size]
+        W = steps.learn_first(first, W, problem, rng, online.FIRST_STOPPING)[0]
     divergence = value = 0.0
     for start in range(0, len(frames), batch_size):
         batch = frames[start : start + batch_size]
-        W, *of_batch = online.learn_batch(batch, W, statistics, **settings)
+        W, *of_batch = online.learn_batch(batch, W, statistics, steps, problem)
         divergence, value = divergence + of_batch[0], value + of_batch[1]
     return Learned(W, np.append(curve, value), divergence, statistics)
-
-
-def _scattered(H, rng):
-    """Scatter activations around what they are, block by block to save memory."""
-    for start in range(0, len(H), BATCH_SIZE):
-        block = H[start : start + BATCH_SIZE]
-        block *= rng.uniform(0.5, 1.5, size=block.shape).astype(H.dtype)
-    return H

@@ -7,49 +7,41 @@ import numpy as np
 from sknmf_unfold.base.threads import one_thread_a_product
 
 from .blocks import Blocks, block_length
-from .mu_updates import (
-    FLOOR,
-    TINY,
-    gram_factors,
-    initial_activations,
-    times_gram,
-    update_activations,
-)
+from .divergence import MIN_MAGNITUDE, check_range
+from .initial import initial_activations
+from .matrices import gram_factors, times_gram
+from .mu_updates import MIN_ENTRY, update_activations
+from .problem import Problem, Stopping
 
 
-def check_range(X, beta, *results):
-    """Raise unless all results are finite: else X or its powers leave the range of its dtype.
+def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) -> np.ndarray:
+    """Call `infer_activations` with the arguments of the table of solvers.
 
     Parameters
     ----------
     X : ndarray of shape (n_frames, n_freqs)
-        Magnitudes.
-    beta : float
-        The divergence.
-    *results : ndarray
-        What was computed from them.
+    W : ndarray of shape (n_components, n_freqs)
+    problem : Problem
+    stopping : Stopping
+        Its `tol` is not used: every frame takes all updates.
 
-    Raises
-    ------
-    ValueError
-        If a result is infinite or NaN.
+    Returns
+    -------
+    H : ndarray of shape (n_frames, n_components)
     """
-    if all(np.isfinite(result).all() for result in results):
-        return
-    raise ValueError(
-        f"The divergence of `beta_loss`={beta:g} leaves the range of {X.dtype} for magnitudes "
-        f"from {X.min():.3g} to {X.max():.3g}; scale the recordings to [-1, 1], or pass them as "
-        f"float64."
-    )
+    settings = {"beta": problem.beta, "sparsity": problem.sparsity}
+    return infer_activations(X, W, n_iter=stopping.max_iter, **settings)
 
 
 @one_thread_a_product()
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def infer_activations(X, W, *, beta, sparsity, n_iter):
+def infer_activations(
+    X: np.ndarray, W: np.ndarray, *, beta: float, sparsity: float, n_iter: int
+) -> np.ndarray:
     """Infer activations for a fixed dictionary, block by block of frames.
 
-    Every frame starts from `initial_activations` and takes `n_iter` steps, so that its result does
-    not depend on the frames around it.
+    Every frame takes `n_iter` steps from `initial_activations`, so its result does not depend on
+    other frames.
 
     Parameters
     ----------
@@ -63,7 +55,7 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
     Returns
     -------
     H : ndarray of shape (n_frames, n_components)
-        Exactly 0 where an update has driven an activation (all but) to 0, and for silence.
+        Exactly 0 where updates have driven an activation (nearly) to 0, and for silent frames.
 
     Raises
     ------
@@ -74,7 +66,7 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
     factors = gram_factors(W) if beta == 2 else ()
 
     def infer(frames, workspace):
-        block = np.maximum(X[frames], FLOOR if beta <= 0 else 0)
+        block = np.maximum(X[frames], MIN_MAGNITUDE if beta <= 0 else 0)
         h = initial_activations(block, W)
         if beta == 2:
             h = _infer_block(block @ W.T, factors, h, workspace, sparsity, n_iter)
@@ -85,17 +77,17 @@ def infer_activations(X, W, *, beta, sparsity, n_iter):
 
     Blocks(len(X), block_length(max(W.shape))).run(infer)
     check_range(X, beta, H)
-    # Where beta <= 0 the floor of the magnitudes would be heard in silence.
-    H[(H <= TINY) | ~X.any(axis=1, keepdims=True)] = 0
+    # Where beta <= 0 silent frames have got activations that explain MIN_MAGNITUDE.
+    H[(H <= MIN_ENTRY) | ~X.any(axis=1, keepdims=True)] = 0
     return H
 
 
 def _infer_block(correlation, factors, h, workspace, sparsity, n_iter):
-    """`update_activations` for beta = 2 with what does not change computed once."""
+    """Update activations `n_iter` times for beta = 2, from products that do not change."""
     for _ in range(n_iter):
         positive = times_gram(h, factors, workspace)
-        positive += max(sparsity, TINY)
+        positive += max(sparsity, MIN_ENTRY)
         np.divide(correlation, positive, out=positive)
         h *= positive
-        np.maximum(h, TINY, out=h)
+        np.maximum(h, MIN_ENTRY, out=h)
     return h

@@ -1,4 +1,4 @@
-"""The multiplicative updates on a torch device, a GPU for example, with the same numbers."""
+"""Multiplicative updates on a torch device such as a GPU, with the same results as in numpy."""
 
 from __future__ import annotations
 
@@ -6,42 +6,69 @@ import numpy as np
 
 from sknmf_unfold.base.tensors import to_numpy, to_tensor
 
-from .mu_updates import FLOOR, TINY, exponent, initial_activations
+from .divergence import MIN_MAGNITUDE
+from .initial import initial_activations
+from .mu import alternate, scattered_activations
+from .mu_updates import MIN_ENTRY, exponent
+from .problem import Problem, Stopping
 
-# Frames that are worked on together.
-SLAB = 65_536
+# Frames of a block.
+BLOCK_FRAMES = 65_536
 
 
-class DescentOnDevice:
-    """What `descent.Divergence` is on the CPU, for every beta.
+def learn(
+    X: np.ndarray, W: np.ndarray, problem: Problem, rng: np.random.RandomState, stopping: Stopping
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factorise as `mu.learn` does, on ``problem.device``.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_frames, n_freqs)
+    W : ndarray of shape (n_components, n_freqs)
+        Initial components, rows of unit norm.
+    problem : Problem
+    rng : numpy.random.RandomState
+        Draws the initial activations.
+    stopping : Stopping
+
+    Returns
+    -------
+    W, H, curve : ndarray
+        See `mu.factorize`.
+    """
+    activations = TorchActivations(X, scattered_activations(X, W, rng), problem)
+    return alternate(activations, W, problem, stopping)
+
+
+class TorchActivations:
+    """`mu_activations.Activations` on a torch device, for every beta.
 
     Parameters
     ----------
     X : ndarray of shape (n_frames, n_freqs)
     H : ndarray of shape (n_frames, n_components)
-        Activations to start from.
-    sparsity, beta : float
-        Weight of the l1 penalty, and divergence.
-    device : torch.device
-        Where to compute.
+        Initial activations.
+    problem : Problem
 
     Attributes
     ----------
     scale : float
-        What rounding errors of the objective are relative to.
+        Magnitude of the terms of the objective, to which its rounding errors are relative.
     """
 
-    def __init__(self, X, H, sparsity, beta, device):
-        self._X, self._H = _floored(X, beta, device), to_tensor(np.maximum(H, TINY), device)
-        self._sparsity, self._beta, self.scale = sparsity, beta, 0.0
+    def __init__(self, X: np.ndarray, H: np.ndarray, problem: Problem) -> None:
+        self._beta, self._sparsity = problem.beta, problem.sparsity
+        self._X = _clipped(X, problem.beta, problem.device)
+        self._H = to_tensor(np.maximum(H, MIN_ENTRY), problem.device)
+        self.scale = 0.0
 
     @property
-    def H(self):
-        """The activations now, an ndarray of shape (n_frames, n_components)."""
+    def H(self) -> np.ndarray:
+        """Current activations, of shape (n_frames, n_components)."""
         return to_numpy(self._H)
 
-    def propose(self, W):
-        """Compute the objective of these components and the activations, and go on from there.
+    def propose(self, W: np.ndarray) -> float:
+        """Compute the objective of W and the current activations, and prepare their update.
 
         Parameters
         ----------
@@ -51,13 +78,14 @@ class DescentOnDevice:
         -------
         objective : float
         """
-        W, beta = to_tensor(W, self._X.device), self._beta
-        value, new, negative, positive = 0.0, [], np.zeros(()), np.zeros(())
-        for x, h in zip(self._X.split(SLAB), self._H.split(SLAB), strict=True):
-            value += _divergence(x, _approximation(h, W, beta), beta)
+        components, beta = to_tensor(W, self._X.device), self._beta
+        value, new = 0.0, []
+        negative = positive = np.zeros(())
+        for x, h in zip(self._X.split(BLOCK_FRAMES), self._H.split(BLOCK_FRAMES), strict=True):
+            value += _divergence(x, _approximation(h, components, beta), beta)
             value += self._sparsity * _sum(h)
-            h = _step(x, W, h, beta, self._sparsity)
-            parts = _gradient_parts(x, _approximation(h, W, beta), beta)
+            h = _step(x, components, h, beta, self._sparsity)
+            parts = _gradient_parts(x, _approximation(h, components, beta), beta)
             negative, positive = (
                 total + to_numpy(h.T @ part).astype(np.float64)
                 for total, part in zip((negative, positive), parts, strict=True)
@@ -67,8 +95,8 @@ class DescentOnDevice:
         self.scale = value
         return value
 
-    def advance(self, W):
-        """Adopt the step that `propose` has taken.
+    def advance(self, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Adopt the update that `propose` has prepared.
 
         Parameters
         ----------
@@ -86,47 +114,44 @@ class DescentOnDevice:
         return self._parts
 
 
-def infer_activations(X, W, *, beta, sparsity, n_iter, device):
-    """Infer activations for a fixed dictionary, as `inference.infer_activations` does.
+def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) -> np.ndarray:
+    """Infer activations as `mu_inference.infer` does, on ``problem.device``.
 
     Parameters
     ----------
     X : ndarray of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
-    beta, sparsity : float
-        Divergence, and weight of the l1 penalty.
-    n_iter : int
-        Number of updates.
-    device : torch.device
-        Where to compute.
+    problem : Problem
+    stopping : Stopping
+        Its `tol` is not used: every frame takes all updates.
 
     Returns
     -------
     H : ndarray of shape (n_frames, n_components)
     """
-    components, results = to_tensor(W, device), []
-    for start in range(0, len(X), SLAB):
-        x = X[start : start + SLAB]
-        h = to_tensor(initial_activations(x, W), device)
-        x = _floored(x, beta, device)
-        for _ in range(n_iter):
-            h = _step(x, components, h, beta, sparsity)
+    components, results = to_tensor(W, problem.device), []
+    for start in range(0, len(X), BLOCK_FRAMES):
+        x = X[start : start + BLOCK_FRAMES]
+        h = to_tensor(initial_activations(x, W), problem.device)
+        x = _clipped(x, problem.beta, problem.device)
+        for _ in range(stopping.max_iter):
+            h = _step(x, components, h, problem.beta, problem.sparsity)
         results.append(to_numpy(h))
     H = np.concatenate(results)
-    H[(H <= TINY) | ~X.any(axis=1, keepdims=True)] = 0
+    H[(H <= MIN_ENTRY) | ~X.any(axis=1, keepdims=True)] = 0
     return H
 
 
-def _floored(X, beta, device):
-    return to_tensor(X, device).clamp(min=FLOOR if beta <= 0 else 0)
+def _clipped(X, beta, device):
+    return to_tensor(X, device).clamp(min=MIN_MAGNITUDE if beta <= 0 else 0)
 
 
 def _approximation(H, W, beta):
-    return H @ W if beta == 2 else H @ W + FLOOR
+    return H @ W if beta == 2 else H @ W + MIN_MAGNITUDE
 
 
 def _gradient_parts(X, Y, beta):
-    """Negative and positive part of the gradient of the divergence with respect to Y."""
+    """Split the gradient with respect to Y into its negative and positive part."""
     if beta == 2:
         return X, Y
     positive = Y ** (beta - 1)
@@ -135,8 +160,8 @@ def _gradient_parts(X, Y, beta):
 
 def _step(X, W, H, beta, sparsity):
     negative, positive = _gradient_parts(X, _approximation(H, W, beta), beta)
-    ratio = (negative @ W.T) / (positive @ W.T + max(sparsity, TINY))
-    return (H * ratio ** exponent(beta)).clamp(min=TINY)
+    ratio = (negative @ W.T) / (positive @ W.T + max(sparsity, MIN_ENTRY))
+    return (H * ratio ** exponent(beta)).clamp(min=MIN_ENTRY)
 
 
 def _divergence(X, Y, beta):

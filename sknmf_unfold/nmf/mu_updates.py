@@ -2,50 +2,26 @@
 
 Frames come before bins: ``X (n_frames, n_freqs) ~ H (n_frames, n_components) @ W (n_components,
 n_freqs)``. The objective is ``D_beta(X | H W) + sparsity * sum(H)`` with the rows of W on the unit
-l2-sphere. For beta != 2 a constant background `FLOOR` is added to the approximation, which keeps
-the divergences finite; being one more fixed component, it does not disturb their descent.
+l2-sphere. For beta != 2 a constant background `MIN_MAGNITUDE` is added to the approximation, which
+keeps the divergences finite. It acts like one more fixed component, so the updates still descend.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .blocks import Blocks, Workspace, block_length
-from .divergence import beta_divergence
+from .blocks import Workspace
+from .divergence import MIN_MAGNITUDE, beta_divergence
+from .matrices import gram_factors, times_gram, total, unit_rows
 
-# Audio in [-1, 1] has magnitudes of 1e-5 (16-bit noise) and more; negative powers of this stay
-# within float32.
-FLOOR = 1e-12
-# Multiplication drives what the data do not need towards 0 exponentially: stop before the
-# denormal numbers, which are slow, and before 0 / 0.
-TINY = 1e-20
-
-
-def unit_rows(W):
-    """Scale rows to unit l2-norm.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n_components, n_freqs)
-        Non-negative.
-
-    Returns
-    -------
-    W : ndarray of shape (n_components, n_freqs)
-        Rows of zeros stay zeros.
-
-    Examples
-    --------
-    >>> unit_rows(np.array([[3.0, 4.0]]))
-    array([[0.6, 0.8]])
-    """
-    # Scaled first, so that squares of very small or large rows neither vanish nor overflow.
-    W = W / np.maximum(W.max(axis=1, keepdims=True), np.finfo(W.dtype).tiny)
-    return W / np.maximum(np.linalg.norm(W, axis=1, keepdims=True), np.finfo(W.dtype).tiny)
+# Smallest entry of H and W, and of a denominator. Repeated multiplication drives unused entries
+# towards 0 exponentially: this stops them before the denormal numbers, which are slow, and before
+# 0 / 0.
+MIN_ENTRY = 1e-20
 
 
-def exponent(beta):
-    """Return the power of the multiplicative step for which descent is proved.
+def exponent(beta: float) -> float:
+    """Return the exponent of the multiplicative step for which descent is proved.
 
     Parameters
     ----------
@@ -68,53 +44,14 @@ def exponent(beta):
     return 1.0 if 1 <= beta <= 2 else 1 / (2 - beta) if beta < 1 else 1 / (beta - 1)
 
 
-def initial_activations(X, W):
-    """Give all components of a frame the same activation, the best in the least-squares sense.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_frames, n_freqs)
-    W : ndarray of shape (n_components, n_freqs)
-
-    Returns
-    -------
-    H : ndarray of shape (n_frames, n_components)
-    """
-    total = W.sum(axis=0)
-    scale = X @ total / max(float(total @ total), TINY)
-    return np.maximum(np.repeat(scale[:, np.newaxis], len(W), axis=1), TINY)
-
-
-def total(array):
-    """Sum up a matrix row by row, and in float64 so that float32 loses nothing.
-
-    Parameters
-    ----------
-    array : ndarray of shape (n_rows, n_columns)
-
-    Returns
-    -------
-    total : float
-    """
-    ones = np.ones(array.shape[1], dtype=array.dtype)
-    return float((array @ ones).sum(dtype=np.float64))
-
-
-def squares(array):
-    """Sum up the squares of an array in float64.
-
-    Parameters
-    ----------
-    array : ndarray
-
-    Returns
-    -------
-    total : float
-    """
-    return float(np.sum(np.square(array, dtype=np.float64)))
-
-
-def gradient_parts(X, W, H, beta, workspace, evaluate=False):
+def gradient_parts(
+    X: np.ndarray,
+    W: np.ndarray,
+    H: np.ndarray,
+    beta: float,
+    workspace: Workspace,
+    evaluate: bool = False,
+) -> tuple[np.ndarray, np.ndarray | None, float | None]:
     """Split the gradient of the divergence with respect to ``H W``; beta other than 2.
 
     Parameters
@@ -125,20 +62,20 @@ def gradient_parts(X, W, H, beta, workspace, evaluate=False):
     workspace : Workspace
         Holds the results until the next call.
     evaluate : bool, default=False
-        Whether to compute the divergence, too, which takes a logarithm of every number.
+        Whether to compute the divergence as well, which takes a logarithm of every entry.
 
     Returns
     -------
     negative : ndarray of shape (n_frames, n_freqs)
     positive : ndarray of shape (n_frames, n_freqs) or None
-        None says that all are 1. The gradient is the positive part minus the negative one.
+        None stands for all ones. The gradient is the positive part minus the negative one.
     divergence : float or None
-        D_beta(X | H W), summed in float64; for beta = 1 without the sum of ``H W`` minus that of X,
-        which takes no pass over X.
+        D_beta(X | H W), summed in float64. For beta = 1 it leaves out the sum of ``H W`` minus that
+        of X, which callers compute without a pass over X.
     """
     Y, negative, third = (workspace.array(i, *X.shape, dtype=X.dtype) for i in ("Y", "-", "third"))
     np.matmul(H, W, out=Y)
-    Y += Y.dtype.type(FLOOR)
+    Y += Y.dtype.type(MIN_MAGNITUDE)
     divergence = None
     if beta == 1:
         np.divide(X, Y, out=negative)
@@ -159,7 +96,14 @@ def gradient_parts(X, W, H, beta, workspace, evaluate=False):
     return np.divide(np.multiply(X, positive, out=negative), Y, out=negative), positive, divergence
 
 
-def scale_activations(H, negative, positive, beta, sparsity, out=None):
+def scale_activations(
+    H: np.ndarray,
+    negative: np.ndarray,
+    positive: np.ndarray,
+    beta: float,
+    sparsity: float,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Take the multiplicative step of the activations.
 
     Parameters
@@ -170,65 +114,31 @@ def scale_activations(H, negative, positive, beta, sparsity, out=None):
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
     out : ndarray of shape (n_frames, n_components), optional
-        Where to write the result.
+        Array for the result.
 
     Returns
     -------
     H : ndarray of shape (n_frames, n_components)
     """
-    positive += max(sparsity, TINY)
+    positive += max(sparsity, MIN_ENTRY)
     ratio, power = np.divide(negative, positive, out=negative), exponent(beta)
     if power == 0.5:
         np.sqrt(ratio, out=ratio)
     elif power != 1:
         np.power(ratio, power, out=ratio)
     H = np.multiply(H, ratio, out=out)
-    return np.maximum(H, TINY, out=H)
+    return np.maximum(H, MIN_ENTRY, out=H)
 
 
-def gram_factors(W):
-    """Split the Gram matrix of components into what takes the fewest multiplications.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n_components, n_freqs)
-
-    Returns
-    -------
-    factors : tuple of ndarray
-        Their product is ``W @ W.T``: that matrix alone, or both if there are more than two
-        components for each bin.
-
-    Examples
-    --------
-    >>> len(gram_factors(np.eye(3))), len(gram_factors(np.ones((3, 1))))
-    (1, 2)
-    """
-    return (W @ W.T,) if len(W) <= 2 * W.shape[1] else (W, W.T)
-
-
-def times_gram(H, factors, workspace):
-    """Multiply activations by the Gram matrix of the components.
-
-    Parameters
-    ----------
-    H : ndarray of shape (n_frames, n_components)
-    factors : tuple of ndarray
-        From `gram_factors`.
-    workspace : Workspace
-        Holds the result until the next call.
-
-    Returns
-    -------
-    product : ndarray of shape (n_frames, n_components)
-    """
-    for i, factor in enumerate(factors):
-        out = workspace.array(f"Gram {i}", len(H), factor.shape[1], dtype=H.dtype)
-        H = np.matmul(H, factor, out=out)
-    return H
-
-
-def update_activations(X, W, H, beta, sparsity, workspace=None, out=None):
+def update_activations(
+    X: np.ndarray,
+    W: np.ndarray,
+    H: np.ndarray,
+    beta: float,
+    sparsity: float,
+    workspace: Workspace | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Take one multiplicative step of the activations, which never raises the objective.
 
     Parameters
@@ -238,38 +148,50 @@ def update_activations(X, W, H, beta, sparsity, workspace=None, out=None):
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
     workspace : Workspace, optional
-        Memory to work in.
+        Buffers to compute in.
     out : ndarray of shape (n_frames, n_components), optional
-        Where to write the result; may be H.
+        Array for the result; may be H.
 
     Returns
     -------
     H : ndarray of shape (n_frames, n_components)
     """
     workspace = Workspace() if workspace is None else workspace
+    negative, positive = X, None
     if beta == 2:
-        negative, positive = X, times_gram(H, gram_factors(W), workspace)
+        positive = times_gram(H, gram_factors(W), workspace)
     else:
         negative, positive, _ = gradient_parts(X, W, H, beta, workspace)
-    settings = {"beta": beta, "sparsity": sparsity, "workspace": workspace, "out": out}
-    return step_of_activations(W, H, negative, positive, **settings)
+    return step_of_activations(
+        W, H, negative, positive, beta=beta, sparsity=sparsity, workspace=workspace, out=out
+    )
 
 
-def step_of_activations(W, H, negative, positive, *, beta, sparsity, workspace, out):
-    """Take the multiplicative step of the activations, from parts of another gradient.
+def step_of_activations(
+    W: np.ndarray,
+    H: np.ndarray,
+    negative: np.ndarray,
+    positive: np.ndarray | None,
+    *,
+    beta: float,
+    sparsity: float,
+    workspace: Workspace,
+    out: np.ndarray | None,
+) -> np.ndarray:
+    """Take the multiplicative step of the activations from the gradient with respect to ``H W``.
 
     Parameters
     ----------
     W, H : ndarray
         Of shapes (n_components, n_freqs), (n_frames, n_components).
     negative, positive : ndarray
-        Parts of the gradient with respect to ``H W``, see `gradient_parts`. For beta = 2 the data
-        and the positive part with respect to H.
+        Parts of the gradient with respect to ``H W``, see `gradient_parts`. For beta = 2 the data,
+        and the positive part of the gradient with respect to H.
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
     workspace : Workspace
     out : ndarray of shape (n_frames, n_components), optional
-        Where to write the result.
+        Array for the result.
 
     Returns
     -------
@@ -284,40 +206,18 @@ def step_of_activations(W, H, negative, positive, *, beta, sparsity, workspace, 
     return scale_activations(H, first, positive, beta, sparsity, out)
 
 
-def objective(X, W, H, beta, sparsity):
-    """Compute ``D_beta(X | H W) + sparsity * sum(H)``, summed in float64.
-
-    Parameters
-    ----------
-    X, W, H : ndarray
-        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
-    beta, sparsity : float
-        Divergence, and weight of the l1 penalty.
-
-    Returns
-    -------
-    value : float
-    """
-    background = X.dtype.type(0 if beta == 2 else FLOOR)
-
-    def value(frames, _):
-        x = np.maximum(X[frames], FLOOR) if beta <= 0 else X[frames]
-        divergence = beta_divergence(x, H[frames] @ W + background, beta)
-        return (divergence + sparsity * total(H[frames]),)
-
-    return Blocks(len(X), block_length(max(W.shape))).sum(value)[0]
-
-
-def scale_components(W, negative, positive, power, n_fixed=0):
+def scale_components(
+    W: np.ndarray, negative: np.ndarray, positive: np.ndarray, power: float, n_fixed: int = 0
+) -> np.ndarray:
     """Take the multiplicative step of components of unit norm.
 
-    The gradient is that of the divergence with every row divided by its norm, so the constraint is
-    part of the step and not a rescaling that undoes it.
+    The gradient is that of the divergence with every row divided by its norm, so the step contains
+    the constraint. A rescaling after an unconstrained step would undo a part of it.
 
     Parameters
     ----------
     W, negative, positive : ndarray of shape (n_components, n_freqs)
-        Components, and the parts of the gradient with respect to them as if they were free.
+        Components, and the parts of the gradient with respect to them without the constraint.
     power : float
         Exponent of the step.
     n_fixed : int, default=0
@@ -334,7 +234,26 @@ def scale_components(W, negative, positive, power, n_fixed=0):
     """
     numerator = negative + W * np.sum(W * positive, axis=1, keepdims=True)
     denominator = positive + W * np.sum(W * negative, axis=1, keepdims=True)
-    ratio = np.maximum(numerator, TINY) / np.maximum(denominator, TINY)
+    ratio = np.maximum(numerator, MIN_ENTRY) / np.maximum(denominator, MIN_ENTRY)
     new = W.copy()
-    new[n_fixed:] = unit_rows(np.maximum(W * ratio**power, TINY))[n_fixed:]
+    new[n_fixed:] = unit_rows(np.maximum(W * ratio**power, MIN_ENTRY))[n_fixed:]
     return new
+
+
+def quadratic(W: np.ndarray, products: np.ndarray, gram: np.ndarray) -> float:
+    """Compute ``1/2 ||X - H W||^2 - 1/2 ||X||^2`` from products of X and H.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_freqs)
+    products : ndarray of shape (n_components, n_freqs)
+        ``H.T @ X``, in float64.
+    gram : ndarray of shape (n_components, n_components)
+        ``H.T @ H``, in float64.
+
+    Returns
+    -------
+    value : float
+    """
+    W = W.astype(np.float64)
+    return float(0.5 * np.sum((gram @ W) * W) - np.sum(products * W))

@@ -1,12 +1,12 @@
-"""Validate the parameters of `SparseNMF`."""
+"""Validation of the parameters of `SparseNMF`, and the choice of its solver and device."""
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from sknmf_unfold.base.tensors import resolve_device
-from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.options import check_choice, check_verbose
 from sknmf_unfold.validation.parameters import (
     MAX_COMPONENTS,
@@ -17,26 +17,10 @@ from sknmf_unfold.validation.parameters import (
 )
 
 from .divergence import check_beta
+from .solvers import SOLVER_NAMES, Solver, find_solver, solver_for
 
-SOLVERS = ("auto", "mu", "cd")
-# What a fit leaves, see `_fitted`.
-FITTED = (
-    Invariant("n_features_in_", whole=True, low=1, axis="freqs"),
-    Invariant("components_", "components freqs", low=0.0),
-    Invariant("reconstruction_err_", low=0.0),
-    Invariant("n_iter_", whole=True, low=0),
-    Invariant("n_frames_seen_", whole=True, low=0),
-)
-# The same of statistics of batches, for beta = 2 and for other divergences.
-SQUARED = (
-    Invariant("_statistics['products']", "components freqs", low=0.0),
-    Invariant("_statistics['gram']", "components components", low=0.0),
-)
-OTHERS = (
-    Invariant("_statistics['negative']", "components freqs", low=0.0),
-    Invariant("_statistics['positive']", "components freqs", low=0.0),
-)
-COUNT = Invariant("_statistics['n_frames']", whole=True, low=0)
+if TYPE_CHECKING:
+    from .sparse_nmf import SparseNMF
 
 
 class Settings(NamedTuple):
@@ -50,7 +34,7 @@ class Settings(NamedTuple):
     tol, transform_tol : float
     max_frames : int or None
     batch_size : int, "auto" or None
-        See `SparseNMF`; `beta` is what `beta_loss` stands for.
+        See `SparseNMF`; `beta` is the number of `beta_loss`.
     """
 
     n_components: int
@@ -63,7 +47,7 @@ class Settings(NamedTuple):
     batch_size: int | str | None
 
 
-def check_settings(nmf):
+def check_settings(nmf: SparseNMF) -> Settings:
     """Check parameters that do not depend on data.
 
     Parameters
@@ -84,28 +68,25 @@ def check_settings(nmf):
     max_iter = check_number("max_iter", nmf.max_iter, low=1, integer=True)
     tol, transform_tol = check_tol("tol", nmf.tol), check_tol("transform_tol", nmf.transform_tol)
     check_verbose(nmf.verbose)
-    check_choice("solver", nmf.solver, SOLVERS)
+    check_choice("solver", nmf.solver, SOLVER_NAMES)
     beta = check_beta(nmf.beta_loss)
-    if nmf.solver == "cd" and beta != 2:
-        raise ValueError(
-            f"`solver`='cd' minimises beta_loss='frobenius' only; got "
-            f"beta_loss={nmf.beta_loss!r}. Use solver='mu'."
-        )
+    # Refused here if it minimises another divergence only.
+    solver_for(nmf.solver, beta)
     max_frames, batch_size = check_max_frames(nmf.max_frames), _check_batch_size(nmf.batch_size)
     return Settings(
         n_components, beta, sparsity, max_iter, tol, transform_tol, max_frames, batch_size
     )
 
 
-def check_tol(name, tol):
+def check_tol(name: str, tol: object) -> float:
     """Check a tolerance.
 
     Parameters
     ----------
     name : str
-        The parameter's name, for the message.
+        Of the parameter, for the message.
     tol : object
-        What the user passed.
+        The user's value.
 
     Returns
     -------
@@ -114,19 +95,19 @@ def check_tol(name, tol):
     Raises
     ------
     TypeError, ValueError
-        If it is no number >= 0.
+        If it is not a number >= 0.
     """
     check_number(name, tol, low=0)
     return check_number(name, tol, high=MAX_WEIGHT)
 
 
-def check_max_frames(max_frames):
-    """Check the bound of the frames that are learned from.
+def check_max_frames(max_frames: object) -> int | None:
+    """Check the largest number of frames to learn from.
 
     Parameters
     ----------
     max_frames : object
-        What the user passed.
+        The user's value.
 
     Returns
     -------
@@ -148,38 +129,55 @@ def _check_batch_size(batch_size):
     return check_number("batch_size", batch_size, low=1, integer=True)
 
 
-def invariants(nmf):
-    """Make the table of the fitted attributes of a `SparseNMF`.
+def choose_solver(
+    nmf: SparseNMF, settings: Settings, *, in_batches: bool = False, fall_back: bool = False
+) -> tuple[Solver, object]:
+    """Choose solver and device where the parameters leave them open.
 
     Parameters
     ----------
     nmf : SparseNMF
-        Fitted, but possibly damaged.
+    settings : Settings
+        Its checked parameters.
+    in_batches : bool, default=False
+        Whether to learn from batches.
+    fall_back : bool, default=False
+        Whether a missing GPU means the CPU instead of an error.
 
     Returns
     -------
-    invariants : tuple of Invariant
+    solver : Solver
+    device : torch.device or None
+        None for the CPU, where numpy computes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device, or no such solver for it.
     """
-    statistics = vars(nmf).get("_statistics")
-    n_iter = vars(nmf).get("n_iter_")
-    n_values = (n_iter if isinstance(n_iter, Integral) else 0) + (statistics is None)
-    fitted = (*FITTED, Invariant("objective_curve_", str(n_values)))
-    if statistics is None:
-        return fitted
-    if not isinstance(statistics, dict):
-        refuse(type(nmf).__name__, "_statistics", "be a dict or None", type(statistics).__name__)
-    is_squared = "products" in statistics or "gram" in statistics
-    return (*fitted, COUNT, *(SQUARED if is_squared else OTHERS))
+    device = torch_device(nmf.device, fall_back)
+    if device is not None:
+        solver = find_solver(nmf.solver, settings.beta, on_device=True, in_batches=in_batches)
+        if solver is not None:
+            return solver, device
+        if not _is_named(nmf.device, "auto"):
+            raise ValueError(
+                f"`device`={nmf.device!r} has multiplicative updates of all frames at once only; "
+                f"got solver={nmf.solver!r}{' and batches' if in_batches else ''}. Use "
+                f"device='cpu'."
+            )
+    return solver_for(nmf.solver, settings.beta, in_batches=in_batches), None
 
 
-def torch_device(nmf, fall_back=False):
+def torch_device(device: object, fall_back: bool) -> object:
     """Find the device that torch computes on.
 
     Parameters
     ----------
-    nmf : SparseNMF
-    fall_back : bool, default=False
-        Whether a GPU that is not there means the CPU instead of an error.
+    device : object
+        The user's value.
+    fall_back : bool
+        Whether a missing GPU means the CPU instead of an error.
 
     Returns
     -------
@@ -189,40 +187,18 @@ def torch_device(nmf, fall_back=False):
     Raises
     ------
     ValueError
-        If there is no such device, or nothing of what `nmf` asks for is done on it.
+        If there is no such device.
     """
     # torch is not loaded for the default.
-    is_default = isinstance(nmf.device, str) and nmf.device == "cpu"
-    device = None if is_default else resolve_device(nmf.device, fall_back)
-    if device is None or device.type == "cpu":
-        return None
-    in_batches = _check_batch_size(nmf.batch_size) not in ("auto", None)
-    if nmf.solver == "cd" or in_batches:
-        raise ValueError(
-            f"`device`={nmf.device!r} has multiplicative updates of all frames at once only; "
-            f"got solver={nmf.solver!r}, batch_size={nmf.batch_size!r}."
-        )
-    return device
+    resolved = None if _is_named(device, "cpu") else resolve_device(device, fall_back)
+    return None if resolved is None or resolved.type == "cpu" else resolved
 
 
-def solver_of(nmf, beta, device):
-    """Choose the solver where `nmf` leaves it open.
-
-    Parameters
-    ----------
-    nmf : SparseNMF
-    beta : float
-    device : torch.device or None
-
-    Returns
-    -------
-    solver : {"mu", "cd"}
-    """
-    best = "cd" if beta == 2 and device is None else "mu"
-    return best if nmf.solver == "auto" else nmf.solver
+def _is_named(device, name):
+    return isinstance(device, str) and device == name
 
 
-def n_fixed_of(nmf):
+def n_fixed_of(nmf: SparseNMF) -> int:
     """Count the fixed components of a fitted `SparseNMF`.
 
     Parameters
@@ -236,12 +212,12 @@ def n_fixed_of(nmf):
     Raises
     ------
     ValueError
-        If its parameters ask for another number of components than it has learned.
+        If its parameters give another number of components than it has learned.
     """
-    n_fixed = 0 if nmf.fixed_components is None else len(nmf.fixed_components)
+    n_fixed = 0 if nmf.fixed_components is None else len(np.asarray(nmf.fixed_components))
     if n_fixed + int(nmf.n_components) != len(nmf.components_):
         raise ValueError(
             f"n_components={nmf.n_components} and {n_fixed} fixed ones are wanted, but "
-            f"{len(nmf.components_)} have been learned; clone the estimator to begin anew."
+            f"{len(nmf.components_)} have been learned; clone the estimator to start again."
         )
     return n_fixed

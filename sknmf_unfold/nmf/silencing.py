@@ -1,24 +1,28 @@
-"""Warn where the sparsity weight leaves (nearly) no activation, though the data are not silent."""
+"""Warning of a sparsity weight that sets (nearly) all activations to 0, though X is not silent."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from sknmf_unfold.validation.warn import warn_user
 
-# Activations below this part of the frames' norms are as good as none.
-MIN_SHARE = 1e-3
-# So few frames may be a pause, however loud; up to so many where no frame's norm comes near this
-# part of the sparsity weight.
-FEW_FRAMES, MIN_FRAMES, NEAR = 10, 100, 0.5
-# Sparsity weight that leaves most of the frames' components, relative to the frames' norm.
-SUGGESTED = 0.1
-# Frames that are looked at together.
-BLOCK = 1024
+# Activations below this share of the frames' norms count as 0.
+MIN_ACTIVE_SHARE = 1e-3
+# Fewer frames than the first number may be a pause, whatever their level; fewer than the second if
+# all their norms are below this share of the sparsity weight.
+MIN_FRAMES, MIN_QUIET_FRAMES, QUIET_SHARE = 10, 100, 0.5
+# Sparsity weight with which most frames have activations, relative to the frames' norm.
+SUGGESTED_SHARE = 0.1
+# Frames of a block.
+BLOCK_FRAMES = 1024
 
 
 class Silencing:
-    """Sums of the activations of a call, and of the frames that they are for.
+    """Detector of a sparsity weight that sets (nearly) all activations to 0.
+
+    It sums the frames of a call and their activations, block by block.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ class Silencing:
 
     @np.errstate(over="ignore", invalid="ignore")
     def add(self, frames: np.ndarray, activations: np.ndarray) -> None:
-        """Take some frames and the activations that were inferred for them.
+        """Add some frames and their activations.
 
         Parameters
         ----------
@@ -61,25 +65,25 @@ class Silencing:
         """Whether (nearly) all activations are 0 though the frames are not."""
         # Where squares overflow, no sparsity weight within its bounds silences.
         is_measured = self._n_frames > 0 and self._squares < np.inf
-        return is_measured and self.sparsity > 0 and self._active < MIN_SHARE * self._norms
+        return is_measured and self.sparsity > 0 and self._active < MIN_ACTIVE_SHARE * self._norms
 
     @property
     def is_pause(self) -> bool:
-        """Whether the frames are so few and so quiet that they need no activation."""
-        is_quiet = self._peak < NEAR * self.sparsity
-        return self._n_frames < (MIN_FRAMES if is_quiet else FEW_FRAMES)
+        """Whether the frames may be a pause: few, or rather few and all of them quiet."""
+        is_quiet = self._peak < QUIET_SHARE * self.sparsity
+        return self._n_frames < (MIN_QUIET_FRAMES if is_quiet else MIN_FRAMES)
 
     def warn(self, pause_too: bool = False) -> None:
-        """Tell the user what to do about it.
+        """Warn the user if it was detected, and suggest a sparsity weight.
 
         Parameters
         ----------
         pause_too : bool, default=False
-            Whether a few quiet frames are all that there is to learn from.
+            Whether to warn where `is_pause`, too.
         """
         if not self.found or (self.is_pause and not pause_too):
             return
-        suggested = SUGGESTED * (self._squares / self._n_frames) ** 0.5
+        suggested = SUGGESTED_SHARE * (self._squares / self._n_frames) ** 0.5
         warn_user(
             f"(Nearly) all activations are 0 though X is not: `sparsity`={self.sparsity:g} is in "
             f"the units of the frames (rows), which have norms of up to {self._peak:.3g} (at the "
@@ -89,10 +93,13 @@ class Silencing:
         )
 
 
-def silencing_of(frames, W, sparsity):
-    """Find out, for beta = 2, whether the best activations of frames are (nearly) all 0.
+def silencing_of(
+    frames: np.ndarray, W: np.ndarray, sparsity: float, beta: float = 2.0
+) -> Silencing:
+    """Detect whether the best activations of frames are (nearly) all 0, without inferring them.
 
-    Those of a frame are 0 where no correlation with a component is above the sparsity weight.
+    For beta = 2 those of a frame are 0 where no correlation with a component is above the sparsity
+    weight. For other divergences there is no such rule, and nothing is detected.
 
     Parameters
     ----------
@@ -101,14 +108,18 @@ def silencing_of(frames, W, sparsity):
         Components, rows of unit norm.
     sparsity : float
         Weight of the l1 penalty.
+    beta : float, default=2.0
+        Divergence.
 
     Returns
     -------
     silencing : Silencing
     """
     silencing = Silencing(sparsity)
-    for start in range(0, len(frames), BLOCK):
-        part = frames[start : start + BLOCK]
+    if beta != 2:
+        return silencing
+    for start in range(0, len(frames), BLOCK_FRAMES):
+        part = frames[start : start + BLOCK_FRAMES]
         with np.errstate(over="ignore"):
             above = part @ W.T
         above -= sparsity
@@ -116,39 +127,39 @@ def silencing_of(frames, W, sparsity):
     return silencing
 
 
-def is_blank(statistics):
-    """Whether statistics of batches, for beta = 2, know of frames but of no activation.
+def is_blank(statistics: dict | None) -> bool:
+    """Whether all activations so far were 0, according to the statistics of batches for beta = 2.
 
     Parameters
     ----------
     statistics : dict or None
-        Of `online`.
+        See `batch_statistics.products_and_gram`.
 
     Returns
     -------
     is_blank : bool
     """
-    return "products" in (statistics or {}) and not statistics["products"].any()
+    return statistics is not None and "products" in statistics and not statistics["products"].any()
 
 
-class Watched:
-    """A step for blocks of frames that warns of silencing at the end of a call.
+class WatchedStep:
+    """Step of a separator on blocks of frames, with a warning of silencing at the end of a call.
 
     Parameters
     ----------
     step : callable
-        ``step(magnitude, state) -> (result, state)``, see `separators._blocks`.
+        ``step(magnitude, state) -> (result, state)``, see `separators._blocks`. It adds to
+        `silencing`.
     silencing : Silencing
-        What the step brings up to date.
     """
 
-    def __init__(self, step, silencing):
+    def __init__(self, step: Callable, silencing: Silencing) -> None:
         self._step, self.silencing = step, silencing
 
     def __call__(self, magnitude, state):
         """Take the step."""
         return self._step(magnitude, state)
 
-    def finish(self):
-        """Warn if all blocks together call for it."""
+    def finish(self) -> None:
+        """Warn if (nearly) all activations of all blocks are 0."""
         self.silencing.warn()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,12 @@ from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
 from sknmf_unfold.base.callbacks import FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.nmf import SparseNMF
-from sknmf_unfold.nmf.cd_inference import solve_activations
+from sknmf_unfold.nmf.cd_inference import MAX_GAP
 from sknmf_unfold.nmf.divergence import check_beta
-from sknmf_unfold.nmf.mu_inference import infer_activations
+from sknmf_unfold.nmf.problem import Problem, Stopping
 from sknmf_unfold.nmf.settings import check_max_frames, check_tol
-from sknmf_unfold.nmf.silencing import Silencing, Watched
+from sknmf_unfold.nmf.silencing import Silencing, WatchedStep
+from sknmf_unfold.nmf.solvers import SOLVER_NAMES, solver_for
 from sknmf_unfold.runtime.ista import ista, largest_eigenvalue
 from sknmf_unfold.runtime.level import TrainingLevel
 from sknmf_unfold.runtime.masks import FramewiseInference, RunningMasks, ratio_mask
@@ -39,7 +41,7 @@ from ._base import BASICS, BaseSeparator
 from ._blocks import after, framewise
 from ._recipes import LEVEL_FRAMES, check_level_frames
 
-INFERENCES = ("auto", "cd", "mu", "ista", "warm_ista")
+INFERENCES = (*SOLVER_NAMES, "ista", "warm_ista")
 
 
 class SupervisedNMFSeparator(BaseSeparator):
@@ -61,8 +63,7 @@ class SupervisedNMFSeparator(BaseSeparator):
         How activations are inferred: coordinate descent, multiplicative updates, iterative
         soft-thresholding, or iterative soft-thresholding that starts each frame from the result of
         the frame before. ``"auto"`` takes coordinate descent for beta = 2, else multiplicative
-        updates. With ``"mu"`` the dictionaries, too, are learned by multiplicative updates, but for
-        those that `SparseNMF` learns in batches.
+        updates. With ``"mu"`` the dictionaries, too, are learned by multiplicative updates.
     n_iter : int, default=200
         Iterations of the inference, for each frame; coordinate descent stops earlier, once no
         activation is further from its best value than 5e-3 times the largest one of the frame.
@@ -326,7 +327,7 @@ class SupervisedNMFSeparator(BaseSeparator):
                 silencing.add(*pair)
             return activations
 
-        return Watched(step, silencing)
+        return WatchedStep(step, silencing)
 
     def _inference_step(self, dtype):
         infer = self._inference(dtype)
@@ -347,22 +348,19 @@ class SupervisedNMFSeparator(BaseSeparator):
         # Parameters may have been set since the fit.
         checked = self._check_parameters()
         components = self.components_.astype(dtype, copy=False)
-        n_iter, beta, inference = checked["n_iter"], checked["beta"], self.inference
-        settings = {"W": components, "sparsity": checked["sparsity"]}
-        if inference == "auto":
-            inference = "cd" if beta == 2 else "mu"
-        if inference == "cd":
-            return functools.partial(solve_activations, max_iter=n_iter, **settings)
-        if inference == "mu":
-            return functools.partial(infer_activations, beta=beta, n_iter=n_iter, **settings)
-        if inference == "ista":
-            settings = {"components": components, "sparsity": checked["sparsity"]}
+        n_iter, sparsity = checked["n_iter"], checked["sparsity"]
+        if self.inference in SOLVER_NAMES:
+            infer: Any = solver_for(self.inference, checked["beta"]).infer
+            problem, stopping = Problem(checked["beta"], sparsity), Stopping(n_iter, MAX_GAP)
+            return functools.partial(infer, W=components, problem=problem, stopping=stopping)
+        if self.inference == "ista":
             step_size = dtype.type(self.step_size_)
-            return functools.partial(ista, step_size=step_size, n_iter=n_iter, **settings)
+            settings: Any = {"sparsity": sparsity, "step_size": step_size, "n_iter": n_iter}
+            return functools.partial(ista, components=components, **settings)
         return RunningRecurrence(
             components[np.newaxis],
             np.full(1, self.step_size_, dtype),
-            np.full((1, len(components)), checked["sparsity"], dtype),
+            np.full((1, len(components)), sparsity, dtype),
             np.zeros(len(components), dtype),
             n_repeats=n_iter,
         )
@@ -383,7 +381,7 @@ class SupervisedNMFSeparator(BaseSeparator):
             estimates = np.stack([part @ dictionary for part, dictionary in parts])
             return trusted_ratio_masks(estimates)[0]
 
-        return Watched(step, infer.silencing)
+        return WatchedStep(step, infer.silencing)
 
     def _masks_at_level(self, dtype, n_streams):
         infer = self._inference(dtype)

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 
 from sknmf_unfold.nmf import cd
-from sknmf_unfold.nmf.cd import Descent, factorize, sweep_components
+from sknmf_unfold.nmf.cd import Factorization, factorize, sweep_components
 from sknmf_unfold.nmf.cd_inference import optimality_gap
+from sknmf_unfold.nmf.divergence import objective
+from sknmf_unfold.nmf.initial import initial_activations
+from sknmf_unfold.nmf.matrices import unit_rows
 from sknmf_unfold.nmf.mu import factorize as by_multiplication
-from sknmf_unfold.nmf.mu_updates import initial_activations, objective, unit_rows
+from sknmf_unfold.nmf.problem import Problem, Stopping
 
 
 def problem(n_frames=300, n_freqs=20, n_components=5, dtype="float64", noise=0.1, seed=0):
@@ -17,8 +20,9 @@ def problem(n_frames=300, n_freqs=20, n_components=5, dtype="float64", noise=0.1
     return X.astype(dtype), start.astype(dtype)
 
 
-def run(X, W, seed=0, **settings):
-    return factorize(X, W, rng=np.random.RandomState(seed), **({"sparsity": 0.2} | settings))
+def run(X, W, seed=0, sparsity=0.2, n_fixed=0, **stopping):
+    problem = Problem(2, sparsity, n_fixed)
+    return factorize(X, W, problem, np.random.RandomState(seed), Stopping(**stopping))
 
 
 # Components
@@ -66,9 +70,9 @@ def test_fixed_and_unused_components_stay():
 @pytest.mark.parametrize("sparsity", [0.0, 0.5])
 def test_the_objective_is_right_and_never_rises(sparsity, dtype):
     X, W = problem(dtype=dtype)
-    heard = []
+    reported = []
     W, H, curve = run(
-        X, W, sparsity=sparsity, tol=0, max_iter=60, callback=lambda v, w: heard.append((v, w))
+        X, W, sparsity=sparsity, tol=0, max_iter=60, callback=lambda v, w: reported.append((v, w))
     )
     assert W.dtype == H.dtype == dtype
     assert W.min() >= 0 and H.min() >= 0
@@ -78,8 +82,8 @@ def test_the_objective_is_right_and_never_rises(sparsity, dtype):
     assert (np.diff(curve) <= 0).all()
     rounding = 4 * eps * float(np.sum(X**2))
     assert curve[-1] == pytest.approx(objective(X, W, H, 2, sparsity), abs=rounding)
-    np.testing.assert_array_equal([value for value, _ in heard], curve[1:])
-    np.testing.assert_array_equal(heard[-1][1], W)
+    np.testing.assert_array_equal([value for value, _ in reported], curve[1:])
+    np.testing.assert_array_equal(reported[-1][1], W)
 
 
 def test_it_ends_where_nothing_is_to_be_gained():
@@ -95,7 +99,7 @@ def test_it_ends_where_nothing_is_to_be_gained():
 def test_below_200_multiplicative_steps_in_20(sparsity):
     X, W = problem(2000, 60, 20, noise=0.3)
     start = initial_activations(X, W)
-    slow = by_multiplication(X, W, start, beta=2, sparsity=sparsity, max_iter=200, tol=0)[2]
+    slow = by_multiplication(X, W, start, Problem(2, sparsity), Stopping(200, 0))[2]
     fast = run(X, W, sparsity=sparsity, max_iter=20, tol=0)[2]
     assert fast[-1] < slow[-1]
 
@@ -122,20 +126,20 @@ def test_fixed_components_stay_and_the_rest_is_learned_beside_them():
 def test_it_begins_on_a_part_of_the_frames(monkeypatch):
     seen = []
 
-    class Spy(Descent):
-        def __init__(self, X, W, **settings):
+    class Spy(Factorization):
+        def __init__(self, X, W, problem):
             seen.append(len(X))
-            super().__init__(X, W, **settings)
+            super().__init__(X, W, problem)
 
-    monkeypatch.setattr(cd, "Descent", Spy)
+    monkeypatch.setattr(cd, "Factorization", Spy)
     X, W = problem(1200)
     run(X, W)
     assert seen == [150, 1200]
     seen.clear()
     run(X[:300], W)
-    assert seen == [300], "the part would have fewer frames than its components ask for"
+    assert seen == [300], "the part would have fewer frames than MIN_FRAMES_PER_COMPONENT"
     seen.clear()
-    monkeypatch.setattr(cd, "MAX_PART", 60)
+    monkeypatch.setattr(cd, "MAX_PART_FRAMES", 60)
     run(X, W)
     assert seen == [60, 1200]
 

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from sknmf_unfold.nmf import cd_inference, couplings
+from sknmf_unfold.nmf import cd_inference, sweeps
 from sknmf_unfold.nmf.blocks import Workspace
 from sknmf_unfold.nmf.cd_inference import optimality_gap, solve_activations
-from sknmf_unfold.nmf.couplings import BinCouplings, Couplings, couplings_of
+from sknmf_unfold.nmf.divergence import objective
+from sknmf_unfold.nmf.matrices import unit_rows
 from sknmf_unfold.nmf.mu_inference import infer_activations
-from sknmf_unfold.nmf.mu_updates import objective, unit_rows
+from sknmf_unfold.nmf.sweeps import GramSweep, ResidualSweep, choose_sweep
 
-FORMS = (Couplings, BinCouplings)
+FORMS = (GramSweep, ResidualSweep)
 
 
 def problem(n_frames=40, n_freqs=20, n_components=8, dtype="float64", seed=0):
@@ -31,8 +32,8 @@ def by_nnls(X, W, sparsity):
 @pytest.mark.parametrize("width", [1, 3, 32])
 @pytest.mark.parametrize("sparsity", [0.0, 0.5])
 def test_activations_are_those_of_nnls(monkeypatch, sparsity, width, block, form):
-    monkeypatch.setattr(cd_inference, "couplings_of", form)
-    monkeypatch.setattr(couplings, "WIDTH", width)
+    monkeypatch.setattr(cd_inference, "choose_sweep", form)
+    monkeypatch.setattr(sweeps, "GROUP_COMPONENTS", width)
     monkeypatch.setattr(cd_inference, "block_length", lambda n_components: block)
     X, W = problem()
     X[3] = 0
@@ -49,7 +50,7 @@ def test_activations_are_those_of_nnls(monkeypatch, sparsity, width, block, form
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("tol", [1e-1, 1e-2, 1e-3])
 def test_every_frame_is_as_close_as_asked_for(monkeypatch, tol, dtype, form):
-    monkeypatch.setattr(cd_inference, "couplings_of", form)
+    monkeypatch.setattr(cd_inference, "choose_sweep", form)
     X, W = problem(300, dtype=dtype)
     H = solve_activations(X, W, sparsity=0.2, tol=tol, max_iter=1000)
     assert H.dtype == dtype
@@ -60,7 +61,7 @@ def test_every_frame_is_as_close_as_asked_for(monkeypatch, tol, dtype, form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_gap_is_the_distance_from_the_best_value_of_one_component(monkeypatch, form):
-    monkeypatch.setattr(cd_inference, "couplings_of", form)
+    monkeypatch.setattr(cd_inference, "choose_sweep", form)
     X, W = problem()
     H = by_nnls(X, W, 0.5)
     assert optimality_gap(X, W, H, 0.5).max() < 1e-12
@@ -81,9 +82,9 @@ def test_a_sweep_is_one_component_after_the_other(monkeypatch, form):
             h[k] = max((rest @ W[k] - 0.1) / (W[k] @ W[k]), 0.0)
     for width in (1, 3, 8, 32):
         H = np.full((8, 5), 0.3)
-        monkeypatch.setattr(couplings, "WIDTH", width)
-        sweeping, workspace = form(W, 0.1), Workspace()
-        sweeping.sweep(H, sweeping.targets(X, workspace), workspace)
+        monkeypatch.setattr(sweeps, "GROUP_COMPONENTS", width)
+        sweep, workspace = form(W, 0.1), Workspace()
+        sweep.run(H, sweep.targets(X, workspace), workspace)
         np.testing.assert_allclose(H.T, expected, rtol=1e-12, atol=1e-14)
 
 
@@ -102,8 +103,8 @@ def test_assessing_measures_the_objective_but_for_a_constant(form):
 
 def test_many_components_go_through_the_bins():
     X, W = problem(30, 5, 40)
-    assert isinstance(couplings_of(W, 0.2), BinCouplings)
-    assert isinstance(couplings_of(W[:15], 0.2), Couplings)
+    assert isinstance(choose_sweep(W, 0.2), ResidualSweep)
+    assert isinstance(choose_sweep(W[:15], 0.2), GramSweep)
     H = solve_activations(X, W, sparsity=0.2, tol=1e-6, max_iter=20_000)
     # Karush, Kuhn and Tucker: the gradient is 0 where there is an activation, else not negative.
     gradient = (H @ W - X) @ W.T + 0.2
@@ -124,7 +125,7 @@ def test_frames_do_not_know_of_each_other():
 @pytest.mark.parametrize("level", [1e-20, 1e-8, 1.0, 1e4, 1e15])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_levels_and_silence(monkeypatch, level, dtype, form):
-    monkeypatch.setattr(cd_inference, "couplings_of", form)
+    monkeypatch.setattr(cd_inference, "choose_sweep", form)
     X, W = problem(dtype=dtype)
     H = solve_activations(X, W, sparsity=0.0, tol=1e-4, max_iter=2000)
     loud = solve_activations((level * X).astype(dtype), W, sparsity=0.0, tol=1e-4, max_iter=2000)
@@ -136,7 +137,7 @@ def test_levels_and_silence(monkeypatch, level, dtype, form):
 def test_it_converges_with_any_momentum(monkeypatch):
     X, W = problem(100, 60, 40)
     # So much of it that it goes round in circles where nothing takes it away.
-    monkeypatch.setattr(cd_inference, "MOMENTUM", 0.99)
+    monkeypatch.setattr(cd_inference, "MAX_MOMENTUM", 0.99)
     H = solve_activations(X, W, sparsity=0.0, tol=1e-4, max_iter=2000)
     assert optimality_gap(X, W, H, 0.0).max() < 1e-4
     best = objective(X, W, by_nnls(X, W, 0.0), 2, 0.0)

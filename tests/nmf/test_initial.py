@@ -3,8 +3,8 @@ import pytest
 
 from sknmf_unfold import SparseNMF
 from sknmf_unfold.nmf.cd_inference import solve_activations
+from sknmf_unfold.nmf.divergence import objective
 from sknmf_unfold.nmf.initial import INITS, initial_components
-from sknmf_unfold.nmf.mu_updates import objective
 
 
 def planted(n_frames=500, seed=0):

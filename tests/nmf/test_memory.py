@@ -16,7 +16,7 @@ def frames(n_frames):
 
 
 def peak(function, *arguments):
-    """What it returns, and the bytes that it took at most."""
+    """Return value of a call, and its peak memory in bytes."""
     tracemalloc.start()
     try:
         result = function(*arguments)

@@ -3,18 +3,13 @@ import pytest
 from scipy.optimize import nnls
 from sklearn.linear_model import Lasso
 
-from sknmf_unfold.nmf import mu, mu_inference, mu_updates
-from sknmf_unfold.nmf.mu import factorize
+from sknmf_unfold.nmf import mu, mu_activations, mu_inference, mu_updates
+from sknmf_unfold.nmf.divergence import MIN_MAGNITUDE, objective
+from sknmf_unfold.nmf.initial import initial_activations
+from sknmf_unfold.nmf.matrices import gram_factors, unit_rows
 from sknmf_unfold.nmf.mu_inference import infer_activations
-from sknmf_unfold.nmf.mu_updates import (
-    FLOOR,
-    TINY,
-    gram_factors,
-    initial_activations,
-    objective,
-    unit_rows,
-    update_activations,
-)
+from sknmf_unfold.nmf.mu_updates import MIN_ENTRY, update_activations
+from sknmf_unfold.nmf.problem import Problem, Stopping
 from tests.oracles.nmf import (
     activations_step,
     component_parts,
@@ -44,6 +39,10 @@ def planted(n_frames=20, n_freqs=14, n_components=6, seed=0):
     return H @ W + 0.1 * rng.random((n_frames, n_freqs)), W
 
 
+def factorize(X, W, H, *, beta, sparsity, n_fixed=0, **stopping):
+    return mu.factorize(X, W, H, Problem(beta, sparsity, n_fixed), Stopping(**stopping))
+
+
 def update_components(X, W, H, beta, n_fixed=0):
     """The step of the components alone: that of the activations is left out."""
 
@@ -52,7 +51,7 @@ def update_components(X, W, H, beta, n_fixed=0):
         return out
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mu, "step_of_activations", leave)
+        patch.setattr(mu_activations, "step_of_activations", leave)
         settings = {"beta": beta, "sparsity": 0.0, "n_fixed": n_fixed, "max_iter": 1}
         W, _, curve = factorize(X, W, H, **settings)
     return W, curve[-1]
@@ -73,7 +72,7 @@ def test_objective_never_rises_by_more_than_rounding(beta, sparsity, dtype):
         assert curve.shape == (61,)
         assert np.isfinite(curve).all()
         assert (np.diff(curve) <= slack * np.abs(curve[:-1])).all()
-        # What the curve ends with is the objective of what is returned, in double precision.
+        # The curve ends with the objective of the returned W and H, in double precision.
         end = objective(*(array.astype("float64") for array in (X, W, H)), beta, sparsity)
         np.testing.assert_allclose(curve[-1], end, rtol=1e-5 if dtype == "float32" else 1e-12)
         np.testing.assert_allclose(np.linalg.norm(W, axis=1), 1, rtol=4 * np.finfo(dtype).eps)
@@ -99,7 +98,7 @@ def test_a_step_that_would_raise_the_divergence_is_shortened(beta):
     H = np.array([[1.0]])
     before = objective_loop(X, W, H, beta, 0)
     full = objective_loop(X, components_step(X, W, H, beta), H, beta, 0)
-    assert full > 1.01 * before, "this must be a case where the full step goes too far"
+    assert full > 1.01 * before, "this must be a case where the full step ascends"
     shortened, divergence = update_components(X, W, H, beta)
     after = objective_loop(X, shortened, H, beta, 0)
     assert after < 0.999 * before
@@ -152,7 +151,7 @@ def test_fifty_iterations_equal_the_loop(beta, sparsity):
 
 
 def test_any_beta_equals_the_loop():
-    # Y ** -3 amplifies the background FLOOR, which the loop does not have.
+    # Y ** -3 amplifies the background MIN_MAGNITUDE, which the loop does not have.
     X, W, H = problem()
     expected = factorize_loop(X, W, H, -1, 0.1, 50)
     result = factorize(X, W, H, beta=-1, sparsity=0.1, max_iter=50, tol=0)
@@ -311,8 +310,8 @@ def test_silent_frames_get_no_activation(beta, sparsity, dtype):
     if beta > 0:
         np.testing.assert_array_equal(H[[0, 7]], 0)
     else:
-        # A divergence that needs positive data sees FLOOR instead of 0.
-        assert H[[0, 7]].max() < FLOOR
+        # A divergence that needs positive data sees MIN_MAGNITUDE instead of 0.
+        assert H[[0, 7]].max() < MIN_MAGNITUDE
 
 
 def test_weak_frames_get_exactly_no_activation():
@@ -368,20 +367,20 @@ def test_stops_once_ten_iterations_lower_the_objective_by_less_than_tol():
         np.testing.assert_array_equal(curve, whole[: len(curve)])
 
 
-def test_callback_hears_every_new_objective():
+def test_callback_gets_every_new_objective():
     X, W, H = problem()
-    heard = []
+    reported = []
 
-    def listen(value, components):
-        heard.append((value, components))
-        return len(heard) == stop
+    def report(value, components):
+        reported.append((value, components))
+        return len(reported) == stop
 
     stop = None
-    W1, _, curve = factorize(X, W, H, beta=1, sparsity=0.1, max_iter=7, callback=listen)
-    np.testing.assert_array_equal([value for value, _ in heard], curve[1:])
-    np.testing.assert_array_equal(heard[-1][1], W1)
-    heard, stop = [], 3
-    _, _, curve = factorize(X, W, H, beta=1, sparsity=0.1, max_iter=7, callback=listen)
+    W1, _, curve = factorize(X, W, H, beta=1, sparsity=0.1, max_iter=7, callback=report)
+    np.testing.assert_array_equal([value for value, _ in reported], curve[1:])
+    np.testing.assert_array_equal(reported[-1][1], W1)
+    reported, stop = [], 3
+    _, _, curve = factorize(X, W, H, beta=1, sparsity=0.1, max_iter=7, callback=report)
     assert len(curve) == 4
 
 
@@ -397,4 +396,4 @@ def test_unit_rows(level, dtype):
 
 def test_unit_rows_of_zeros_are_zeros():
     np.testing.assert_array_equal(unit_rows(np.zeros((2, 3))), 0)
-    assert 0 < TINY < FLOOR
+    assert 0 < MIN_ENTRY < MIN_MAGNITUDE

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from sknmf_unfold import SparseNMF
-from sknmf_unfold.nmf import mu, mu_inference, mu_torch, sparse_nmf
+from sknmf_unfold.nmf import mu, mu_inference, mu_torch
 from sknmf_unfold.nmf import settings as settings_module
-from sknmf_unfold.nmf.mu_updates import unit_rows
+from sknmf_unfold.nmf.matrices import unit_rows
+from sknmf_unfold.nmf.problem import Problem, Stopping
 
 CPU = torch.device("cpu")
 BETAS = [2, 1, 0, 0.5, 3, -1]
@@ -20,22 +21,20 @@ def problem(dtype="float64"):
 
 
 @pytest.mark.parametrize("n_fixed", [0, 2])
-@pytest.mark.parametrize("slab", [17, 65_536])
+@pytest.mark.parametrize("block", [17, 65_536])
 @pytest.mark.parametrize("beta", BETAS)
-def test_torch_gives_the_numbers_of_numpy(monkeypatch, beta, slab, n_fixed):
-    monkeypatch.setattr(mu_torch, "SLAB", slab)
+def test_torch_gives_the_numbers_of_numpy(monkeypatch, beta, block, n_fixed):
+    monkeypatch.setattr(mu_torch, "BLOCK_FRAMES", block)
     X, W, H = problem()
-    settings = {"beta": beta, "sparsity": 0.1, "n_fixed": n_fixed, "max_iter": 30, "tol": 0}
-    expected = mu.factorize(X, W, H, **settings)
-    result = mu.factorize(X, W, H, device=CPU, **settings)
+    task, stopping = Problem(beta, 0.1, n_fixed, CPU), Stopping(30, 0)
+    expected = mu.factorize(X, W, H, task, stopping)
+    result = mu.alternate(mu_torch.TorchActivations(X, H, task), W, task, stopping)
     for one, other in zip(result, expected, strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
-    settings = {"beta": beta, "sparsity": 0.1, "n_iter": 30}
-    activations = mu_torch.infer_activations(X, W, device=CPU, **settings)
-    np.testing.assert_allclose(
-        activations, mu_inference.infer_activations(X, W, **settings), rtol=1e-8, atol=1e-10
-    )
+    activations = mu_torch.infer(X, W, task, stopping)
+    expected = mu_inference.infer(X, W, task, stopping)
+    np.testing.assert_allclose(activations, expected, rtol=1e-8, atol=1e-10)
     assert not activations[4].any()
 
 
@@ -45,7 +44,7 @@ def test_float32_agrees_to_four_digits(beta_loss, monkeypatch):
     settings = {"beta_loss": beta_loss, "solver": "mu", "sparsity": 0.1, "random_state": 0}
     here = SparseNMF(6, **settings).fit(X)
     # The CPU for a GPU, which this machine may not have.
-    monkeypatch.setattr(sparse_nmf, "torch_device", lambda *_, **__: CPU)
+    monkeypatch.setattr(settings_module, "torch_device", lambda *_, **__: CPU)
     there = SparseNMF(6, device="cuda", **settings).fit(X)
     assert there.objective_curve_[-1] == pytest.approx(here.objective_curve_[-1], rel=1e-4)
     np.testing.assert_allclose(there.components_, here.components_, atol=1e-3)
@@ -78,8 +77,26 @@ def test_what_a_device_has_not():
         np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize("settings", [{"solver": "cd"}, {"batch_size": 10}])
-def test_coordinate_descent_and_batches_are_for_the_cpu(monkeypatch, settings):
+@pytest.fixture
+def fake_gpu(monkeypatch):
+    """A GPU as far as the choice of the solver goes."""
     monkeypatch.setattr(settings_module, "resolve_device", lambda *_: torch.device("cuda"))
+
+
+@pytest.mark.parametrize("settings", [{"solver": "cd"}, {"batch_size": 10}])
+def test_coordinate_descent_and_batches_are_for_the_cpu(fake_gpu, settings):
     with pytest.raises(ValueError, match="`device`='cuda' has multiplicative updates of all"):
         SparseNMF(6, device="cuda", **settings).fit(problem()[0])
+    X = problem()[0]
+    expected = SparseNMF(6, random_state=0, **settings).fit(X).components_
+    result = SparseNMF(6, device="auto", random_state=0, **settings).fit(X).components_
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_partial_fit_is_for_the_cpu(fake_gpu):
+    X = problem()[0]
+    with pytest.raises(ValueError, match=r"`device`='cuda' .* and batches\. Use device='cpu'\."):
+        SparseNMF(6, device="cuda").partial_fit(X)
+    expected = SparseNMF(6, random_state=0).partial_fit(X).components_
+    result = SparseNMF(6, device="auto", random_state=0).partial_fit(X).components_
+    np.testing.assert_array_equal(result, expected)

@@ -32,7 +32,7 @@ def best_cosines(components, planted_components):
     return (planted_components @ components.T).max(axis=1)
 
 
-# What it learns
+# Learned components
 
 
 @pytest.mark.parametrize("beta_loss", BETA_LOSSES)
@@ -84,7 +84,7 @@ def test_the_penalty_cannot_be_bought_off_by_larger_components():
         assert components.min() >= 0
 
 
-# What it stores
+# Fitted attributes
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -149,7 +149,7 @@ def test_tol_stops_early_in_fit_and_never_in_transform(solver):
     np.testing.assert_allclose(early.transform(X), one_by_one, rtol=1e-9, atol=1e-12)
 
 
-# What goes in
+# Input
 
 
 def test_lists_arrays_and_spectrograms_agree():
@@ -218,7 +218,7 @@ def test_fixed_components_stay_and_come_first():
     nmf = small(fixed_components=fixed, **settings).fit(X)
     assert nmf.components_.shape == (5, 24)
     np.testing.assert_allclose(nmf.components_[:2], components[3:], rtol=1e-14)
-    # What is left to learn is what was not given.
+    # The other components are the ones to learn.
     assert best_cosines(nmf.components_[2:], components[:3]).min() > 0.99
     with_init = small(fixed_components=fixed, init=components[:3], **settings).fit(X)
     cosines = np.sum(with_init.components_[2:] * components[:3], axis=1)
@@ -312,7 +312,7 @@ def test_levels(level, dtype):
     np.testing.assert_allclose(nmf.transform(scaled), activations, rtol=0, atol=atol)
 
 
-# Not beta = 3 at 1e-8: cubes of that vanish beside the TINY that keeps the updates from 0 / 0.
+# Not beta = 3 at 1e-8: cubes of that vanish beside the MIN_ENTRY that keeps the updates from 0 / 0.
 @pytest.mark.parametrize(
     ("beta_loss", "level"),
     [*((beta_loss, level) for beta_loss in (*BETA_LOSSES, -1) for level in (1e-8, 1e4)), (3, 1e4)],
@@ -460,5 +460,5 @@ def test_coordinate_descent_keeps_fixed_components():
 def test_coordinate_descent_is_for_the_frobenius_norm():
     with pytest.raises(ValueError, match="`solver`='cd' minimises beta_loss='frobenius' only"):
         SparseNMF(3, solver="cd", beta_loss=1).fit(noisy_frames())
-    with pytest.raises(ValueError, match="`solver` must be one of 'auto', 'mu', 'cd'; got 'als'"):
+    with pytest.raises(ValueError, match="`solver` must be one of 'auto', 'cd', 'mu'; got 'als'"):
         SparseNMF(3, solver="als").fit(noisy_frames())

@@ -34,7 +34,7 @@ def test_results_come_in_order_whoever_is_done_first(monkeypatch, n_threads):
 
 
 class FakeLibrary:
-    """A library of matrix products that may have so many threads."""
+    """A library of matrix products with this limit of threads."""
 
     def __init__(self, num_threads):
         self.num_threads = num_threads
@@ -59,8 +59,8 @@ def test_sums_do_not_depend_on_threads(monkeypatch):
 def test_components_do_not_depend_on_threads(monkeypatch, beta_loss):
     X = np.random.RandomState(0).gamma(0.5, 1.0, (300, 12))
     # So many blocks that each thread has some.
-    monkeypatch.setattr(blocks, "MIN_BLOCK", 16)
-    monkeypatch.setattr(blocks, "BLOCK_SIZE", 1)
+    monkeypatch.setattr(blocks, "MIN_BLOCK_FRAMES", 16)
+    monkeypatch.setattr(blocks, "BLOCK_ENTRIES", 1)
     fits = []
     for n_threads in (1, 2):
         with threadpool_limits(n_threads):
@@ -184,4 +184,4 @@ def test_memory_is_used_again():
 def test_blocks_are_neither_tiny_nor_huge():
     lengths = [block_length(n) for n in (1, 100, 300, 5000)]
     assert lengths == sorted(lengths, reverse=True)
-    assert lengths[0] == blocks.MAX_BLOCK and lengths[-1] == blocks.MIN_BLOCK
+    assert lengths[0] == blocks.MAX_BLOCK_FRAMES and lengths[-1] == blocks.MIN_BLOCK_FRAMES

@@ -1,22 +1,25 @@
-"""Coordinate descent's sweep over the activations of a fixed dictionary, in two forms.
+"""Sweeps of coordinate descent over the activations of a fixed dictionary, beta = 2.
 
-A block of frames lies component by component, ``(n_components, n_frames)``, so that the update of
-one component touches contiguous memory. What components take from each other's activations is their
-Gram matrix. One form multiplies by it; the other goes through the bins, which takes fewer
-multiplications where a dictionary has several times more components than bins.
+A sweep gives each component in turn its best activations, given those of the others. A block of
+frames lies component by component, ``(n_components, n_frames)``, so that the update of one
+component accesses contiguous memory. `GramSweep` multiplies by the Gram matrix of the components.
+`ResidualSweep` updates the residual of the data, which takes fewer multiplications where a
+dictionary has several times more components than bins.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# Components whose influence on each other is followed one by one; that of all others is a matrix
-# product, which is the faster the more it does at once.
-WIDTH = 64
+from .blocks import Workspace
+
+# Components that are updated one after the other; the influence of all other components on them is
+# one matrix product, which is faster the larger it is.
+GROUP_COMPONENTS = 64
 
 
-def couplings_of(W, sparsity):
-    """Choose the form that takes fewer multiplications.
+def choose_sweep(W: np.ndarray, sparsity: float) -> GramSweep | ResidualSweep:
+    """Choose the sweep that takes fewer multiplications.
 
     Parameters
     ----------
@@ -27,19 +30,20 @@ def couplings_of(W, sparsity):
 
     Returns
     -------
-    couplings : Couplings or BinCouplings
+    sweep : GramSweep or ResidualSweep
 
     Examples
     --------
-    >>> [type(couplings_of(np.ones((n, 1)), 0.0)).__name__ for n in (3, 4)]
-    ['Couplings', 'BinCouplings']
+    >>> [type(choose_sweep(np.ones((n, 1)), 0.0)).__name__ for n in (3, 4)]
+    ['GramSweep', 'ResidualSweep']
     """
-    # A sweep through the bins passes them three times, and nearly four times to be assessed.
-    return (BinCouplings if len(W) > 3 * W.shape[1] else Couplings)(W, sparsity)
+    # A sweep by the residual has three products of size (n_components, n_freqs) for each frame, and
+    # its assessment nearly one more.
+    return (ResidualSweep if len(W) > 3 * W.shape[1] else GramSweep)(W, sparsity)
 
 
-class Couplings:
-    """What the components of a dictionary take from each other's activations.
+class GramSweep:
+    """Sweep by the Gram matrix of the components.
 
     Parameters
     ----------
@@ -50,23 +54,23 @@ class Couplings:
 
     Attributes
     ----------
-    all : ndarray of shape (n_components, n_components)
-        Gram matrix, each row divided by its diagonal element, which itself is left out.
+    gram : ndarray of shape (n_components, n_components)
+        Gram matrix, each row divided by its diagonal element, with 0 on the diagonal.
     """
 
-    def __init__(self, W, sparsity):
+    def __init__(self, W: np.ndarray, sparsity: float) -> None:
         gram = W @ W.T
         self._W, self._power = W, gram.diagonal()[:, np.newaxis].copy()
         self._sparsity = W.dtype.type(sparsity)
         gram /= self._power
         np.fill_diagonal(gram, 0)
-        self.all, self._rest = gram, gram.copy()
+        self.gram, self._rest = gram, gram.copy()
         self._groups = _groups(len(W))
         self._before = [np.tril(gram[rows, rows]) for rows in self._groups]
         for rows, before in zip(self._groups, self._before, strict=True):
             self._rest[rows, rows] -= before
 
-    def targets(self, X, workspace):
+    def targets(self, X: np.ndarray, workspace: Workspace) -> np.ndarray:
         """Compute the best activation of each component if the others were 0.
 
         Parameters
@@ -86,7 +90,7 @@ class Couplings:
         targets /= self._power
         return targets
 
-    def sweep(self, H, targets, workspace):
+    def run(self, H: np.ndarray, targets: np.ndarray, workspace: Workspace) -> None:
         """Give each component in turn its best activations, given those of the others.
 
         Parameters
@@ -98,13 +102,13 @@ class Couplings:
         """
         buffer = workspace.array("best", len(self._before[0]), H.shape[1], dtype=H.dtype)
         for rows, before in zip(self._groups, self._before, strict=True):
-            # The product sees the old activations of these rows, but only of those that come later.
+            # `_rest` leaves out earlier rows of the group: their influence follows one by one.
             best = np.matmul(self._rest[rows], H, out=buffer[: len(before)])
             np.subtract(targets[rows], best, out=best)
             _one_after_the_other(H[rows], best, before, workspace)
 
-    def assess(self, H, targets):
-        """Measure how good activations are.
+    def assess(self, H: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the optimality gap and the objective of activations.
 
         Parameters
         ----------
@@ -113,17 +117,17 @@ class Couplings:
         Returns
         -------
         gap : ndarray of shape (n_frames,)
-            See `coordinate.optimality_gap`.
+            See `cd_inference.optimality_gap`.
         objective : ndarray of shape (n_frames,)
-            Half the squared error and the penalty, but for what H does not change.
+            Half the squared error and the penalty, less half the squares of X.
         """
-        influence = self.all @ H
+        influence = self.gram @ H
         objective = np.einsum("nt,nt->t", H, self._power * (0.5 * (influence + H) - targets))
         return _gap(H, np.subtract(targets, influence, out=influence)), objective
 
 
-class BinCouplings:
-    """The same through the bins.
+class ResidualSweep:
+    """Sweep by the residual ``X - H W`` in the bins.
 
     Parameters
     ----------
@@ -133,16 +137,16 @@ class BinCouplings:
         Weight of the l1 penalty.
     """
 
-    def __init__(self, W, sparsity):
+    def __init__(self, W: np.ndarray, sparsity: float) -> None:
         power = np.einsum("nf,nf->n", W, W)[:, np.newaxis]
         self._W, self._scaled = W, W / power
         self._sparsity = W.dtype.type(sparsity)
-        self._prices = self._sparsity / power
+        self._thresholds = self._sparsity / power
         self._groups = _groups(len(W))
         self._before = [np.tril(self._scaled[rows] @ W[rows].T) for rows in self._groups]
 
-    def targets(self, X, workspace):
-        """Lay out the data.
+    def targets(self, X: np.ndarray, workspace: Workspace) -> np.ndarray:
+        """Transpose the data.
 
         Parameters
         ----------
@@ -158,7 +162,7 @@ class BinCouplings:
         np.copyto(targets, X.T)
         return targets
 
-    def sweep(self, H, targets, workspace):
+    def run(self, H: np.ndarray, targets: np.ndarray, workspace: Workspace) -> None:
         """Give each component in turn its best activations, given those of the others.
 
         Parameters
@@ -168,7 +172,7 @@ class BinCouplings:
         targets : ndarray of shape (n_freqs, n_frames)
         workspace : Workspace
         """
-        # Computed anew in each sweep, so that rounding errors do not add up.
+        # Recomputed in every sweep, so that rounding errors do not accumulate.
         explained = workspace.array("explained", *targets.shape, dtype=H.dtype)
         residual = workspace.array("residual", *targets.shape, dtype=H.dtype)
         np.subtract(targets, np.matmul(self._W.T, H, out=explained), out=residual)
@@ -178,16 +182,16 @@ class BinCouplings:
             best, old, own = (buffer[: len(before)] for buffer in buffers)
             old[:] = H[rows]
             np.matmul(self._scaled[rows], residual, out=best)
-            best -= self._prices[rows]
-            # The old activations of these rows have been taken from the residual: those of the
-            # later ones rightly so.
+            best -= self._thresholds[rows]
+            # The residual excludes the old activations of the whole group. Those of the row itself
+            # and of earlier rows are added back.
             best += np.matmul(before, old, out=own)
             _one_after_the_other(H[rows], best, before, workspace)
             step = np.subtract(H[rows], old, out=old)
             residual -= np.matmul(self._W[rows].T, step, out=explained)
 
-    def assess(self, H, targets):
-        """Measure how good activations are.
+    def assess(self, H: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the optimality gap and the objective of activations.
 
         Parameters
         ----------
@@ -197,24 +201,25 @@ class BinCouplings:
         Returns
         -------
         gap : ndarray of shape (n_frames,)
-            See `coordinate.optimality_gap`.
+            See `cd_inference.optimality_gap`.
         objective : ndarray of shape (n_frames,)
             Half the squared error and the penalty.
         """
         residual = targets - self._W.T @ H
         objective = 0.5 * np.einsum("ft,ft->t", residual, residual) + self._sparsity * H.sum(axis=0)
         best = self._scaled @ residual
-        best -= self._prices
+        best -= self._thresholds
         best += H
         return _gap(H, best), objective
 
 
 def _groups(n_components):
-    return [slice(start, start + WIDTH) for start in range(0, n_components, WIDTH)]
+    starts = range(0, n_components, GROUP_COMPONENTS)
+    return [slice(start, start + GROUP_COMPONENTS) for start in starts]
 
 
 def _one_after_the_other(new, best, before, workspace):
-    """Give some components their best activations: `best` less what those before them take."""
+    """Update the components of a group: `best` less the influence of those before each."""
     influence = workspace.array("influence", new.shape[1], dtype=new.dtype)
     np.maximum(best[0], 0, out=new[0])
     for i in range(1, len(new)):
@@ -224,7 +229,7 @@ def _one_after_the_other(new, best, before, workspace):
 
 
 def _gap(H, best):
-    """Compute how far activations are from the best ones, which are overwritten."""
+    """Compute the distance of activations from the best ones, which are overwritten."""
     difference = np.maximum(best, 0, out=best)
     difference -= H
     largest = H.max(axis=0)

@@ -1,0 +1,136 @@
+"""Transformation between magnitudes and activations by the components of a fitted `SparseNMF`."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.base.set_output import RecordingsTransformerMixin
+from sknmf_unfold.base.versions import VersionedEstimator
+from sknmf_unfold.validation.fitted import Invariant, refuse
+from sknmf_unfold.validation.recordings import as_list, check_list
+from sknmf_unfold.validation.sequences import check_sequences, is_nested_table
+from sknmf_unfold.validation.tables import check_activations, check_array_like
+
+from .problem import Problem, Stopping
+from .settings import check_settings, choose_solver
+from .silencing import Silencing
+
+# Of fitted attributes.
+FITTED_INVARIANTS = (
+    Invariant("n_features_in_", whole=True, low=1, axis="freqs"),
+    Invariant("components_", "components freqs", low=0.0),
+    Invariant("reconstruction_err_", low=0.0),
+    Invariant("n_iter_", whole=True, low=0),
+    Invariant("n_frames_seen_", whole=True, low=0),
+)
+# Of the statistics of batches, for beta = 2 and for other divergences.
+PRODUCT_INVARIANTS = (
+    Invariant("_statistics['products']", "components freqs", low=0.0),
+    Invariant("_statistics['gram']", "components components", low=0.0),
+)
+GRADIENT_INVARIANTS = (
+    Invariant("_statistics['negative']", "components freqs", low=0.0),
+    Invariant("_statistics['positive']", "components freqs", low=0.0),
+)
+COUNT_INVARIANT = Invariant("_statistics['n_frames']", whole=True, low=0)
+
+
+class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
+    """Base of `SparseNMF`: the methods that need components and do not change them."""
+
+    _fitted_mark = "components_"
+
+    @default_settings()
+    def transform(self, X: ArrayLike) -> np.ndarray | list:
+        """Infer the activations of the fitted components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_frames, n_freqs), list of such, or Spectrograms
+            Magnitudes.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_frames, n_components), or list of such
+            One array for an array, a list for a list; DataFrames if ``set_output`` says so.
+        """
+        check_is_fitted(self)
+        checked = check_settings(self)
+        solver, device = choose_solver(self, checked, fall_back=True)
+        problem = Problem(checked.beta, checked.sparsity, device=device)
+        stopping = Stopping(checked.max_iter, checked.transform_tol)
+        sequences = check_sequences(self, X, reset=False)
+        W, silencing = self._components(sequences.dtype), Silencing(checked.sparsity)
+        table = sequences.kind == "table"
+        parts = [sequences.frames()] if table else sequences
+        activations = []
+        for x in parts:
+            activations.append(solver.infer(x, W, problem, stopping))
+            silencing.add(x, activations[-1])
+        silencing.warn()
+        return self._in_container(activations[0] if table else activations, X)
+
+    @default_settings()
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray | list[np.ndarray]:
+        """Compute magnitudes from activations: ``X @ components_``.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_frames, n_components), or list of such
+            Activations.
+
+        Returns
+        -------
+        magnitudes : ndarray of shape (n_frames, n_freqs), or list of such
+        """
+        check_is_fitted(self)
+        X = as_list(X)
+        if not isinstance(X, (list, tuple)) or is_nested_table(X):
+            check_array_like(X, "X", "activation arrays")
+            return self._synthesize(X, "X")
+        check_list(X, "X", "activation arrays")
+        return [self._synthesize(x, f"X[{i}]") for i, x in enumerate(X)]
+
+    def _synthesize(self, activations, label):
+        activations = check_activations(activations, label, len(self.components_))
+        return activations @ self._components(activations.dtype)
+
+    def _components(self, dtype):
+        return self.components_.astype(dtype, copy=False)
+
+    @property
+    def _n_features_out(self):
+        return len(self.components_)
+
+    def _invariants(self):
+        statistics = vars(self).get("_statistics")
+        n_iter = vars(self).get("n_iter_")
+        n_values = (n_iter if isinstance(n_iter, Integral) else 0) + (statistics is None)
+        fitted = (*FITTED_INVARIANTS, Invariant("objective_curve_", str(n_values)))
+        if statistics is None:
+            return fitted
+        if not isinstance(statistics, dict):
+            refuse(
+                type(self).__name__, "_statistics", "be a dict or None", type(statistics).__name__
+            )
+        has_products = "products" in statistics or "gram" in statistics
+        rows = PRODUCT_INVARIANTS if has_products else GRADIENT_INVARIANTS
+        return (*fitted, COUNT_INVARIANT, *rows)
+
+    def _fitted_items(self):
+        statistics = vars(self).get("_statistics") or {}
+        return vars(self) | {f"_statistics[{name!r}]": x for name, x in statistics.items()}
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "components_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
