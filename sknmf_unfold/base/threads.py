@@ -148,7 +148,7 @@ def one_thread_an_operation() -> Iterator[None]:
 def briefly_one_thread(method: Method) -> Method:
     """Do as `one_thread_an_operation`, in a few microseconds, for a method that is short too.
 
-    A decorator of methods, whose object tells by ``_uses_torch`` whether they compute by torch. A
+    A decorator of methods, whose object states by ``_uses_torch`` whether they use torch. A
     thread that uses torch for the first time meanwhile keeps to one thread an operation.
     """
 
