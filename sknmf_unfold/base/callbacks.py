@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from sklearn.base import BaseEstimator
 
 from sknmf_unfold.validation.sequences import Sequences
+
+Method = TypeVar("Method", bound=Callable)
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -30,7 +32,7 @@ except ImportError:
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand-in for scikit-learn's mixin: fits without callbacks."""
 
-        def set_callbacks(self, *callbacks):
+        def set_callbacks(self, *callbacks: object) -> None:
             """Refuse callbacks.
 
             Raises
@@ -45,7 +47,7 @@ except ImportError:
         def _init_callback_context(self, **settings):
             return _NoContext()
 
-    def with_callbacks(method):
+    def with_callbacks(method: Method) -> Method:
         """Return the method as it is."""
         return method
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sknmf_unfold.datasets._audio_input import open_audio, read_blocks
 
-# Bytes at the begin of standard input that tell a sound file from raw samples.
+# Bytes at the beginning of standard input that tell a sound file from raw samples.
 HEAD_BYTES = 64
 FILE_SIGNATURES = {
     b"RIFF": "a WAV file",

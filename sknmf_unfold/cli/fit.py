@@ -49,24 +49,27 @@ def run(args: argparse.Namespace) -> None:
     X, Y, failures = _recordings.read_pairs(pairs, args.sample_rate)
     _recordings.refuse_failures(failures)
     _recordings.refuse_equal(X, Y, pairs)
-    settings = {"n_components": args.components, "random_state": args.seed, "verbose": 1}
-    if args.model == "nmf":
-        if args.level_frames is not None:
-            settings["level_frames"] = args.level_frames
-        separator = SupervisedNMFSeparator(**settings)
-    else:
-        names = ("max_epochs", "recipe", "remix", "gain_db", "level_frames", "device")
-        training: dict = {name: getattr(args, name) for name in names}
-        if args.gain_db is not None:
-            training["gain_db"] = decibels_between(*args.gain_db)
-        separator = DRNMFSeparator(args.layers, **settings, **training)
-    pipe = Pipeline([("stft", STFT(sample_rate=args.sample_rate)), ("sep", separator)])
+    stft = STFT(sample_rate=args.sample_rate)
+    pipe = Pipeline([("stft", stft), ("sep", _make_separator(args))])
     try:
         pipe.fit(X, Y)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(save_unfinished(pipe, args.output)) from error
     save_model(pipe, args.output)
     say(f"Fitted on {len(X)} recordings; the model is in {args.output}")
+
+
+def _make_separator(args: argparse.Namespace) -> SupervisedNMFSeparator | DRNMFSeparator:
+    settings = {"n_components": args.components, "random_state": args.seed, "verbose": 1}
+    if args.model == "nmf":
+        if args.level_frames is not None:
+            settings["level_frames"] = args.level_frames
+        return SupervisedNMFSeparator(**settings)
+    names = ("max_epochs", "recipe", "remix", "gain_db", "level_frames", "device")
+    training: dict = {name: getattr(args, name) for name in names}
+    if args.gain_db is not None:
+        training["gain_db"] = decibels_between(*args.gain_db)
+    return DRNMFSeparator(args.layers, **settings, **training)
 
 
 def decibels_between(lowest: float, highest: float) -> list[float]:

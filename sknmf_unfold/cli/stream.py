@@ -98,13 +98,8 @@ def stream_sound(
         chunks = _until_broken(open_input(stack, source, rate, chunk), broken)
         write = stack.enter_context(open_output(target, rate))
         interrupt = stack.enter_context(Interrupt())
-        begin = time.perf_counter()
-        while (samples := interrupt.wait(next, chunks, None)) is not None:
+        for samples in _until_interrupt(chunks, interrupt, rate if wait else None):
             load.n_times += len(samples)
-            if wait:
-                # A microphone delivers a chunk with its last sample.
-                seconds = begin + load.n_times / rate - time.perf_counter()
-                interrupt.wait(time.sleep, max(seconds, 0))
             with load:
                 finished = separator.process(samples)
             write(finished)
@@ -118,6 +113,20 @@ def stream_sound(
     report(str(load))
     if broken:
         raise broken[0]
+
+
+def _until_interrupt(
+    chunks: Iterator[np.ndarray], interrupt: Interrupt, rate: int | None
+) -> Iterator[np.ndarray]:
+    """Iterate until an interrupt, in real time where there is a sampling rate."""
+    begin, n_times = time.perf_counter(), 0
+    while (samples := interrupt.wait(next, chunks, None)) is not None:
+        n_times += len(samples)
+        if rate is not None:
+            # A microphone delivers a chunk with its last sample.
+            seconds = begin + n_times / rate - time.perf_counter()
+            interrupt.wait(time.sleep, max(seconds, 0))
+        yield samples
 
 
 def _until_broken(chunks: Iterator[np.ndarray], broken: list[Exception]) -> Iterator[np.ndarray]:

@@ -2,18 +2,14 @@
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 
-from sknmf_unfold import STFT
 from sknmf_unfold.validation import recordings, sequences, targets
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.targets import check_targets
+from tests.validation._data import ITEMS, MAGNITUDES, TABLE, WAVES, Model
 
-WAVES = [np.linspace(-1, 1, n) for n in (700, 300, 500)]
-MAGNITUDES = [np.random.default_rng(n).random((n, 6)) for n in (4, 1, 7)]
-TABLE = np.random.default_rng(0).random((10, 6))
 DATA = {
-    "spectrograms": (STFT().transform(WAVES), WAVES),
+    "spectrograms": (ITEMS, WAVES),
     "magnitudes": (MAGNITUDES, MAGNITUDES),
     "table": (TABLE, TABLE / 2),
 }
@@ -21,10 +17,6 @@ CHECKS = {
     sequences: ("check_waveform", "check_magnitude", "check_magnitude_table", "check_peak"),
     targets: ("check_waveform", "check_magnitudes", "check_table_targets", "check_peak"),
 }
-
-
-class Model(BaseEstimator):
-    """An estimator that is nothing but its input checks."""
 
 
 @pytest.fixture
