@@ -57,9 +57,8 @@ def _find_length(content: mmap.mmap) -> tuple[int, str, int] | None:
     if magic == AU_MAGIC:
         return 8, ">I", struct.unpack_from(">I", content, 4)[0]
     begin, form = CHUNK_LAYOUTS[magic]
-    for tag, position, start in itertools.islice(
-        _walk_chunks(content, begin, form), MAX_HEADER_CHUNKS
-    ):
+    chunks = itertools.islice(_walk_chunks(content, begin, form), MAX_HEADER_CHUNKS)
+    for tag, position, start in chunks:
         if tag == b"data":
             # In an RF64 file the length is in the first chunk, with 64 bits.
             return (28, "<q", start) if magic == b"RF64" else (position, form, start)
