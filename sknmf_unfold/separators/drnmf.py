@@ -20,7 +20,12 @@ from sknmf_unfold.validation.parameters import (
 from ._explanation import MaskExplanation
 from ._fitted_training import COURSE
 from ._nmf_init import StartsFromNMF
-from ._recipes import OVERRIDES, check_training_parameters, resolve_recipe
+from ._recipes import (
+    DRNMF_MODEL_PARAMETERS,
+    TRAINING_PARAMETERS,
+    check_training_parameters,
+    resolve_recipe,
+)
 from ._resume import suited_values
 
 # What the network is made of, and the fitted attribute that holds it.
@@ -454,4 +459,5 @@ class DRNMFSeparator(OnnxExport, MaskExplanation, StartsFromNMF):
         check_n_weights(gates, n_gru_units=n_gru_units, n_components=n_components // 2)
 
     def _recipe(self):
-        return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
+        names = (*TRAINING_PARAMETERS, *DRNMF_MODEL_PARAMETERS)
+        return resolve_recipe(self.recipe, {name: getattr(self, name) for name in names})
