@@ -1,38 +1,54 @@
-"""The checkpoint of a fit: what the fit depends on, and where it resumes."""
+"""The checkpoint of a fit: its file name, made of all that the fit depends on, and its errors.
+
+The format of the file is that of `training.checkpoint`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sknmf_unfold._version import __version__
 from sknmf_unfold.base.tensors import resolve_device, tree_to_numpy
 from sknmf_unfold.validation.options import check_folder
 from sknmf_unfold.validation.warn import warn_user
 
-# Of these the first two change no result, and the device counts as the one that it stands for.
-NOT_OF_THE_FIT = ("verbose", "checkpoint_dir", "device")
-# The fact that only a fit has which begins with a fitted model.
-START = "fitted model"
-# Errors that come from content of another structure.
-UNSUITABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+if TYPE_CHECKING:
+    from sknmf_unfold.training.checkpoint import Checkpoint, NoCheckpoint
+
+# Parameters that are not among the facts: the first two change no result, and "auto" stands for a
+# device, which is a fact.
+UNRELATED_PARAMETERS = ("verbose", "checkpoint_dir", "device")
+# Name of the fact that only a fit with `warm_start` has.
+START_FACT = "fitted model"
+# Errors that content of another structure raises.
+CONTENT_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
-def open_checkpoint(separator, data):
-    """Find the checkpoint of a fit; without `checkpoint_dir` one that does nothing.
+def open_checkpoint(separator, data: tuple) -> Checkpoint | NoCheckpoint:
+    """Make the checkpoint of a fit; without `checkpoint_dir` one that does nothing.
 
     Parameters
     ----------
     separator : TrainedSeparator
-        Its parameters are checked, and its fitted attributes are what the fit begins with.
+        Its parameters are checked; with `warm_start` the fit starts from its fitted attributes.
     data : tuple
-        Checked mixtures, targets and None or the pair to watch.
+        Checked mixtures, targets and None or the pair for validation.
 
     Returns
     -------
     checkpoint : Checkpoint or NoCheckpoint
-        Of a file whose name tells this fit from any other.
+        Each fit has a file name of its own.
 
     Raises
     ------
@@ -51,40 +67,40 @@ def open_checkpoint(separator, data):
             return checkpoint
     if goes_on(separator):
         start = tree_to_numpy(separator._fitted_values())
-        facts |= {START: _fingerprint("warm_start", start)}
+        facts |= {START_FACT: _fingerprint("warm_start", start)}
     checkpoint = _checkpoint(separator, facts)
     _warn_of_others(checkpoint.path)
     return checkpoint
 
 
-def goes_on(separator):
-    """Whether a fit begins with the weights of the last one."""
+def goes_on(separator) -> bool:
+    """Whether a fit starts from the weights of the last one."""
     return separator.warm_start and separator.__sklearn_is_fitted__()
 
 
-def note_interrupt(separator, checkpoint):
-    """Let the next fit find the checkpoint of one that `warm_start` would not begin with again."""
+def note_interrupt(separator, checkpoint: Checkpoint | NoCheckpoint) -> None:
+    """Note the start of an interrupted fit, which `warm_start` would replace by its result."""
     if separator.warm_start and checkpoint.path is not None:
         facts = checkpoint.facts
-        separator._interrupted_start = {name: facts[name] for name in facts if name == START}
+        separator._interrupted_start = {name: facts[name] for name in facts if name == START_FACT}
 
 
 @contextlib.contextmanager
-def naming(checkpoint):
-    """Make what unsuitable content of a checkpoint raises inside name its file."""
+def naming(checkpoint: Checkpoint) -> Iterator[None]:
+    """Raise errors of unsuitable content of a checkpoint as one that names the file."""
     import torch
 
     try:
         yield
     except torch.cuda.OutOfMemoryError:
         raise
-    except UNSUITABLE as error:
+    except CONTENT_ERRORS as error:
         raise checkpoint.unsuitable(error) from error
 
 
 def _facts(separator, data):
     parameters = separator.get_params(deep=False)
-    facts = {k: _fingerprint(k, v) for k, v in parameters.items() if k not in NOT_OF_THE_FIT}
+    facts = {k: _fingerprint(k, v) for k, v in parameters.items() if k not in UNRELATED_PARAMETERS}
     names = ("X", "y", "validation_data")
     contents = zip(names, map(_content, data), strict=True)
     return facts | {name: _fingerprint(name, content) for name, content in contents}
@@ -97,22 +113,22 @@ def _fingerprint(name, value):
         return fingerprint(value)
     except TypeError as error:
         raise TypeError(
-            f"`{name}` is {error}. A fit with `checkpoint_dir` has to know its checkpoint again; "
+            f"`{name}` is {error}. A fit with `checkpoint_dir` has to recognise its checkpoint; "
             f"use another `{name}`, or checkpoint_dir=None."
         ) from error
 
 
 def _checkpoint(separator, facts):
-    """Make the checkpoint of these facts; its name has those of the fit, then of where it runs."""
+    """Make the checkpoint of these facts, named by their hash, then by that of the platform."""
     import torch
 
     from sknmf_unfold.training.checkpoint import Checkpoint
 
     folder = check_folder("checkpoint_dir", separator.checkpoint_dir)
     device = str(resolve_device(separator.device))
-    place = {"sknmf_unfold": __version__, "torch": str(torch.__version__), "device": device}
-    name = f"{type(separator).__name__}-{_key(facts)}-{_key(place)}.checkpoint"
-    return Checkpoint(folder / name, facts | place)
+    platform = {"sknmf_unfold": __version__, "torch": str(torch.__version__), "device": device}
+    name = f"{type(separator).__name__}-{_key(facts)}-{_key(platform)}.checkpoint"
+    return Checkpoint(folder / name, facts | platform)
 
 
 def _key(facts):
@@ -120,7 +136,7 @@ def _key(facts):
 
 
 def _warn_of_others(path):
-    """Say so where the same fit was begun, but not with these versions on this device."""
+    """Warn where the same fit was begun with other versions or on another device."""
     fit = path.name.rsplit("-", 1)[0]
     others = sorted(other.name for other in path.parent.glob(f"{fit}-*.checkpoint"))
     if others and not path.exists():
@@ -132,7 +148,7 @@ def _warn_of_others(path):
 
 
 def _content(part):
-    """Return what determines recordings, or pairs of them, for a hash."""
+    """Return the content of recordings, or of a pair of them, for a fingerprint."""
     if isinstance(part, tuple):
         return [_content(each) for each in part]
     return None if part is None else part.content

@@ -1,26 +1,35 @@
-"""The epochs of a fit: what shows and watches them, and how they can end."""
+"""The epochs of a fit: progress bars, callbacks, and messages about how training ended."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sklearn.exceptions import ConvergenceWarning
 
 from sknmf_unfold.base.progress import batch_bar, end_early, progress_bar
 from sknmf_unfold.validation.warn import warn_user
 
+if TYPE_CHECKING:
+    from sknmf_unfold.base.callbacks import FitTask
+    from sknmf_unfold.training.checkpoint import Checkpoint, NoCheckpoint
+    from sknmf_unfold.training.loop import Trainer
 
-def train(separator, trainer, pairs, task, after_epoch):
-    """Train until nothing is left to do, or a callback of the estimator stops it.
+
+def train(
+    separator, trainer: Trainer, pairs: tuple, task: FitTask, after_epoch: Callable[[], None]
+) -> None:
+    """Train until early stopping, the last epoch, or a callback that stops it.
 
     Parameters
     ----------
     separator : TrainedSeparator
     trainer : Trainer
     pairs : tuple
-        What `Trainer.begin` takes.
+        Arguments of `Trainer.begin`.
     task : FitTask
-        Gets a part for every epoch.
+        Gets a subtask for every epoch.
     after_epoch : callable
         Called after every epoch, before the callbacks.
 
@@ -48,7 +57,7 @@ def train(separator, trainer, pairs, task, after_epoch):
 
 
 def _epoch(separator, trainer, task, after_epoch, bar):
-    """Train for an epoch; return whether a callback wants no more of them."""
+    """Train for an epoch; return whether a callback stops training."""
     part = task.part("epoch")
     with batch_bar(separator.verbose, trainer.n_epochs + 1) as batches:
         loss = trainer.epoch(batches)
@@ -59,7 +68,7 @@ def _epoch(separator, trainer, task, after_epoch, bar):
     return part.end(lambda: separator._trained_attributes(trainer, trainer.average))
 
 
-def warn_if_diverged(trainer, name):
+def warn_if_diverged(trainer: Trainer, name: str) -> None:
     """Warn if the last value of a loss is not finite.
 
     Parameters
@@ -78,8 +87,10 @@ def warn_if_diverged(trainer, name):
         )
 
 
-def say_what_is_kept(interrupt, trainer, checkpoint):
-    """Put into an interrupt that has no message what it leaves behind."""
+def say_what_is_kept(
+    interrupt: KeyboardInterrupt, trainer: Trainer, checkpoint: Checkpoint | NoCheckpoint
+) -> None:
+    """Give an interrupt without a message one: which weights and which checkpoint are kept."""
     text = (
         f"training was interrupted after {trainer.n_epochs} epochs; the estimator has the weights "
         f"of epoch {trainer.best.epoch}"

@@ -1,6 +1,8 @@
-"""How networks are trained: two recipes for each kind, and what goes before them."""
+"""Recipes of training: two for each kind of network, and the parameters that override them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from sknmf_unfold.signal.augmentation import check_gains, check_speed_factors
 from sknmf_unfold.training.losses import resolve_loss
@@ -12,14 +14,14 @@ from sknmf_unfold.validation.parameters import (
     check_size,
 )
 
-# Near enough to each other to be any speed between.
+# Steps of a fiftieth, which stand for any speed between.
 SPEED_FACTORS = tuple(hundredths / 100 for hundredths in range(80, 121, 2))
 GAINS_DB = tuple(range(-24, 13))
 # Two seconds at the default hop and sampling rate.
 LEVEL_FRAMES = 250
-# Every frame looks through a window of so many.
+# Each frame's level is computed from a window of as many frames.
 MAX_LEVEL_FRAMES = 2000
-# What each recipe sets; a parameter of the same name that is not None goes before it.
+# A parameter of the same name that is not None overrides the value.
 RECIPES: dict[str, dict] = {
     "default": {
         "learning_rate": 1e-2,
@@ -62,7 +64,7 @@ RECIPES: dict[str, dict] = {
         "level_frames": 0,
     },
 }
-# The same for LSTMs and ReLU RNNs, which have no such parts.
+# For LSTMs and ReLU RNNs, which lack the parts of DR-NMF.
 STACKED_RECIPES: dict[str, dict] = {
     "default": {
         "learning_rate": 1e-3,
@@ -95,24 +97,8 @@ STACKED_RECIPES: dict[str, dict] = {
         "level_frames": 0,
     },
 }
-# What only DR-NMF has, beside what other networks of dictionaries have.
-RECURRENT = ("dynamics", "context", "evidence")
-DEEP_NMF_RECIPES = {
-    name: {k: v for k, v in recipe.items() if k not in (*RECURRENT, "learn_sparsity")}
-    for name, recipe in RECIPES.items()
-}
-# What becomes of activations between frames.
-DYNAMICS = ("identity", "diagonal", "full")
-# Their least values.
-WHOLE_NUMBERS = {
-    "batch_size": 1,
-    "sequence_length": 1,
-    "max_epochs": 0,
-    "patience": 1,
-}
-# Parts of the network that are trained or not.
-LEARNED = ("learn_sparsity", "learn_mask_exponent", "learn_dynamics")
-TRAINING = (
+# Parameters of every trained separator that a recipe has a value for.
+TRAINING_PARAMETERS = (
     "batch_size",
     "sequence_length",
     "max_epochs",
@@ -124,25 +110,43 @@ TRAINING = (
     "gain_db",
     "level_frames",
 )
-OVERRIDES = (*TRAINING, *RECURRENT)
+# Those of the model that DR-NMF has beside them.
+DRNMF_MODEL_PARAMETERS = ("dynamics", "context", "evidence")
+DRNMF_PARAMETERS = (*TRAINING_PARAMETERS, *DRNMF_MODEL_PARAMETERS)
+DEEP_NMF_RECIPES = {
+    name: {k: v for k, v in recipe.items() if k not in (*DRNMF_MODEL_PARAMETERS, "learn_sparsity")}
+    for name, recipe in RECIPES.items()
+}
+# Maps of the activations from frame to frame.
+DYNAMICS = ("identity", "diagonal", "full")
+# Lowest values of the parameters that are whole numbers.
+LOWEST_INTEGERS = {
+    "batch_size": 1,
+    "sequence_length": 1,
+    "max_epochs": 0,
+    "patience": 1,
+}
+# Settings that say which parts of a network are trained.
+LEARN_FLAGS = ("learn_sparsity", "learn_mask_exponent", "learn_dynamics")
 
 
-def resolve_recipe(recipe, overrides, recipes=RECIPES):
-    """Merge a recipe and the parameters that go before it, checked.
+def resolve_recipe(recipe: str, overrides: Mapping, recipes: Mapping[str, dict] = RECIPES) -> dict:
+    """Check the parameters that override a recipe, and merge them with it.
 
     Parameters
     ----------
     recipe : str
         Key of `recipes`.
-    overrides : dict
-        Values of `OVERRIDES`; None stands for what the recipe says.
-    recipes : dict, default=RECIPES
-        What there is to choose from.
+    overrides : mapping
+        Values of `TRAINING_PARAMETERS`, and for DR-NMF of `DRNMF_MODEL_PARAMETERS`; None stands for
+        the value of the recipe.
+    recipes : mapping, default=RECIPES
+        The recipes of the kind of network.
 
     Returns
     -------
     settings : dict
-        Those of `OVERRIDES`, and the other fields of `training.loop.Recipe`.
+        Values of the overrides, and the other fields of `training.recipe.Recipe`.
 
     Raises
     ------
@@ -156,8 +160,8 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     """
     check_choice("recipe", recipe, recipes)
     given = {name: value for name, value in overrides.items() if value is not None}
-    for name in given.keys() & WHOLE_NUMBERS.keys():
-        given[name] = check_number(name, given[name], low=WHOLE_NUMBERS[name], integer=True)
+    for name in given.keys() & LOWEST_INTEGERS.keys():
+        given[name] = check_number(name, given[name], low=LOWEST_INTEGERS[name], integer=True)
     if "context" in given:
         given["context"] = check_size("context", given["context"], high=MAX_CONTEXT)
     for name in given.keys() & {"remix", "evidence"}:
@@ -177,19 +181,19 @@ def resolve_recipe(recipe, overrides, recipes=RECIPES):
     return recipes[recipe] | given
 
 
-def check_learning_rate(learning_rate):
-    """Return `learning_rate` as a float if it is a number > 0 that a step can be taken with."""
+def check_learning_rate(learning_rate: float) -> float:
+    """Return `learning_rate` as a float if it is a number > 0 that is not too large for a step."""
     check_number("learning_rate", learning_rate, low=0, open_low=True)
     return check_number("learning_rate", learning_rate, high=MAX_LEARNING_RATE)
 
 
-def check_level_frames(level_frames):
+def check_level_frames(level_frames: int) -> int:
     """Return `level_frames` as an int if it counts frames of a running level, 0 for none."""
     return check_number("level_frames", level_frames, low=0, high=MAX_LEVEL_FRAMES, integer=True)
 
 
-def check_training_parameters(separator):
-    """Check the parameters that all trained separators have and no recipe sets.
+def check_training_parameters(separator) -> None:
+    """Check the parameters of all trained separators that no recipe has a value for.
 
     Parameters
     ----------

@@ -11,7 +11,12 @@ from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import MAX_LAYERS, MAX_UNITS, check_n_weights, check_size
 
 from ._fitted_training import COURSE
-from ._recipes import STACKED_RECIPES, TRAINING, check_training_parameters, resolve_recipe
+from ._recipes import (
+    STACKED_RECIPES,
+    TRAINING_PARAMETERS,
+    check_training_parameters,
+    resolve_recipe,
+)
 from ._trained_separator import TrainedSeparator
 
 # Frames that tell how to standardise what goes in.
@@ -109,5 +114,5 @@ class StackedSeparator(TrainedSeparator):
         n_units = check_size("n_units", self.n_units, high=MAX_UNITS)
         check_n_weights(n_layers * n_units**2, n_layers=n_layers, n_units=n_units)
         check_training_parameters(self)
-        overrides = {name: getattr(self, name) for name in TRAINING}
+        overrides = {name: getattr(self, name) for name in TRAINING_PARAMETERS}
         return resolve_recipe(self.recipe, overrides, STACKED_RECIPES)

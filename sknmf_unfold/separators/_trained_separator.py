@@ -27,7 +27,7 @@ from ._checkpoints import goes_on, naming, note_interrupt, open_checkpoint
 from ._epochs import say_what_is_kept, train, warn_if_diverged
 from ._fitted_training import check_course
 from ._network_separator import NetworkSeparator
-from ._recipes import LEARNED
+from ._recipes import LEARN_FLAGS
 from ._resume import check_same_level
 from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
 from ._validation_data import check_validation_data, split_recordings
@@ -200,8 +200,8 @@ class TrainedSeparator(NetworkSeparator):
         rng = check_random_state(self.random_state)
         parts = None
         if data[2] is None:
-            parts = split_recordings(len(data[0]), self.validation_fraction, rng)
-            parts = [part.tolist() for part in parts]
+            split = split_recordings(len(data[0]), self.validation_fraction, rng)
+            parts = [part.tolist() for part in split]
         is_first = not goes_on(self)
         if is_first:
             sequences, targets = data[:2]
@@ -244,7 +244,7 @@ class TrainedSeparator(NetworkSeparator):
         # Of the data, not of the way through them.
         del settings["remix"], settings["speed_factors"], settings["gain_db"]
         n_frames = settings.pop("level_frames")
-        learned = {name: settings.pop(name) for name in LEARNED if name in settings}
+        learned = {name: settings.pop(name) for name in LEARN_FLAGS if name in settings}
         dtype = to_tensor(np.zeros(0, dtype), device).dtype
         values = {name: value.to(device, dtype) for name, value in start.items()}
         network = LevelledNetwork(self._make_network(values, **learned), n_frames)

@@ -15,7 +15,7 @@ from sknmf_unfold.validation.recordings import waveform_of
 from sknmf_unfold.validation.sequences import Sequences
 
 if TYPE_CHECKING:
-    from sknmf_unfold.training.pairs import LazyFrames, Pairs
+    from sknmf_unfold.training.pairs import Pairs
 
 # Frames of all mixtures, or of all targets, are kept in memory up to this size.
 MAX_KEPT_BYTES = 2**31
@@ -165,14 +165,13 @@ def _lazy(sequences, functions, scale, is_complex, keep):
 
     dtype = np.result_type(sequences.dtype, np.complex64) if is_complex else sequences.dtype
     factor = sequences.dtype.type(scale)
-    frames: list[LazyFrames] = [
-        LazyFrames(
-            lambda start, stop, f=f: (f(start, stop) * factor).astype(dtype, copy=False),
-            shape,
-            dtype,
-        )
-        for f, shape in zip(functions, (item.shape for item in sequences.items), strict=True)
-    ]
+
+    def scaled(function):
+        return lambda start, stop: (function(start, stop) * factor).astype(dtype, copy=False)
+
+    shapes = [item.shape for item in sequences.items]
+    pairs = zip(functions, shapes, strict=True)
+    frames = [LazyFrames(scaled(function), shape, dtype) for function, shape in pairs]
     size = sum(sequences.n_frames) * sequences.n_freqs * dtype.itemsize
     return [np.asarray(x) for x in frames] if keep and size <= MAX_KEPT_BYTES else frames
 

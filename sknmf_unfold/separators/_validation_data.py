@@ -1,4 +1,4 @@
-"""What training is watched on: a part of the recordings, or others."""
+"""Validation data of a fit: a part of the recordings, or other ones."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from sknmf_unfold.validation.recordings import (
     is_spectrogram,
     rows_of,
 )
-from sknmf_unfold.validation.sequences import check_sequences
+from sknmf_unfold.validation.sequences import Sequences, check_sequences
 from sknmf_unfold.validation.targets import check_targets
 from sknmf_unfold.validation.warn import warn_user
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
 
 
-def check_validation_data(estimator, validation_data, sequences):
+def check_validation_data(
+    estimator: object, validation_data: tuple, sequences: Sequences
+) -> tuple[Sequences, Sequences]:
     """Check the ``validation_data`` of ``fit``.
 
     Parameters
     ----------
     estimator : estimator
-        The one that is fitted, with ``n_features_in_``.
+        With ``n_features_in_``.
     validation_data : tuple (X, y)
-        Beside spectrograms its X may be raw waveforms, which get the same STFT.
+        Where the training data are spectrograms its X may be waveforms, which get the same STFT.
     sequences : Sequences
         Checked training mixtures.
 
@@ -66,34 +68,37 @@ def _with_stft(x, label, sequences):
     return sequences.items[0].of(waveform)
 
 
-def split_recordings(n_recordings, fraction, rng):
-    """Keep a part of the recordings from training.
+def split_recordings(
+    n_recordings: int, fraction: float, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide recordings for training and validation, with a warning if there is only one.
 
     Parameters
     ----------
     n_recordings : int
-        How many there are.
     fraction : float
-        Part of the recordings to watch; at least one of them.
+        Share of the recordings for validation; at least one of them.
     rng : numpy.random.RandomState
-        Draws which.
+        Draws the recordings for validation.
 
     Returns
     -------
     train, validation : ndarray of int
-        Which recordings; the same for both, with a warning, if there is one recording only.
+        Indices of recordings; a single recording is in both.
     """
     if n_recordings > 1:
         return split_validation(n_recordings, fraction, rng)
     warn_user(
-        "X has one recording, which is trained on and watched too: early stopping cannot see "
-        "overfitting. Pass more recordings or validation_data."
+        "X has one recording, which is used for training and for validation: early stopping cannot "
+        "see overfitting. Pass more recordings or validation_data."
     )
     return np.zeros(1, dtype=int), np.zeros(1, dtype=int)
 
 
-def split_validation(n_recordings, fraction, rng):
-    """Draw the recordings to watch; return the indices of the others and of those, in order.
+def split_validation(
+    n_recordings: int, fraction: float, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the recordings for validation; return the indices of the others and of those, in order.
 
     Examples
     --------

@@ -23,7 +23,7 @@ from ._fitted_training import COURSE
 from ._nmf_init import StartsFromNMF
 from ._recipes import (
     DEEP_NMF_RECIPES,
-    TRAINING,
+    TRAINING_PARAMETERS,
     check_training_parameters,
     resolve_recipe,
 )
@@ -225,5 +225,5 @@ class DeepNMFSeparator(StartsFromNMF):
                 f"{shown(self.beta_loss)}."
             )
         check_training_parameters(self)
-        overrides = {name: getattr(self, name) for name in TRAINING}
+        overrides = {name: getattr(self, name) for name in TRAINING_PARAMETERS}
         return resolve_recipe(self.recipe, overrides, DEEP_NMF_RECIPES)

@@ -34,7 +34,7 @@ from ._drnmf_weights import (
 )
 from ._explanation import by_term
 from ._nmf_init import StartsFromNMF
-from ._recipes import OVERRIDES, RECIPES, check_training_parameters, resolve_recipe
+from ._recipes import DRNMF_PARAMETERS, RECIPES, check_training_parameters, resolve_recipe
 
 
 @insert_docs(weights=WEIGHT_DOCS)
@@ -297,4 +297,5 @@ class DRNMFSeparator(StartsFromNMF):
         return settings
 
     def _recipe(self):
-        return resolve_recipe(self.recipe, {name: getattr(self, name) for name in OVERRIDES})
+        given = {name: getattr(self, name) for name in DRNMF_PARAMETERS}
+        return resolve_recipe(self.recipe, given)

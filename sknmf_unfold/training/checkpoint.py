@@ -1,4 +1,9 @@
-"""Checkpoints: the file that training resumes from after it was killed."""
+"""Checkpoints: the file that training resumes from after it was killed.
+
+The file is a line (`HEADER`), the SHA-256 digest of the rest, and a dict in torch's own format:
+``"facts"``, the fingerprints of all that the fit depends on, and ``"state"``, that of a `Trainer`
+and the plan of the fit.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +22,21 @@ from .file_lock import FileLock
 from .fingerprints import HASHED
 
 HEADER = b"sknmf_unfold checkpoint 1\n"
-DIGEST_SIZE = hashlib.sha256().digest_size
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class Checkpoint:
-    """The file that one fit leaves behind while it runs.
+    """The checkpoint file of one fit.
 
-    A ``with`` statement keeps every other fit out of it, in whatever thread or process.
+    Inside a ``with`` statement no other fit, in any thread or process, can use the file.
 
     Parameters
     ----------
     path : Path
         The file; its folder is made where needed.
     facts : dict of str
-        What the fit depends on. A file with other facts belongs to another fit.
+        Fingerprints of all that the fit depends on. A file with other facts belongs to another
+        fit.
 
     Examples
     --------
@@ -48,8 +54,8 @@ class Checkpoint:
         self._lock = FileLock(self.path.with_suffix(".lock"))
         self._has_warned = False
 
-    def __enter__(self):
-        """Lock the checkpoint, and see that something can be written beside it.
+    def __enter__(self) -> Checkpoint:
+        """Lock the checkpoint, and check that its folder can be written.
 
         Raises
         ------
@@ -73,7 +79,7 @@ class Checkpoint:
                 f"The same fit is running and has its checkpoint in {self.path}; wait for it to "
                 f"end, or choose another `checkpoint_dir`."
             )
-        # What a kill left of a file that was being written.
+        # Files that a kill left half-written.
         for unfinished in folder.glob(f".*.unfinished/{self.path.name}"):
             shutil.rmtree(unfinished.parent, ignore_errors=True)
         return self
@@ -91,11 +97,6 @@ class Checkpoint:
         ----------
         state : dict
             Tensors, numbers, strings, and lists and dicts of them.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written, for example because the disk is full; the old file stays.
         """
         buffer = io.BytesIO()
         torch.save({"facts": self.facts, "state": state}, buffer)
@@ -114,19 +115,19 @@ class Checkpoint:
         Returns
         -------
         state : dict or None
-            What was saved; None where there is no file.
+            The saved one; None where there is no file.
 
         Raises
         ------
         ValueError
-            If the file is damaged, something else, or of a fit with other facts.
+            If the file is damaged, no checkpoint, or of a fit with other facts.
         """
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return None
         self._check_whole(content)
-        payload = io.BytesIO(content[len(HEADER) + DIGEST_SIZE :])
+        payload = io.BytesIO(content[len(HEADER) + DIGEST_BYTES :])
         try:
             saved = torch.load(payload, map_location="cpu", weights_only=True)
             facts, state = dict(saved["facts"]), dict(saved["state"])
@@ -137,12 +138,12 @@ class Checkpoint:
         return state
 
     def unsuitable(self, reason: Exception) -> ValueError:
-        """Make the error for a file that is whole and does not hold what the fit needs.
+        """Make the error for an undamaged file whose content does not suit the fit.
 
         Parameters
         ----------
         reason : Exception
-            Of which the first sentence is told.
+            Its first sentence becomes part of the message.
 
         Returns
         -------
@@ -172,8 +173,8 @@ class Checkpoint:
                 f"{self.path} is not a checkpoint of this version; move it away or choose another "
                 f"`checkpoint_dir`."
             )
-        digest = content[len(HEADER) : len(HEADER) + DIGEST_SIZE]
-        if hashlib.sha256(content[len(HEADER) + DIGEST_SIZE :]).digest() != digest:
+        digest = content[len(HEADER) : len(HEADER) + DIGEST_BYTES]
+        if hashlib.sha256(content[len(HEADER) + DIGEST_BYTES :]).digest() != digest:
             raise ValueError(
                 f"{self.path} is damaged or truncated; delete it to train from the start."
             )
@@ -189,21 +190,21 @@ class Checkpoint:
 
 
 class NoCheckpoint:
-    """Where no checkpoint is wanted."""
+    """The checkpoint of a fit without `checkpoint_dir`, which does nothing."""
 
     path = None
 
-    def __enter__(self):
+    def __enter__(self) -> NoCheckpoint:
         return self
 
     def __exit__(self, *_):
         """There is nothing to unlock."""
 
     def load(self) -> None:
-        """Find nothing."""
+        """Return None: there is no file."""
 
     def save(self, state: dict) -> None:
-        """Keep nothing.
+        """Do nothing.
 
         Parameters
         ----------
@@ -221,7 +222,7 @@ def _difference(name, before, now):
     return f"{name} was {before} and is {now}"
 
 
-def rng_state(rng):
+def rng_state(rng: np.random.RandomState) -> dict:
     """Turn the state of a generator into a tensor and plain Python values.
 
     Parameters
@@ -237,8 +238,8 @@ def rng_state(rng):
     return state | {"state": {"key": key, "pos": int(state["state"]["pos"])}}
 
 
-def set_rng_state(rng, state):
-    """Give a generator the state that `rng_state` returned.
+def set_rng_state(rng: np.random.RandomState, state: dict) -> None:
+    """Set the state of a generator to one that `rng_state` returned.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A lock between threads and processes, which ends with the one that holds it."""
+"""A lock between threads and processes; the system releases it when its process ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ else:
     import fcntl
 
     def _lock(file):
-        """Whether an open file could be locked, or is on a disk that knows no locks."""
+        """Whether an open file could be locked, or is on a disk without locks."""
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -35,15 +35,15 @@ else:
 
 
 class FileLock:
-    """A file that one thread of one process has at a time.
+    """A file that one thread of one process can lock at a time.
 
-    The system takes the lock away when the process ends, however it ends; the file may stay and
-    can be locked again.
+    The system releases the lock when the process ends, however it ends; the file may stay and can
+    be locked again.
 
     Parameters
     ----------
     path : Path
-        The file, which is made for this and has no other content.
+        The file, which is created for this and has no other use.
 
     Examples
     --------
@@ -63,12 +63,12 @@ class FileLock:
         self._file: io.FileIO | None = None
 
     def acquire(self, content: bytes) -> bool:
-        """Lock the file, unless another one has it, and write into it.
+        """Lock the file, unless it is locked, and write into it.
 
         Parameters
         ----------
         content : bytes
-            Whatever shows that there is space on the disk.
+            Anything; that it can be written shows that the disk has space.
 
         Returns
         -------
@@ -77,7 +77,7 @@ class FileLock:
         Raises
         ------
         OSError
-            If the file cannot be made or written.
+            If the file cannot be created or written.
         """
         while True:
             file = self.path.open("ab", buffering=0)
@@ -86,7 +86,7 @@ class FileLock:
                 return False
             if self._is(file):
                 break
-            # The one that had it deleted it after this one had opened it.
+            # The holder of the lock deleted the file after it was opened here.
             file.close()
         self._file = file
         try:
@@ -104,7 +104,7 @@ class FileLock:
             return
         file, self._file = self._file, None
         # Windows deletes no open file; elsewhere it is deleted first, since once it is unlocked
-        # another one may have it.
+        # another thread or process may lock it.
         if sys.platform == "win32":
             file.close()
         with contextlib.suppress(OSError):
@@ -112,7 +112,7 @@ class FileLock:
         file.close()
 
     def _is(self, file):
-        """Whether an open file is the one at the path, and not a deleted one."""
+        """Whether an open file is still the one at the path."""
         try:
             return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
         except FileNotFoundError:

@@ -1,4 +1,8 @@
-"""Training: mini-batches, early stopping, the best weights kept, and going on later."""
+"""Training loop: mini-batches, gradients, steps of Adam and validation, epoch by epoch.
+
+When it stops is decided in `early_stopping`, the loss is computed in `batch_loss`, and the file
+from which it resumes is a `checkpoint`.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,24 @@ import contextlib
 import copy
 import math
 import time
+from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from sknmf_unfold.base.tensors import batches_by_length
 from sknmf_unfold.base.workers import Workers, worker_threads
 
 from .batch_loss import framewise_loss
 from .checkpoint import rng_state, set_rng_state
-from .pairs import split_batch
-from .recipe import Best
+from .early_stopping import Best, halves_learning_rate, needs_epoch
+from .pairs import Batch, Pairs, split_batch
+from .recipe import Recipe
+from .weight_average import averaged_copy
 
-# Threads that take part at most, each with a part of a batch in memory, or a batch of validation.
+# Maximal number of threads, each with a share of a batch in memory, or a batch of validation.
 MAX_THREADS = 8
-HISTORY = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
+HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
 
 class Trainer:
@@ -29,13 +36,13 @@ class Trainer:
     Parameters
     ----------
     network : torch.nn.Module
-        ``forward(magnitude, state=None) -> (masks, state)``.
+        As `batch_loss` describes it.
     recipe : Recipe
-        How to train.
+        Hyper-parameters.
     rng : numpy.random.RandomState
         Shuffles; torch's global random state is not used.
     loss : callable, default=framewise_loss
-        ``loss(network, batch) -> (total, count)``, whose quotient is what training lowers.
+        ``loss(network, batch) -> (total, count)``; training lowers ``total / count``.
 
     Attributes
     ----------
@@ -48,33 +55,40 @@ class Trainer:
         Its weights with the lowest validation loss so far.
     """
 
-    def __init__(self, network, recipe, rng, loss=framewise_loss):
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        recipe: Recipe,
+        rng: np.random.RandomState,
+        loss: Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, int]] = framewise_loss,
+    ):
         self.loss = loss
         self.network = network
         self.recipe = recipe
         self.rng = rng
-        self._averager = AveragedModel(network, multi_avg_fn=_moving_average(recipe.ema_decay))
-        _join_weights(self.average)
+        self._averager = averaged_copy(network, recipe.ema_decay)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
         self._workers = Workers(1)
-        self.history: dict[str, list] = {name: [] for name in HISTORY}
+        self.history: dict[str, list] = {name: [] for name in HISTORY_COLUMNS}
         self.best = Best(math.inf, 0, copy.deepcopy(self.average.state_dict()))
 
     @property
-    def average(self):
+    def average(self) -> torch.nn.Module:
         """The network with the moving average of its weights."""
         return self._averager.module
 
-    def begin(self, train, validation):
-        """Take the data, and the loss before training unless `load_state_dict` brought one.
+    def begin(
+        self, train: Pairs | Callable[[int], Iterable[Pairs]], validation: Pairs | None
+    ) -> None:
+        """Set the data, and compute the loss before training unless a state was loaded.
 
         Parameters
         ----------
         train : Pairs, or callable
-            Cut to `sequence_length`. What is called gets the number of an epoch, 1 for the first,
-            and returns an iterable of the pairs to train on in it, some after others.
+            Cut to `sequence_length`. A callable takes the number of an epoch, from 1 on, and
+            returns an iterable of pairs: the data of that epoch, in groups.
         validation : Pairs or None
             Not cut. With None the validation loss is NaN, and the latest weights count as the best
             as long as they are finite.
@@ -88,7 +102,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _threads(self):
-        """Share the parts of a batch, and the batches of validation, among threads inside."""
+        """Divide each batch, and the batches of validation, among threads inside."""
         if self.device.type != "cpu":
             yield
             return
@@ -99,25 +113,24 @@ class Trainer:
                 self._workers = Workers(1)
 
     @property
-    def n_epochs(self):
+    def n_epochs(self) -> int:
         """Number of epochs so far."""
         return max(len(self.history["epoch"]) - 1, 0)
 
     @property
-    def unfinished(self):
-        """Whether another epoch is due: the loss is finite and has not stopped falling."""
-        waited = self.n_epochs - self.best.epoch
-        finite = math.isfinite(self.history["validation_loss"][-1])
-        return finite and self.n_epochs < self.recipe.max_epochs and waited < self.recipe.patience
+    def unfinished(self) -> bool:
+        """Whether another epoch follows, see `early_stopping`."""
+        loss = self.history["validation_loss"][-1]
+        return needs_epoch(self.recipe, self.best, self.n_epochs, loss)
 
-    def epoch(self, batches=None):
-        """Train on all data once in a new order, validate, bring `history` and `best` up to date.
+    def epoch(self, progress=None) -> float:
+        """Train on all data once in a new order, validate, and update `history` and `best`.
 
         Parameters
         ----------
-        batches : object, optional
-            Whom to tell of each batch: ``expect(n)`` before some, and ``add(total, count)`` with
-            what `train_step` returned after each.
+        progress : object, optional
+            With ``expect(n_batches)``, called before each group of batches, and ``add(total,
+            count)``, called with the return value of `train_step` after each batch.
 
         Returns
         -------
@@ -126,18 +139,19 @@ class Trainer:
         """
         start = time.perf_counter()
         with self._threads():
-            train_loss = _mean(self._train_parts(batches))
+            train_loss = _mean(self._steps(progress))
             loss = self._validate()
         seconds = self.history["seconds"][-1] + time.perf_counter() - start
         self._record(self.n_epochs + 1, train_loss, loss, seconds)
-        self._anneal()
+        if halves_learning_rate(self.recipe, self.best, self.n_epochs):
+            self.optimizer.param_groups[0]["lr"] *= 0.5
         return loss
 
-    def restore_best(self):
+    def restore_best(self) -> None:
         """Give the network the best weights."""
         self.network.load_state_dict(self.best.weights)
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> tuple[float, int]:
         """Take one step of Adam.
 
         Parameters
@@ -152,7 +166,7 @@ class Trainer:
         count : int
             Number of entries in the sum.
         """
-        results = self._workers.map(self._part_gradients, split_batch(batch))
+        results = self._workers.map(self._share_gradients, split_batch(batch))
         totals, counts, gradients = zip(*results, strict=True)
         self._set_gradients(gradients, sum(counts))
         if self.recipe.max_gradient_norm is not None:
@@ -161,21 +175,20 @@ class Trainer:
         self._averager.update_parameters(self.network)
         return math.fsum(totals), sum(counts)
 
-    def _part_gradients(self, batch):
+    def _share_gradients(self, batch):
         """Compute the summed loss of some sequences, its count, and its gradients."""
         total, count = self.loss(self.network, batch)
         gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
         return total.detach().item(), count, gradients
 
-    def _set_gradients(self, parts, count):
-        """Add up the gradients of all parts, always in the same order, for the mean loss."""
-        by_parameter = zip(*parts, strict=True)
-        for parameter, gradients in zip(self.parameters, by_parameter, strict=True):
+    def _set_gradients(self, shares, count):
+        """Add up the gradients of all shares, always in the same order, for the mean loss."""
+        for parameter, *gradients in zip(self.parameters, *shares, strict=True):
             used = [gradient for gradient in gradients if gradient is not None]
             parameter.grad = sum(used[1:], start=used[0]) / count if used else None
 
     @torch.no_grad()
-    def validation_step(self, batch):
+    def validation_step(self, batch: Batch) -> tuple[float, int]:
         """Compute the loss of the averaged weights only.
 
         Parameters
@@ -193,8 +206,8 @@ class Trainer:
         total, count = self.loss(self.average, batch)
         return total.detach().item(), count
 
-    def state_dict(self):
-        """Return all that training goes on from: tensors and plain Python values.
+    def state_dict(self) -> dict:
+        """Return the state that training resumes from: tensors and plain Python values.
 
         Returns
         -------
@@ -210,8 +223,8 @@ class Trainer:
             "best": vars(self.best).copy(),
         }
 
-    def load_state_dict(self, state):
-        """Go back to what `state_dict` returned.
+    def load_state_dict(self, state: dict) -> None:
+        """Restore a state that `state_dict` returned.
 
         Parameters
         ----------
@@ -236,26 +249,26 @@ class Trainer:
 
         return _mean(self._workers.map(step, batches))
 
-    def _train_parts(self, watch):
-        """Take the steps of an epoch, and yield what they return."""
-        parts = self._train(self.n_epochs + 1) if callable(self._train) else [self._train]
-        for pairs in parts:
+    def _steps(self, progress) -> Iterator[tuple[float, int]]:
+        """Take the steps of an epoch, and yield their results."""
+        groups = self._train(self.n_epochs + 1) if callable(self._train) else [self._train]
+        for pairs in groups:
             segments = pairs.segments(self.recipe.sequence_length)
             batches = segments.batches(self.recipe.batch_size, self.rng)
-            if watch is not None:
-                watch.expect(len(batches))
+            if progress is not None:
+                progress.expect(len(batches))
             for indices in batches:
                 result = self.train_step(segments.batch(indices, self.device))
-                if watch is not None:
-                    watch.add(*result)
+                if progress is not None:
+                    progress.add(*result)
                 yield result
-            # Its memory is free before the next part's is taken.
+            # Its memory is free before that of the next group is taken.
             del pairs, segments
 
     def _record(self, epoch, train_loss, loss, seconds):
         learning_rate = self.optimizer.param_groups[0]["lr"]
         row = (epoch, train_loss, loss, learning_rate, seconds)
-        # Anew, so that an interruption cannot leave columns of different lengths.
+        # A new dict, so that an interruption cannot leave columns of different lengths.
         rows = zip(self.history.items(), row, strict=True)
         self.history = {name: [*values, value] for (name, values), value in rows}
         if epoch == 0 or self._is_best(loss):
@@ -266,31 +279,8 @@ class Trainer:
             return all(bool(p.isfinite().all()) for p in self.average.parameters())
         return loss < self.best.loss
 
-    def _anneal(self):
-        patience = self.recipe.learning_rate_patience
-        waited = self.n_epochs - self.best.epoch
-        if patience is not None and waited and waited % patience == 0:
-            self.optimizer.param_groups[0]["lr"] *= 0.5
-
 
 def _mean(results):
-    """Divide what sums of some batches add up to by their number of entries."""
+    """Add up the sums of all batches, and divide by their number of entries."""
     totals, counts = zip(*results, strict=True)
     return math.fsum(totals) / sum(counts)
-
-
-def _join_weights(network):
-    """Put the weights of recurrent layers side by side, which a GPU wants and a copy's are not."""
-    for module in network.modules():
-        if isinstance(module, torch.nn.RNNBase):
-            module.flatten_parameters()
-
-
-def _moving_average(ema_decay):
-    """Make the update of an exponential moving average that at first forgets faster."""
-
-    def update(averages, values, n_averaged):
-        kept = min(ema_decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
-        torch._foreach_lerp_(averages, values, 1 - kept)
-
-    return update

@@ -1,8 +1,9 @@
-"""What goes through training: magnitudes of mixtures and of their targets."""
+"""Pairs of mixtures and targets: segments, batches, and the shares of threads."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,16 +19,16 @@ MIN_SHARE_SEQUENCES, MAX_SHARE_SEQUENCES = 8, 16
 
 
 class LazyFrames:
-    """Frames of a sequence that are computed when they are asked for, anew each time.
+    """Frames of a sequence that are computed each time that they are needed.
 
     Parameters
     ----------
     compute : callable
-        ``compute(start, stop)`` returns these frames, of shape (stop - start, n_freqs).
+        ``compute(start, stop)`` returns frames of shape (stop - start, n_freqs).
     shape : tuple of int
         ``(n_frames, n_freqs)``.
     dtype : numpy.dtype
-        Of what `compute` returns.
+        Of the return value of `compute`.
     start : int, default=0
         The first frame.
 
@@ -38,7 +39,13 @@ class LazyFrames:
     (2, 9)
     """
 
-    def __init__(self, compute, shape, dtype, start=0):
+    def __init__(
+        self,
+        compute: Callable[[int, int], np.ndarray],
+        shape: tuple[int, int],
+        dtype: np.dtype,
+        start: int = 0,
+    ):
         self.compute = compute
         self.shape = shape
         self.dtype = dtype
@@ -57,7 +64,7 @@ class LazyFrames:
 
 
 class Pairs:
-    """Mixture and target magnitudes that go through training together.
+    """Frames of mixtures and of their targets.
 
     Parameters
     ----------
@@ -65,7 +72,11 @@ class Pairs:
         Sequences, pairwise of one shape.
     """
 
-    def __init__(self, mixtures, targets):
+    def __init__(
+        self,
+        mixtures: Sequence[np.ndarray | LazyFrames],
+        targets: Sequence[np.ndarray | LazyFrames],
+    ):
         self.mixtures = list(mixtures)
         self.targets = list(targets)
 
@@ -73,17 +84,17 @@ class Pairs:
         return len(self.mixtures)
 
     @property
-    def n_frames(self):
-        """Length of each sequence."""
+    def n_frames(self) -> np.ndarray:
+        """Number of frames of each sequence."""
         return np.array([len(mixture) for mixture in self.mixtures])
 
-    def segments(self, sequence_length):
-        """Cut the sequences into equal parts.
+    def segments(self, sequence_length: int) -> Pairs:
+        """Cut each sequence into equally long segments.
 
         Parameters
         ----------
         sequence_length : int
-            Frames a part at most.
+            Maximal number of frames of a segment.
 
         Returns
         -------
@@ -95,8 +106,8 @@ class Pairs:
         ]
         return Pairs(*cut)
 
-    def batches(self, batch_size, rng):
-        """Draw batches of sequences of similar length, which take the least padding.
+    def batches(self, batch_size: int, rng: np.random.RandomState) -> list[np.ndarray]:
+        """Draw batches of sequences of similar length, which need the least padding.
 
         Parameters
         ----------
@@ -108,33 +119,33 @@ class Pairs:
         Returns
         -------
         batches : list of ndarray of int
-            Each sequence is in one of them.
+            Indices of sequences; each sequence is in one batch.
         """
         order = rng.permutation(len(self))
         order = order[np.argsort(self.n_frames[order], kind="stable")]
         batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def batch(self, indices, device):
-        """Pad some sequences to tensors.
+    def batch(self, indices: Sequence[int] | np.ndarray, device: torch.device) -> Batch:
+        """Pad sequences with zeros at the end to tensors of one length.
 
         Parameters
         ----------
         indices : sequence of int
-            Which ones.
+            Of the sequences.
         device : torch.device
-            Where the tensors go.
+            Of the tensors.
 
         Returns
         -------
         mixture, target : Tensor of shape (batch, frames, bins)
-            In memory frames come first: a network goes through all sequences of a frame together.
+            In memory frames come first: a network computes a frame of all sequences together.
         n_frames : Tensor of shape (batch,), int
         """
         mixture, n_frames = pad([self.mixtures[i] for i in indices], frames_first=True)
         target, _ = pad([self.targets[i] for i in indices], frames_first=True)
-        pair = (to_tensor(array, device).transpose(0, 1) for array in (mixture, target))
-        return *pair, to_tensor(n_frames, device)
+        mixture, target = (to_tensor(x, device).transpose(0, 1) for x in (mixture, target))
+        return mixture, target, to_tensor(n_frames, device)
 
 
 def split_batch(batch: Batch) -> list[Batch]:
@@ -166,9 +177,9 @@ def _frames_first(frames):
     return frames.contiguous().transpose(0, 1)
 
 
-def _equal_parts(n_frames, longest):
-    """Slices of at most so many frames, whose lengths differ by one at most."""
-    length, longer = divmod(n_frames, math.ceil(n_frames / longest))
+def _equal_parts(n_frames, max_frames):
+    """Slices of at most `max_frames` frames, whose lengths differ by one at most."""
+    length, longer = divmod(n_frames, math.ceil(n_frames / max_frames))
     parts: list[slice] = []
     start = 0
     while start < n_frames:

@@ -1,4 +1,4 @@
-"""Checks of what training resumes from."""
+"""Checks of the state of training that was loaded from a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 
 import torch
 
-from .loop import HISTORY
+from .loop import HISTORY_COLUMNS, Trainer
 
 
-def check_resumed(trainer, plan, n_recordings, n_freqs):
-    """Raise unless a trainer that got its state from a file can go on with these data.
+def check_resumed(trainer: Trainer, plan: dict, n_recordings: int | None, n_freqs: int) -> None:
+    """Raise unless a trainer whose state was loaded can train on these data.
 
     Parameters
     ----------
@@ -19,14 +19,14 @@ def check_resumed(trainer, plan, n_recordings, n_freqs):
     plan : dict
         ``parts``, ``start`` and ``seed`` of the fit.
     n_recordings : int or None
-        Number of recordings that are divided into parts, if they are.
+        Number of recordings, where they are divided for training and validation.
     n_freqs : int
         Number of bins.
 
     Raises
     ------
     ValueError
-        If something is missing, has another shape, or is no number.
+        If something is missing, has another shape, or is NaN.
     """
     _check_history(trainer.history)
     _check_parts(plan["parts"], n_recordings)
@@ -49,14 +49,14 @@ def check_resumed(trainer, plan, n_recordings, n_freqs):
 def _check_history(history):
     lengths = {len(values) for values in history.values()}
     epochs = list(range(max(lengths, default=0)))
-    if set(history) != set(HISTORY) or len(lengths) != 1 or history["epoch"] != epochs:
+    if set(history) != set(HISTORY_COLUMNS) or len(lengths) != 1 or history["epoch"] != epochs:
         raise ValueError("the history is not one of whole epochs")
 
 
 def _check_parts(parts, n_recordings):
     if (parts is None) != (n_recordings is None):
         raise ValueError("the recordings are divided otherwise")
-    # One recording alone is trained on and watched.
+    # One recording alone is in both parts.
     if parts is not None and {i for part in parts for i in part} != set(range(n_recordings)):
         raise ValueError("the recordings are divided otherwise")
 

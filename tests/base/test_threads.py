@@ -134,7 +134,7 @@ def test_settings_are_as_before_when_training_fails(data, monkeypatch):
     def fails(self, batch):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Trainer, "_part_gradients", fails)
+    monkeypatch.setattr(Trainer, "_share_gradients", fails)
     with limited_to(2):
         before = settings()
         with pytest.raises(ZeroDivisionError):
@@ -238,7 +238,7 @@ def test_gradients_of_parts_are_those_of_the_batch(data, monkeypatch):
     assert len(loop.split_batch(batch)) > 1
     total, count = trainer.loss(trainer.network, batch)
     expected = torch.autograd.grad(total / count, trainer.parameters, allow_unused=True)
-    results = Workers(1).map(trainer._part_gradients, loop.split_batch(batch))
+    results = Workers(1).map(trainer._share_gradients, loop.split_batch(batch))
     totals, counts, gradients = zip(*results, strict=True)
     assert sum(counts) == count
     assert sum(totals) == pytest.approx(float(total.detach()), rel=1e-5)

@@ -22,7 +22,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sknmf_unfold import DRNMFSeparator, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _checkpoints
-from sknmf_unfold.training.checkpoint import DIGEST_SIZE, HEADER, Checkpoint
+from sknmf_unfold.training.checkpoint import DIGEST_BYTES, HEADER, Checkpoint
 from sknmf_unfold.training.fingerprints import fingerprint
 from sknmf_unfold.training.loop import Trainer
 from tests._counts import count
@@ -285,7 +285,7 @@ def resize(tensors):
 def test_a_whole_checkpoint_of_other_content_is_refused(magnitudes, tmp_path, monkeypatch, change):
     killed(magnitudes, tmp_path, monkeypatch)
     (path,) = files(tmp_path)
-    facts = torch.load(io.BytesIO(path.read_bytes()[len(HEADER) + DIGEST_SIZE :]))["facts"]
+    facts = torch.load(io.BytesIO(path.read_bytes()[len(HEADER) + DIGEST_BYTES :]))["facts"]
     checkpoint = Checkpoint(path, facts)
     state = checkpoint.load()
     OTHER_CONTENT[change](state)
