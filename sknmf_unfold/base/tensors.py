@@ -173,12 +173,12 @@ def _map_leaves(tree, function):
     return function(tree)
 
 
-def pad(arrays: Sequence[np.ndarray], frames_first: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def pad(arrays: Sequence[Any], frames_first: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Stack sequences of different lengths, with zeros after their ends.
 
     Parameters
     ----------
-    arrays : list of ndarray of shape (n_frames, n_freqs)
+    arrays : list of ndarray or array-like of shape (n_frames, n_freqs)
     frames_first : bool, default=False
         Whether the first axis is that of the frames.
 

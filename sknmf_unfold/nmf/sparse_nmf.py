@@ -188,15 +188,8 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         problem = Problem(checked.beta, checked.sparsity, n_fixed, device)
         with progress_bar(checked.max_iter, self.verbose, "SparseNMF") as bar:
             stopping = Stopping(checked.max_iter, checked.tol, _reporter(bar, task))
-            learned = learn(
-                frames,
-                W,
-                solver,
-                problem,
-                batch_size=checked.batch_size,
-                rng=rng,
-                stopping=stopping,
-            )
+            size = checked.batch_size
+            learned = learn(frames, W, solver, problem, batch_size=size, rng=rng, stopping=stopping)
             end_early(bar, "converged")
         self._keep(frames, problem, learned)
         silencing_of(frames, learned.W, problem.sparsity, problem.beta).warn(pause_too=True)

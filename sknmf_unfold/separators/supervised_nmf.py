@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import threading
-from typing import Any
-
 import numpy as np
 
 from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
 from sknmf_unfold.base.callbacks import FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.nmf import SparseNMF
-from sknmf_unfold.nmf.cd_inference import MAX_GAP
 from sknmf_unfold.nmf.divergence import check_beta
-from sknmf_unfold.nmf.problem import Problem, Stopping
+from sknmf_unfold.nmf.problem import Problem
 from sknmf_unfold.nmf.settings import check_max_frames, check_tol
-from sknmf_unfold.nmf.silencing import Silencing, WatchedStep
-from sknmf_unfold.nmf.solvers import SOLVER_NAMES, solver_for
-from sknmf_unfold.runtime.ista import ista, largest_eigenvalue
+from sknmf_unfold.runtime.ista import largest_eigenvalue
 from sknmf_unfold.runtime.level import TrainingLevel
-from sknmf_unfold.runtime.masks import FramewiseInference, RunningMasks, ratio_mask
-from sknmf_unfold.runtime.recurrence import RunningRecurrence
-from sknmf_unfold.signal.masks import trusted_ratio_masks
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.options import check_choice, check_random_state, check_verbose
 from sknmf_unfold.validation.parameters import (
@@ -38,10 +28,8 @@ from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targe
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._base import BASICS, BaseSeparator
-from ._blocks import after, framewise
+from ._nmf_inference import INFERENCES, NMFInference
 from ._recipes import LEVEL_FRAMES, check_level_frames
-
-INFERENCES = (*SOLVER_NAMES, "ista", "warm_ista")
 
 
 class SupervisedNMFSeparator(BaseSeparator):
@@ -312,83 +300,19 @@ class SupervisedNMFSeparator(BaseSeparator):
         return self.inference == "warm_ista"
 
     def _activation_step(self, dtype):
-        """Make the function that infers the activations, and what watches them."""
-        silencing, infer = Silencing(check_sparsity(self.sparsity)), self._inference_step(dtype)
-        # Blocks are inferred in several threads.
-        lock = threading.Lock()
-
-        def step(magnitude, state):
-            activations, state = infer(magnitude, state)
-            return after(activations, functools.partial(watched, magnitude)), state
-
-        def watched(magnitude, activations):
-            pair = (x.reshape(-1, x.shape[-1]) for x in (magnitude, activations))
-            with lock:
-                silencing.add(*pair)
-            return activations
-
-        return WatchedStep(step, silencing)
-
-    def _inference_step(self, dtype):
-        infer = self._inference(dtype)
-        if not isinstance(infer, RunningRecurrence):
-            return framewise(infer)
-
-        def step(magnitude, state):
-            recurrence = infer.fresh(len(magnitude))
-            if state is not None:
-                recurrence.resume(state)
-            activations = recurrence(magnitude)
-            return activations, activations[:, -1]
-
-        return step
-
-    def _inference(self, dtype):
-        """Make the function of frames that infers activations, or the recurrence that does."""
-        # Parameters may have been set since the fit.
-        checked = self._check_parameters()
-        components = self.components_.astype(dtype, copy=False)
-        n_iter, sparsity = checked["n_iter"], checked["sparsity"]
-        if self.inference in SOLVER_NAMES:
-            infer: Any = solver_for(self.inference, checked["beta"]).infer
-            problem, stopping = Problem(checked["beta"], sparsity), Stopping(n_iter, MAX_GAP)
-            return functools.partial(infer, W=components, problem=problem, stopping=stopping)
-        if self.inference == "ista":
-            step_size = dtype.type(self.step_size_)
-            settings: Any = {"sparsity": sparsity, "step_size": step_size, "n_iter": n_iter}
-            return functools.partial(ista, components=components, **settings)
-        return RunningRecurrence(
-            components[np.newaxis],
-            np.full(1, self.step_size_, dtype),
-            np.full((1, len(components)), sparsity, dtype),
-            np.zeros(len(components), dtype),
-            n_repeats=n_iter,
-        )
+        return self._inference(dtype).activation_step
 
     def _mask_step(self, dtype):
-        infer = self._activation_step(dtype)
-        dictionaries = self.target_components_, self.interference_components_
-        components = [part.astype(dtype, copy=False) for part in dictionaries]
-        n_target = len(components[0])
-
-        def step(magnitude, state):
-            activations, state = infer(magnitude, state)
-            return after(activations, lambda x: mask(x).reshape(magnitude.shape)), state
-
-        def mask(activations):
-            rows = activations.reshape(-1, activations.shape[-1])
-            parts = zip((rows[:, :n_target], rows[:, n_target:]), components, strict=True)
-            estimates = np.stack([part @ dictionary for part, dictionary in parts])
-            return trusted_ratio_masks(estimates)[0]
-
-        return WatchedStep(step, infer.silencing)
+        return self._inference(dtype).mask_step
 
     def _masks_at_level(self, dtype, n_streams):
-        infer = self._inference(dtype)
-        if isinstance(infer, RunningRecurrence):
-            infer = infer.fresh(n_streams)
-        else:
-            infer = FramewiseInference(infer)
+        return self._inference(dtype).running_masks(n_streams)
+
+    def _inference(self, dtype):
+        # Parameters may have been set since the fit.
+        checked = self._check_parameters()
         dictionaries = self.target_components_, self.interference_components_
         target, interference = (part.astype(dtype, copy=False) for part in dictionaries)
-        return RunningMasks(infer, target, interference, ratio_mask)
+        problem = Problem(checked["beta"], checked["sparsity"])
+        settings = problem, checked["n_iter"], self.step_size_
+        return NMFInference(self.inference, target, interference, *settings)

@@ -142,9 +142,9 @@ class Pairs:
             In memory frames come first: a network computes a frame of all sequences together.
         n_frames : Tensor of shape (batch,), int
         """
-        mixture, n_frames = pad([self.mixtures[i] for i in indices], frames_first=True)
-        target, _ = pad([self.targets[i] for i in indices], frames_first=True)
-        mixture, target = (to_tensor(x, device).transpose(0, 1) for x in (mixture, target))
+        mixtures, n_frames = pad([self.mixtures[i] for i in indices], frames_first=True)
+        targets, _ = pad([self.targets[i] for i in indices], frames_first=True)
+        mixture, target = (to_tensor(x, device).transpose(0, 1) for x in (mixtures, targets))
         return mixture, target, to_tensor(n_frames, device)
 
 
