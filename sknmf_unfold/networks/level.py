@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sknmf_unfold.runtime.level import FAINTEST, REFERENCE_LEVEL
+from sknmf_unfold.runtime.level import MIN_RELATIVE_LEVEL, REFERENCE_LEVEL
 
 
 def at_running_level(magnitude, n_frames):
@@ -38,7 +38,7 @@ def at_running_level(magnitude, n_frames):
     shares = windows / peak[..., None]
     plain = shares.sum(-1)
     running = shares.square().sum(-1) / torch.where(plain > 0, plain, torch.ones_like(plain))
-    gains = REFERENCE_LEVEL / (peak * running).clamp(min=FAINTEST * REFERENCE_LEVEL)
+    gains = REFERENCE_LEVEL / (peak * running).clamp(min=MIN_RELATIVE_LEVEL * REFERENCE_LEVEL)
     return magnitude * gains.to(magnitude.dtype)[..., None]
 
 

@@ -32,6 +32,27 @@ def largest_eigenvalue(components: np.ndarray) -> float:
     return float(np.linalg.eigvalsh(small @ small.T)[-1])
 
 
+def resolve_step_size(step_size: float | str, components: np.ndarray) -> float:
+    """Return the step size, for ``"auto"`` the largest one that never raises the objective.
+
+    Parameters
+    ----------
+    step_size : float or "auto"
+    components : ndarray of shape (n_components, n_freqs)
+
+    Returns
+    -------
+    step_size : float
+        The inverse of the paper's alpha.
+
+    Examples
+    --------
+    >>> round(resolve_step_size("auto", np.array([[1.0, 0.0], [1.0, 0.0]])), 6)
+    0.5
+    """
+    return 1 / largest_eigenvalue(components) if step_size == "auto" else float(step_size)
+
+
 def transition_matrix(
     components: np.ndarray, step_size: float, envelopes: np.ndarray | None = None
 ) -> np.ndarray:

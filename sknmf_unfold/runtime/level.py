@@ -1,4 +1,4 @@
-"""The level of magnitude frames, and frames brought to a reference level.
+"""Levels of magnitude frames, and the scaling of frames to a reference level.
 
 A frame's level is its mean magnitude. The level of several frames is the mean of their levels,
 weighted by themselves, so that pauses do not lower it.
@@ -6,19 +6,24 @@ weighted by themselves, so that pauses do not lower it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
 
-# About the level of speech of -26 dBFS in noise as loud, in frames of 32 ms at 16 kHz: what the
-# default sparsity weights are made for.
+from .masks import MaskEstimator
+
+# About the level of speech of -26 dBFS in noise as loud, in frames of 32 ms at 16 kHz, to which the
+# default sparsity weights belong.
 REFERENCE_LEVEL = 0.6
-# The least running level, relative to the reference: what is quieter is not raised as far.
-FAINTEST = 1e-8
-# Bounds of the factor by which all frames are multiplied, which keep them within float32.
-LEAST_SCALE, LARGEST_SCALE = 1e-30, 1e30
+# Lowest running level, relative to the reference; quieter frames are raised less.
+MIN_RELATIVE_LEVEL = 1e-8
+# Bounds of the factor of all frames, which keep them within the range of float32.
+MIN_SCALE, MAX_SCALE = 1e-30, 1e30
 
 
 class TrainingLevel:
-    """The level of a training set, and that of each recording in it.
+    """Level of a training set and of each recording in it.
 
     Parameters
     ----------
@@ -39,7 +44,7 @@ class TrainingLevel:
     (3.3333333333333335, array([4., 2.]))
     """
 
-    def __init__(self, recordings):
+    def __init__(self, recordings: Iterable[np.ndarray]):
         means = [magnitude.mean(axis=1, dtype=np.float64) for magnitude in recordings]
         # Scaled first, so that no square overflows.
         peak = max((float(x.max()) for x in means), default=0.0) or 1.0
@@ -48,14 +53,35 @@ class TrainingLevel:
         self.levels = peak * _quotient(*sums.T)
 
     @property
-    def scale(self):
+    def scale(self) -> float:
         """Factor that brings the training set to `REFERENCE_LEVEL`; 1 for silence."""
         return float(_scale_of(self.level, 1.0))
 
     @property
-    def scales(self):
+    def scales(self) -> np.ndarray:
         """The same for each recording; `scale` for a silent one."""
         return _scale_of(self.levels, self.scale)
+
+    def scaling(self, by_recording: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """Make the function that brings recordings to the reference level.
+
+        Parameters
+        ----------
+        by_recording : bool
+            Whether each recording is brought to that level, or all by one factor.
+
+        Returns
+        -------
+        scaled : callable
+            ``scaled(magnitude, indices)`` takes magnitudes (recordings, n_frames, n_freqs) and the
+            indices of their recordings, as `Sequences.frames` calls it.
+        """
+        scales = self.scales if by_recording else np.full_like(self.scales, self.scale)
+
+        def scaled(magnitude, indices):
+            return magnitude * scales[indices, np.newaxis, np.newaxis].astype(magnitude.dtype)
+
+        return scaled
 
 
 def _quotient(squares, plain):
@@ -65,19 +91,19 @@ def _quotient(squares, plain):
 def _scale_of(level, otherwise):
     level = np.asarray(level)
     scale = np.divide(REFERENCE_LEVEL, level, out=np.full(level.shape, np.inf), where=level > 0)
-    return np.clip(np.where(level > 0, scale, otherwise), LEAST_SCALE, LARGEST_SCALE)
+    return np.clip(np.where(level > 0, scale, otherwise), MIN_SCALE, MAX_SCALE)
 
 
 class InputLevel:
-    """Brings frames to the reference level before anything else is computed of them.
+    """Scales frames to the reference level.
 
     Parameters
     ----------
     scale : float
-        What all magnitudes are multiplied by: what brought the training set to the reference.
+        Factor of all magnitudes, which brought the training set to the reference level.
     n_frames : int
-        After that, each frame is divided by the level of the last so many frames, itself included;
-        0 leaves them as they are then.
+        Number of frames of the running level: each frame is then divided by the level of the last
+        frames, itself included. 0 for no running level.
 
     Examples
     --------
@@ -86,22 +112,24 @@ class InputLevel:
     array([0.6 , 0.6 , 0.72])
     """
 
-    def __init__(self, scale=1.0, n_frames=0):
+    def __init__(self, scale: float = 1.0, n_frames: int = 0):
         self.scale, self.n_frames = float(scale), int(n_frames)
 
     @property
-    def changes_nothing(self):
-        """Whether frames stay as they are."""
+    def is_identity(self) -> bool:
+        """Whether frames are left as they are."""
         return self.scale == 1 and not self.n_frames
 
-    def __call__(self, magnitude, past=None):
-        """Bring the next frames to the reference level.
+    def __call__(
+        self, magnitude: np.ndarray, past: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Scale the next frames to the reference level.
 
         Parameters
         ----------
         magnitude : ndarray of shape (batch, n_frames, n_freqs), float32 or float64
         past : ndarray of shape (batch, any), optional
-            What the last call on these recordings returned.
+            Second result of the last call on these recordings.
 
         Returns
         -------
@@ -122,7 +150,7 @@ class InputLevel:
     def _running(self, levels):
         """Measure the running level from the levels of all frames and those before them."""
         if levels.shape[1] == self.n_frames:
-            # A single frame, as in streams, for which a view takes longer than its numbers.
+            # A single frame, as in streams, where a view of windows takes longer than its sums.
             windows = levels[:, np.newaxis]
         else:
             windows = np.lib.stride_tricks.sliding_window_view(levels, self.n_frames, axis=1)
@@ -130,11 +158,11 @@ class InputLevel:
         peak = np.maximum(windows.max(axis=-1), np.finfo(np.float64).tiny)
         shares = windows / peak[..., np.newaxis]
         squares, plain = np.einsum("btw,btw->bt", shares, shares), shares.sum(axis=-1)
-        return np.maximum(peak * _quotient(squares, plain), FAINTEST * REFERENCE_LEVEL)
+        return np.maximum(peak * _quotient(squares, plain), MIN_RELATIVE_LEVEL * REFERENCE_LEVEL)
 
 
 class States:
-    """Two states of some recordings side by side, for a step that carries both.
+    """Two states of recordings, for a step that carries both.
 
     Parameters
     ----------
@@ -142,15 +170,15 @@ class States:
         Each of shape (batch, ...).
     """
 
-    def __init__(self, first, second):
+    def __init__(self, first: Any, second: Any):
         self.first, self.second = first, second
 
     def __getitem__(self, key):
         return States(*(None if x is None else x[key] for x in (self.first, self.second)))
 
 
-def at_reference_level(step, level):
-    """Make a step take frames of any level.
+def at_reference_level(step: Callable, level: InputLevel) -> Callable:
+    """Make a step that takes frames of any level.
 
     Parameters
     ----------
@@ -161,39 +189,40 @@ def at_reference_level(step, level):
     Returns
     -------
     step : callable
-        The same for frames as they are.
+        The same for frames of any level.
     """
-    if level.changes_nothing:
+    if level.is_identity:
         return step
 
     def levelled(magnitude, state):
-        past, inner = (None, None) if state is None else (state.first, state.second)
+        past, step_state = (None, None) if state is None else (state.first, state.second)
         magnitude, past = level(magnitude, past)
-        result, inner = step(magnitude, inner)
-        return result, States(past, inner)
+        result, step_state = step(magnitude, step_state)
+        return result, States(past, step_state)
 
     return levelled
 
 
 class MasksAtReferenceLevel:
-    """The same for masks of frames that come a few at a time.
+    """Masks of streams of frames of any level.
 
     Parameters
     ----------
-    masks : FrameMasks or StepMasks
+    masks : MaskEstimator
         Estimates masks of frames at the reference level.
     level : InputLevel
     """
 
-    def __init__(self, masks, level):
-        self._masks, self._level, self._past = masks, level, None
+    def __init__(self, masks: MaskEstimator, level: InputLevel):
+        self._masks, self._level = masks, level
+        self._past: np.ndarray | None = None
 
-    def __call__(self, magnitude):
-        """Estimate the mask of the next frames, as `FrameMasks` does."""
+    def __call__(self, magnitude: np.ndarray) -> np.ndarray:
+        """Estimate the mask of the next frames, see `MaskEstimator`."""
         magnitude, self._past = self._level(magnitude, self._past)
         return self._masks(magnitude)
 
-    def reset(self):
-        """Begin again before the first frame."""
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
         self._past = None
         self._masks.reset()

@@ -13,7 +13,7 @@ from sknmf_unfold.base.atomic_files import replacing
 
 from .gru import N_GATES
 from .ista import transition_matrix
-from .level import FAINTEST, REFERENCE_LEVEL, InputLevel
+from .level import MIN_RELATIVE_LEVEL, REFERENCE_LEVEL, InputLevel
 from .masks import EVIDENCE_FADE_NORM
 
 # The oldest operators that suffice, so that old runtimes read the file.
@@ -176,7 +176,7 @@ class _Graph:
         squares = self.sum_columns(squares, "squares")
         plain = self.node("Max", [self.sum_columns(shares, "plain"), tiny], "some")
         running = self.node("Mul", [self.node("Div", [squares, plain], "share"), peak], "running")
-        least = self.constant("faintest", FAINTEST * REFERENCE_LEVEL)
+        least = self.constant("faintest", MIN_RELATIVE_LEVEL * REFERENCE_LEVEL)
         running = self.node("Max", [running, least], "running_level")
         reference = self.constant("reference", REFERENCE_LEVEL)
         gain = self.node("Div", [reference, running], "gain")

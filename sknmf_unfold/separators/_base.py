@@ -1,10 +1,12 @@
-"""What every separator shares: from checked input to masks, and back to what came in."""
+"""The base of all separators: from checked input to masks, waveforms, activations and scores."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold.base.callbacks import CallbackSupportMixin
@@ -26,7 +28,7 @@ from ._finite_masks import FiniteMasks, finish
 from ._magnitude_sdr import magnitude_sdr
 from ._stft_settings import check_fitted_stft
 
-# What every fit leaves, see `_fitted`; `stft_settings_` is checked beside it.
+# Shapes and ranges of the attributes of every fit; `stft_settings_` is checked beside them.
 BASICS = (
     Invariant("n_features_in_", whole=True, low=1, axis="freqs"),
     Invariant("input_scale_", positive=True),
@@ -37,14 +39,14 @@ BASICS = (
 class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator):
     """Separates the target from mixtures by masks.
 
-    A subclass has ``fit``, and ``_mask_step(dtype)`` and ``_activation_step(dtype)``, which give
-    functions ``step(magnitude, state) -> (result, state)`` for `run_in_blocks`: its results are the
-    target's mask (batch, n_frames, n_freqs), activations (batch, n_frames, n_components of all
-    sources). They get magnitudes at the reference level, to which ``input_scale_`` and
-    ``level_frames_`` bring them, see `InputLevel`.
+    A subclass has ``fit``, and ``_mask_step(dtype)`` and ``_activation_step(dtype)``, which make
+    functions ``step(magnitude, state) -> (result, state)`` for `run_in_blocks`: their results are
+    the target's mask (batch, n_frames, n_freqs) and activations (batch, n_frames, n_components of
+    both sources). They take magnitudes at the reference level, to which ``input_scale_`` and
+    ``level_frames_`` scale them, see `InputLevel`.
     """
 
-    # Why its numbers may leave the range of floats, and the way out.
+    # Reason for numbers that are not finite, and the way out, for messages.
     _reason = "they left the range of floats. Scale the recordings to [-1, 1]."
 
     input_scale_: float
@@ -78,7 +80,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         """
         masks = self._masks_at_level(dtype, n_streams)
         level = self._input_level
-        return masks if level.changes_nothing else MasksAtReferenceLevel(masks, level)
+        return masks if level.is_identity else MasksAtReferenceLevel(masks, level)
 
     @property
     def _input_level(self):
@@ -91,7 +93,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @default_settings()
     @one_thread_an_operation()
-    def predict(self, X):
+    def predict(self, X: Any) -> list[np.ndarray] | np.ndarray:
         """Separate the target from the mixtures.
 
         Parameters
@@ -102,8 +104,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         Returns
         -------
         target : list of ndarray, or ndarray of shape (n_samples, n_freqs)
-            What came in: waveforms of exactly the input lengths for spectrograms, masked
-            magnitudes for magnitudes.
+            Waveforms of exactly the input lengths for spectrograms, masked magnitudes for
+            magnitudes.
 
         Raises
         ------
@@ -117,7 +119,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         return target
 
     def _separate(self, sequences, step):
-        """Apply the masks of a step to all frames; return what came in."""
+        """Apply the masks of a step to all frames; return waveforms or magnitudes."""
         if sequences.kind == "table":
             return sequences.frames() * self._run_step(sequences, step)
         if sequences.kind == "magnitudes":
@@ -133,7 +135,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @default_settings()
     @one_thread_an_operation()
-    def predict_mask(self, X):
+    def predict_mask(self, X: Any) -> list[np.ndarray] | np.ndarray:
         """Estimate the masks of the target.
 
         Parameters
@@ -152,7 +154,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @default_settings()
     @one_thread_an_operation()
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Infer the activations of the components of both sources.
 
         Parameters
@@ -163,8 +165,8 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         Returns
         -------
         activations : list of ndarray of shape (n_frames, 2 * n_components), or ndarray for a table
-            The target's components first, of frames at the level that the model works at, so that
-            they do not depend on that of X. DataFrames if ``set_output`` says so.
+            The target's components first. They belong to frames at the reference level, and do not
+            depend on the level of X. DataFrames if ``set_output`` says so.
         """
         sequences = self._check_input(X)
         activations = self._run(sequences, self._activation_step(sequences.dtype))
@@ -173,13 +175,13 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         return self._in_container(activations, X)
 
     def _run(self, sequences, step):
-        """Results of a step for all frames, and what it has to say about them as a whole."""
+        """Return the results of a step for all frames, and let it warn."""
         results = self._run_step(sequences, step)
         finish(step)
         return results
 
     def _run_step(self, sequences, step, combine=lambda frames, result: result):
-        """Results of a step for all frames: a list of arrays, or one array for a table."""
+        """Return the results of a step for all frames: a list of arrays, or one for a table."""
         step = at_reference_level(step, self._input_level)
         if sequences.kind == "table":
             return run_on_table(sequences.frames(), step)
@@ -193,7 +195,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @default_settings()
     @one_thread_an_operation()
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Measure the mean SDR of the separated target in dB; higher is better.
 
         Parameters
@@ -214,7 +216,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         sequences = self._check_input(X)
         targets = check_targets(y, sequences)
         weights = check_sample_weight(sample_weight, len(sequences))
-        prediction = self.predict(X)
+        prediction: Any = self.predict(sequences)
         if sequences.kind == "spectrograms":
             waveforms = [item.waveform for item in targets.items]
             return mean_over_active(sdr(waveforms, prediction), weights)
@@ -245,7 +247,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @property
     def _n_features_out(self):
-        # DR-NMF has such a dictionary for each layer.
+        # DR-NMF has a dictionary for each layer.
         return self.components_.shape[-2]
 
     def __sklearn_tags__(self):

@@ -65,7 +65,7 @@ def open_checkpoint(separator, data: tuple) -> Checkpoint | NoCheckpoint:
         checkpoint = _checkpoint(separator, facts | left)
         if checkpoint.path.exists():
             return checkpoint
-    if goes_on(separator):
+    if resumes_fit(separator):
         start = tree_to_numpy(separator._fitted_values())
         facts |= {START_FACT: _fingerprint("warm_start", start)}
     checkpoint = _checkpoint(separator, facts)
@@ -73,7 +73,7 @@ def open_checkpoint(separator, data: tuple) -> Checkpoint | NoCheckpoint:
     return checkpoint
 
 
-def goes_on(separator) -> bool:
+def resumes_fit(separator) -> bool:
     """Whether a fit starts from the weights of the last one."""
     return separator.warm_start and separator.__sklearn_is_fitted__()
 

@@ -71,6 +71,9 @@ best_epoch_ : int
     Epoch whose weights were kept.
 n_parameters_ : int
     Number of trained parameters.
+"""
+
+BASIC_ATTRIBUTES = """\
 input_scale_ : float
     Factor of the magnitudes that brings the training set to the reference level; 1 for
     ``recipe="paper"``.
@@ -204,22 +207,27 @@ def insert_docs(**texts: str) -> Callable[[Class], Class]:
     return decorate
 
 
-def trained_docs(recipes: Mapping[str, Mapping[str, object]]) -> Callable[[Class], Class]:
-    """Insert what all trained separators share, a decorator.
+def trained_docs(
+    recipes: Mapping[str, Mapping[str, object]], **texts: str
+) -> Callable[[Class], Class]:
+    """Insert the texts that all trained separators share, a decorator.
 
     Parameters
     ----------
     recipes : mapping of str to mapping
         Their recipes.
+    **texts : str
+        Further texts, see `insert_docs`.
 
     Returns
     -------
     decorate : callable
     """
     return insert_docs(
+        **texts,
         training_parameters=TRAINING_PARAMETERS,
         fit_parameters=FIT_PARAMETERS,
-        training_attributes=TRAINING_ATTRIBUTES,
+        training_attributes=TRAINING_ATTRIBUTES + BASIC_ATTRIBUTES,
         nmf_parameters=NMF_PARAMETERS,
         losses=LOSSES,
         loss_references=LOSS_REFERENCES,

@@ -113,7 +113,7 @@ def starting_components(nmf, sequences, targets, settings):
     if isinstance(nmf, SparseNMF):
         return _beside_target(nmf, sequences, targets, settings)
     if not is_fitted(nmf):
-        nmf._fit_quietly(sequences.as_input(), targets.as_input())
+        nmf.fit_checked(sequences, targets)
     return nmf.components_
 
 
@@ -130,10 +130,10 @@ def _some_frames(sequences, level):
 
 def _beside_target(nmf, sequences, targets, settings):
     if not is_fitted(nmf):
-        nmf.fit(targets.as_input())
+        nmf.fit(targets)
     settings = settings | {"n_components": len(nmf.components_)}
     separator = SupervisedNMFSeparator(**settings)
-    return separator.fit_interference(sequences.as_input(), nmf.components_).components_
+    return separator.fit_interference(sequences, nmf.components_).components_
 
 
 def _check_fitted(nmf, n_freqs, n_components):

@@ -1,8 +1,9 @@
-"""What separators with a trained network share: the course of a fit, whatever happens to it."""
+"""The course of ``fit`` and ``partial_fit`` of all separators with a trained network."""
 
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,18 +20,19 @@ from sknmf_unfold.base.tensors import (
 from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.runtime.level import TrainingLevel
 from sknmf_unfold.validation.options import check_random_state
-from sknmf_unfold.validation.sequences import check_sequences
-from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
 from sknmf_unfold.validation.warn import once_per_call
 
-from ._checkpoints import goes_on, naming, note_interrupt, open_checkpoint
+from ._checkpoints import naming, note_interrupt, open_checkpoint, resumes_fit
 from ._epochs import say_what_is_kept, train, warn_if_diverged
 from ._fitted_training import check_course
 from ._network_separator import NetworkSeparator
 from ._recipes import LEARN_FLAGS
 from ._resume import check_same_level
 from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
-from ._validation_data import check_validation_data, split_recordings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+from ._fit_data import check_fit_data, check_pair, split_recordings
 
 
 class TrainedSeparator(NetworkSeparator):
@@ -48,12 +50,12 @@ class TrainedSeparator(NetworkSeparator):
     @once_per_call()
     @default_settings()
     @one_thread_an_operation()
-    def fit(self, X, y, validation_data=None):
-        """Train, from the start or, with `warm_start`, from where the last fit ended.
+    def fit(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> Self:
+        """Train from first weights or, with `warm_start`, from those of the last fit.
 
-        An interrupt (Ctrl-C) is raised on. After the first epoch the estimator then has the best
-        weights so far, and with `checkpoint_dir` the same fit resumes; before, and after an error,
-        it is as it was.
+        An interrupt (Ctrl-C) is passed on. If it comes after the first epoch, the estimator has the
+        best weights so far, and with `checkpoint_dir` the same fit resumes. If it comes before, and
+        after an error, the estimator is unchanged.
 
         Parameters
         ----------
@@ -64,8 +66,8 @@ class TrainedSeparator(NetworkSeparator):
             spectrograms, magnitudes for magnitudes. A warning names those that are silent or equal
             to their mixtures.
         validation_data : tuple (X, y), optional
-            Recordings to watch the loss on instead of a part of X and y. Beside spectrograms its X
-            may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
+            Recordings for the validation loss, instead of a part of X and y. Beside spectrograms
+            its X may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
 
         Returns
         -------
@@ -87,9 +89,9 @@ class TrainedSeparator(NetworkSeparator):
         context = self._init_callback_context(max_subtasks=settings["max_epochs"])
         task = FitTask(context, self, X, y)
         with gradients(), all_or_nothing(self) as keep:
-            data = self._check_data(X, y, validation_data)
+            data = check_fit_data(self, X, y, validation_data)
             suit_data(settings, self, data[0])
-            self._set_level(settings, data[0], goes_on(self))
+            self._set_level(settings, data[0], resumes_fit(self))
             try_own_loss(self, settings, *data[:2])
             with open_checkpoint(self, data) as checkpoint:
                 plan, trainer = self._prepare(data, settings, checkpoint)
@@ -104,11 +106,11 @@ class TrainedSeparator(NetworkSeparator):
 
     @default_settings()
     @one_thread_an_operation()
-    def partial_fit(self, X, y):
-        """Train on data once more; the first call also fits the NMF to start from.
+    def partial_fit(self, X: Any, y: Any) -> Self:
+        """Train for an epoch; the first call also fits the NMF that training starts from.
 
-        The steps of Adam and the moving average go on from call to call. Nothing is validated: the
-        latest weights are kept.
+        Adam and the moving average of the weights keep their state from call to call. Nothing is
+        validated: the latest weights are kept.
 
         Parameters
         ----------
@@ -129,7 +131,7 @@ class TrainedSeparator(NetworkSeparator):
         settings = self._check_parameters()
         first = not self.__sklearn_is_fitted__()
         with gradients(), all_or_nothing(self):
-            sequences, targets = self._check_pair(X, y, not first)
+            sequences, targets = check_pair(self, X, y, not first)
             suit_data(settings, self, sequences)
             rng = check_random_state(self.random_state)
             self._set_level(settings, sequences, not first)
@@ -137,7 +139,7 @@ class TrainedSeparator(NetworkSeparator):
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
-                self._go_on(trainer, settings)
+                self._restore_training(trainer, settings)
             pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
             trainer.begin(pairs, None)
             trainer.epoch()
@@ -155,27 +157,10 @@ class TrainedSeparator(NetworkSeparator):
         if self._fitted_mark in vars(self):
             check_course(type(self).__name__, vars(self))
 
-    def _check_data(self, X, y, validation_data):
-        """Check all data; return mixtures, targets and None or the pair to watch."""
-        sequences, targets = self._check_pair(X, y, goes_on(self))
-        if validation_data is None:
-            return sequences, targets, None
-        watched = check_validation_data(self, validation_data, sequences)
-        warn_of_useless_targets(*watched)
-        return sequences, targets, watched
-
-    def _check_pair(self, X, y, goes_on):
-        """Check mixtures and targets, against those of the first fit where one goes on from it."""
-        sequences = self._check_input(X) if goes_on else check_sequences(self, X, reset=True)
-        targets = check_targets(y, sequences)
-        warn_of_useless_targets(sequences, targets)
-        self.stft_settings_ = sequences.settings
-        return sequences, targets
-
-    def _set_level(self, settings, sequences, goes_on):
-        """Choose how magnitudes are brought to the reference level, once for a model."""
+    def _set_level(self, settings, sequences, resumes):
+        """Set the scaling of magnitudes to the reference level, once for a model."""
         n_frames = settings["level_frames"]
-        if goes_on:
+        if resumes:
             check_same_level(n_frames, self.level_frames_)
             return
         is_paper = self.recipe == "paper"
@@ -183,14 +168,14 @@ class TrainedSeparator(NetworkSeparator):
         self.level_frames_ = int(n_frames)
 
     def _prepare(self, data, settings, checkpoint):
-        """Make what a fit draws and computes before training, or take it from a checkpoint.
+        """Draw and compute the start of training, or take it from a checkpoint.
 
         Returns
         -------
         plan : dict
-            ``parts`` (recordings to train on and to watch), ``start`` (the network's values),
-            ``is_first`` (whether they are not those of an earlier fit) and ``seed`` (of mixing
-            anew, None without).
+            ``parts`` (recordings of training and of validation), ``start`` (the network's values),
+            ``is_first`` (whether they are not those of an earlier fit) and ``seed`` (of
+            remixing, None without).
         trainer : Trainer
         """
         plan = checkpoint.load()
@@ -202,7 +187,7 @@ class TrainedSeparator(NetworkSeparator):
         if data[2] is None:
             split = split_recordings(len(data[0]), self.validation_fraction, rng)
             parts = [part.tolist() for part in split]
-        is_first = not goes_on(self)
+        is_first = not resumes_fit(self)
         if is_first:
             sequences, targets = data[:2]
             if parts is not None:
@@ -241,7 +226,7 @@ class TrainedSeparator(NetworkSeparator):
 
         device, settings = resolve_device(self.device), dict(settings)
         loss = make_batch_loss(settings.pop("loss"), self.stft_settings_)
-        # Of the data, not of the way through them.
+        # Settings of the data, not of the trainer.
         del settings["remix"], settings["speed_factors"], settings["gain_db"]
         n_frames = settings.pop("level_frames")
         learned = {name: settings.pop(name) for name in LEARN_FLAGS if name in settings}
@@ -250,25 +235,25 @@ class TrainedSeparator(NetworkSeparator):
         network = LevelledNetwork(self._make_network(values, **learned), n_frames)
         return Trainer(network, Recipe(**settings), rng, loss)
 
-    def _go_on(self, trainer, settings):
-        """Give a trainer the state that an earlier call of ``partial_fit`` left."""
+    def _restore_training(self, trainer, settings):
+        """Give a trainer the state of an earlier call of ``partial_fit``."""
         # A copy: tensors share memory with arrays, and training changes them.
         state = tree_to_tensors(copy.deepcopy(self._training_state))
-        # The fitted attributes, which the trainer began with, are the best weights.
+        # The fitted attributes, the trainer's first weights, are the best ones.
         best = vars(trainer.best) | {"epoch": self.best_epoch_}
         trainer.rng = np.random.RandomState()
         try:
             trainer.load_state_dict(state | {"best": best})
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
             raise ValueError(
-                f"`_training_state` of this {type(self).__name__}, from which partial_fit goes on, "
+                f"`_training_state` of this {type(self).__name__}, from which partial_fit resumes, "
                 f"is not that of its network ({error}). Other parameters train another part of it: "
                 f"set them back, or call fit with warm_start=True."
             ) from error
         trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
 
     def _train(self, trainer, pairs, task, checkpoint, plan, keep):
-        """Train; where that is interrupted after an epoch, keep what there is."""
+        """Train; if that is interrupted after an epoch, keep the best weights."""
 
         def after_epoch():
             checkpoint.save(plan | {"trainer": trainer.state_dict()})
@@ -284,7 +269,7 @@ class TrainedSeparator(NetworkSeparator):
             raise
 
     def _store_best(self, trainer):
-        """Set the fitted attributes, and forget what an earlier fit left to go on from."""
+        """Set the fitted attributes, and drop the training state of an earlier fit."""
         trainer.restore_best()
         for name in ("_training_state", "_interrupted_start"):
             if hasattr(self, name):

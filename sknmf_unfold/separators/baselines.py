@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from os import PathLike
+
+import numpy as np
+
+from sknmf_unfold.signal.augmentation import Distribution
+
 from ._docs import trained_docs
 from ._recipes import STACKED_RECIPES
 from ._stacked_rnn import StackedSeparator
@@ -59,26 +66,26 @@ class LSTMSeparator(StackedSeparator):
 
     def __init__(
         self,
-        n_layers=2,
-        n_units=54,
+        n_layers: int = 2,
+        n_units: int = 54,
         *,
-        recipe="default",
-        learning_rate=None,
-        batch_size=None,
-        sequence_length=None,
-        max_epochs=None,
-        patience=None,
-        loss=None,
-        remix=None,
-        speed_factors=None,
-        gain_db=None,
-        level_frames=None,
-        validation_fraction=0.1,
-        warm_start=False,
-        checkpoint_dir=None,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        recipe: str = "default",
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        sequence_length: int | None = None,
+        max_epochs: int | None = None,
+        patience: int | None = None,
+        loss: str | Callable | None = None,
+        remix: bool | None = None,
+        speed_factors: Sequence[float] | Distribution | None = None,
+        gain_db: Sequence[float] | Distribution | None = None,
+        level_frames: int | None = None,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        checkpoint_dir: str | PathLike | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.n_layers = n_layers
         self.n_units = n_units
@@ -155,26 +162,26 @@ class RNNSeparator(StackedSeparator):
 
     def __init__(
         self,
-        n_layers=2,
-        n_units=157,
+        n_layers: int = 2,
+        n_units: int = 157,
         *,
-        recipe="default",
-        learning_rate=None,
-        batch_size=None,
-        sequence_length=None,
-        max_epochs=None,
-        patience=None,
-        loss=None,
-        remix=None,
-        speed_factors=None,
-        gain_db=None,
-        level_frames=None,
-        validation_fraction=0.1,
-        warm_start=False,
-        checkpoint_dir=None,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        recipe: str = "default",
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        sequence_length: int | None = None,
+        max_epochs: int | None = None,
+        patience: int | None = None,
+        loss: str | Callable | None = None,
+        remix: bool | None = None,
+        speed_factors: Sequence[float] | Distribution | None = None,
+        gain_db: Sequence[float] | Distribution | None = None,
+        level_frames: int | None = None,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        checkpoint_dir: str | PathLike | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.n_layers = n_layers
         self.n_units = n_units

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from os import PathLike
+
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 
 from sknmf_unfold.base.tensors import to_tensor
+from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.runtime.deep_nmf import DeepNMFInference
 from sknmf_unfold.runtime.masks import FramewiseInference, PowerMask, RunningMasks
+from sknmf_unfold.signal.augmentation import Distribution
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import (
@@ -27,6 +33,7 @@ from ._recipes import (
     check_training_parameters,
     resolve_recipe,
 )
+from .supervised_nmf import SupervisedNMFSeparator
 
 # The values of the network, and the fitted attributes that hold them.
 WEIGHT_ATTRIBUTES = {
@@ -106,30 +113,30 @@ class DeepNMFSeparator(StartsFromNMF):
 
     def __init__(
         self,
-        n_layers=25,
-        n_components=None,
+        n_layers: int = 25,
+        n_components: int | None = None,
         *,
-        n_trained_layers=3,
-        nmf=None,
-        beta_loss="kullback-leibler",
-        sparsity=1.0,
-        recipe="default",
-        learning_rate=None,
-        batch_size=None,
-        sequence_length=None,
-        max_epochs=None,
-        patience=None,
-        loss=None,
-        remix=None,
-        speed_factors=None,
-        gain_db=None,
-        level_frames=None,
-        validation_fraction=0.1,
-        warm_start=False,
-        checkpoint_dir=None,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        n_trained_layers: int = 3,
+        nmf: SupervisedNMFSeparator | SparseNMF | FrozenEstimator | None = None,
+        beta_loss: float | str = "kullback-leibler",
+        sparsity: float = 1.0,
+        recipe: str = "default",
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        sequence_length: int | None = None,
+        max_epochs: int | None = None,
+        patience: int | None = None,
+        loss: str | Callable | None = None,
+        remix: bool | None = None,
+        speed_factors: Sequence[float] | Distribution | None = None,
+        gain_db: Sequence[float] | Distribution | None = None,
+        level_frames: int | None = None,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        checkpoint_dir: str | PathLike | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.n_layers = n_layers
         self.n_components = n_components

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.tensors import to_numpy, to_tensor
 from sknmf_unfold.base.threads import one_thread_an_operation
+from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.runtime.build import build_masks
-from sknmf_unfold.runtime.ista import largest_eigenvalue
+from sknmf_unfold.runtime.ista import resolve_step_size
 from sknmf_unfold.runtime.onnx import write_step
+from sknmf_unfold.signal.augmentation import Distribution
 from sknmf_unfold.validation.options import check_path
 from sknmf_unfold.validation.parameters import (
     MAX_LAYERS,
@@ -24,7 +28,7 @@ from sknmf_unfold.validation.parameters import (
     check_step_size,
 )
 
-from ._docs import insert_docs, trained_docs
+from ._docs import trained_docs
 from ._drnmf_weights import (
     WEIGHT_ATTRIBUTES,
     WEIGHT_DOCS,
@@ -35,10 +39,10 @@ from ._drnmf_weights import (
 from ._explanation import by_term
 from ._nmf_init import StartsFromNMF
 from ._recipes import DRNMF_PARAMETERS, RECIPES, check_training_parameters, resolve_recipe
+from .supervised_nmf import SupervisedNMFSeparator
 
 
-@insert_docs(weights=WEIGHT_DOCS)
-@trained_docs(RECIPES)
+@trained_docs(RECIPES, weights=WEIGHT_DOCS)
 class DRNMFSeparator(StartsFromNMF):
     r"""Separation with deep recurrent NMF.
 
@@ -48,8 +52,7 @@ class DRNMFSeparator(StartsFromNMF):
     `n_layers` times for each frame. Unfolded, it is a recurrent network. It begins as that
     algorithm on the dictionaries of an NMF estimator, and is then trained so that the mask
     :math:`\hat{Y}^p / (\hat{Y}^p + \hat{V}^p)` brings the mixture close to the clean target.
-    The default model extends that of the paper: x is several frames (`context`), and a frame starts
-    from :math:`A h` (`dynamics`).
+    By default x is several frames (`context`), and a frame starts from :math:`A h` (`dynamics`).
 
     Parameters
     ----------
@@ -71,9 +74,8 @@ class DRNMFSeparator(StartsFromNMF):
         Whether the log-odds of the mask also contain evidence: each component adds a learned
         spectrum times its share of the activations, whichever source it belongs to.
     n_gru_units : int, default=0
-        Number of gated recurrent units [4]_, which take the activations of each frame, remember
-        earlier ones, and add evidence of their own; some hundred raise the SDR by half a dB. They
-        need `evidence`, and can be interpreted less than components.
+        Number of gated recurrent units [4]_, which take the activations of all frames so far and
+        add evidence of their own; some hundred raise the SDR by half a dB. They need `evidence`.
     {fit_parameters}
 
     Attributes
@@ -109,33 +111,33 @@ class DRNMFSeparator(StartsFromNMF):
 
     def __init__(
         self,
-        n_layers=2,
-        n_components=None,
+        n_layers: int = 2,
+        n_components: int | None = None,
         *,
-        nmf=None,
-        sparsity=1.0,
-        step_size="auto",
-        recipe="default",
-        learning_rate=None,
-        batch_size=None,
-        sequence_length=None,
-        max_epochs=None,
-        patience=None,
-        loss=None,
-        remix=None,
-        speed_factors=None,
-        gain_db=None,
-        level_frames=None,
-        dynamics=None,
-        context=None,
-        evidence=None,
-        n_gru_units=0,
-        validation_fraction=0.1,
-        warm_start=False,
-        checkpoint_dir=None,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        nmf: SupervisedNMFSeparator | SparseNMF | FrozenEstimator | None = None,
+        sparsity: float = 1.0,
+        step_size: float | str = "auto",
+        recipe: str = "default",
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        sequence_length: int | None = None,
+        max_epochs: int | None = None,
+        patience: int | None = None,
+        loss: str | Callable | None = None,
+        remix: bool | None = None,
+        speed_factors: Sequence[float] | Distribution | None = None,
+        gain_db: Sequence[float] | Distribution | None = None,
+        level_frames: int | None = None,
+        dynamics: str | None = None,
+        context: int | None = None,
+        evidence: bool | None = None,
+        n_gru_units: int = 0,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        checkpoint_dir: str | PathLike | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.n_layers = n_layers
         self.n_components = n_components
@@ -175,9 +177,7 @@ class DRNMFSeparator(StartsFromNMF):
 
         components = self._starting_components(sequences, targets, rng.randint(2**31 - 1))
         components = components.astype(sequences.dtype)
-        step_size = check_step_size(self.step_size)
-        if step_size == "auto":
-            step_size = 1 / largest_eigenvalue(components)
+        step_size = resolve_step_size(check_step_size(self.step_size), components)
         recipe = self._recipe()
         model = {name: recipe[name] for name in ("dynamics", "context", "evidence")}
         components, sparsity = to_tensor(components, "cpu"), check_sparsity(self.sparsity)
@@ -297,5 +297,4 @@ class DRNMFSeparator(StartsFromNMF):
         return settings
 
     def _recipe(self):
-        given = {name: getattr(self, name) for name in DRNMF_PARAMETERS}
-        return resolve_recipe(self.recipe, given)
+        return resolve_recipe(self.recipe, {n: getattr(self, n) for n in DRNMF_PARAMETERS})

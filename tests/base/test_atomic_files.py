@@ -132,7 +132,7 @@ def test_a_protected_file_is_not_replaced(old, call):
     assert old.read_text() == "old"
 
 
-def test_trying_changes_nothing(old):
+def test_trying_is_identity(old):
     check_writable(old)
     check_writable(old.with_name("new.txt"))
     assert old.read_text() == "old" and list(old.parent.iterdir()) == [old]

@@ -66,7 +66,7 @@ def test_callbacks_are_called_in_every_epoch(magnitudes):
 
 
 @needs_callbacks
-def test_watching_changes_nothing(magnitudes):
+def test_watching_is_identity(magnitudes):
     X, Y = magnitudes
     watched = small().set_callbacks(Recorder()).fit(X, Y)
     np.testing.assert_array_equal(watched.components_, small().fit(X, Y).components_)

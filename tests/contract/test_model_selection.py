@@ -161,7 +161,7 @@ def test_held_out_predictions_can_be_put_together(recordings):
     assert mean == pytest.approx(np.mean(cross_val_score(pipe, *same, cv=3)), abs=1e-4)
 
 
-def test_a_cached_stft_changes_nothing(recordings, tmp_path):
+def test_a_cached_stft_is_identity(recordings, tmp_path):
     X, Y, _ = recordings
     grid = {"sep__sparsity": [0.5, 1.0]}
     scores = []

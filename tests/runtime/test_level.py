@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from sknmf_unfold.runtime.level import (
-    FAINTEST,
     LARGEST_SCALE,
+    MIN_RELATIVE_LEVEL,
     REFERENCE_LEVEL,
     InputLevel,
     MasksAtReferenceLevel,
@@ -12,7 +12,7 @@ from sknmf_unfold.runtime.level import (
 )
 from tests.oracles.level import at_running_level
 
-SETTINGS = {"reference": REFERENCE_LEVEL, "faintest": FAINTEST}
+SETTINGS = {"reference": REFERENCE_LEVEL, "faintest": MIN_RELATIVE_LEVEL}
 
 
 def frames(n_frames, n_streams=3, n_freqs=4, seed=0):
@@ -61,8 +61,8 @@ def test_a_constant_scale_is_all_without_frames():
     magnitude = frames(9)
     level = InputLevel(0.25)
     np.testing.assert_array_equal(level(magnitude)[0], 0.25 * magnitude)
-    assert InputLevel().changes_nothing and not level.changes_nothing
-    assert not InputLevel(1.0, 3).changes_nothing
+    assert InputLevel().is_identity and not level.is_identity
+    assert not InputLevel(1.0, 3).is_identity
 
 
 def test_silence_stays_silent_and_a_pause_does_not_raise_what_follows():
@@ -74,7 +74,7 @@ def test_silence_stays_silent_and_a_pause_does_not_raise_what_follows():
 
 
 def test_what_is_nearly_silent_is_not_raised_without_bounds():
-    hiss = np.full((1, 10, 4), 1e-3 * FAINTEST * REFERENCE_LEVEL)
+    hiss = np.full((1, 10, 4), 1e-3 * MIN_RELATIVE_LEVEL * REFERENCE_LEVEL)
     np.testing.assert_allclose(InputLevel(1.0, 5)(hiss)[0], 1e-3 * REFERENCE_LEVEL)
 
 

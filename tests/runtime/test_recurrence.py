@@ -60,7 +60,7 @@ def test_one_layer_repeated_is_warm_start_ista():
 
 
 @pytest.mark.parametrize("active", [0, 1, 3, 9, 10, 11, 40])
-def test_skipping_what_is_0_changes_nothing(active):
+def test_skipping_what_is_0_is_identity(active):
     weights, magnitude, _ = problem((40, 6, 1), n_frames=1)
     weights["initial_activations"][:] = 0
     weights["initial_activations"][:active] = 1.0

@@ -3,7 +3,7 @@ import pytest
 
 from sknmf_unfold import STFT, SparseNMF, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr
-from sknmf_unfold.runtime.level import FAINTEST, REFERENCE_LEVEL
+from sknmf_unfold.runtime.level import MIN_RELATIVE_LEVEL, REFERENCE_LEVEL
 from tests.oracles.ista import warm_ista_loop
 from tests.oracles.level import at_running_level
 
@@ -68,7 +68,7 @@ def test_warm_ista_equals_the_loop(magnitudes, n_iter):
     X, _ = magnitudes
     separator = fitted(magnitudes, inference="warm_ista", n_iter=n_iter)
     for x, activations in zip(X, separator.transform(X), strict=True):
-        x = at_running_level(x, 250, REFERENCE_LEVEL, FAINTEST)
+        x = at_running_level(x, 250, REFERENCE_LEVEL, MIN_RELATIVE_LEVEL)
         expected = warm_ista_loop(x, separator.components_, 0.1, separator.step_size_, n_iter)
         np.testing.assert_allclose(activations, expected, rtol=0, atol=1e-10)
 

@@ -97,7 +97,7 @@ def test_items_know_their_dtype(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_mask_of_ones_changes_nothing_and_of_zeros_is_silence(dtype):
+def test_a_mask_of_ones_is_identity_and_of_zeros_is_silence(dtype):
     for item in make(dtype=dtype):
         ones, zeros = (fill(item.shape, dtype=dtype) for fill in (np.ones, np.zeros))
         np.testing.assert_array_equal(item.masked(ones).inverse(), item.inverse())

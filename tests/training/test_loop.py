@@ -148,7 +148,7 @@ def test_a_step_is_adam_on_the_mean_over_unpadded_entries():
     assert [p is network.logits for p in trainer.parameters] == [True]
 
 
-def test_validation_changes_nothing():
+def test_validation_is_identity():
     network, data = Filter(), pairs()
     trainer = Trainer(network, recipe(), np.random.RandomState(0))
     before, expected = network.logits.detach().clone(), loss_loop(network, data)

@@ -1,6 +1,8 @@
-"""Validation data of a fit: a part of the recordings, or other ones."""
+"""The data of a fit: check of mixtures and targets, and the part for the validation loss."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +14,66 @@ from sknmf_unfold.validation.recordings import (
     rows_of,
 )
 from sknmf_unfold.validation.sequences import Sequences, check_sequences
-from sknmf_unfold.validation.targets import check_targets
+from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
 from sknmf_unfold.validation.warn import warn_user
 
+from ._checkpoints import resumes_fit
+
+if TYPE_CHECKING:
+    from ._trained_separator import TrainedSeparator
+
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
+
+
+def check_fit_data(
+    separator: TrainedSeparator, X: Any, y: Any, validation_data: tuple[Any, Any] | None
+) -> tuple[Sequences, Sequences, tuple[Sequences, Sequences] | None]:
+    """Check all data of a fit.
+
+    Parameters
+    ----------
+    separator : TrainedSeparator
+        The one that is fitted.
+    X, y, validation_data
+        Arguments of ``fit``.
+
+    Returns
+    -------
+    mixtures, targets : Sequences
+    validation : tuple of Sequences, or None
+        Mixtures and targets for the validation loss.
+    """
+    sequences, targets = check_pair(separator, X, y, resumes_fit(separator))
+    if validation_data is None:
+        return sequences, targets, None
+    validation = check_validation_data(separator, validation_data, sequences)
+    warn_of_useless_targets(*validation)
+    return sequences, targets, validation
+
+
+def check_pair(
+    separator: TrainedSeparator, X: Any, y: Any, resumes: bool
+) -> tuple[Sequences, Sequences]:
+    """Check mixtures and targets, against those of the first fit if training resumes from it.
+
+    Parameters
+    ----------
+    separator : TrainedSeparator
+        Gets ``stft_settings_``.
+    X, y
+        Arguments of ``fit``.
+    resumes : bool
+        Whether training starts from fitted weights.
+
+    Returns
+    -------
+    mixtures, targets : Sequences
+    """
+    sequences = separator._check_input(X) if resumes else check_sequences(separator, X, reset=True)
+    targets = check_targets(y, sequences)
+    warn_of_useless_targets(sequences, targets)
+    separator.stft_settings_ = sequences.settings
+    return sequences, targets
 
 
 def check_validation_data(
