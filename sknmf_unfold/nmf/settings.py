@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from sknmf_unfold.validation.parameters import (
 
 from .divergence import check_beta
 from .solvers import SOLVER_NAMES, Solver, find_solver, solver_for
-
-if TYPE_CHECKING:
-    from .sparse_nmf import SparseNMF
 
 
 class Settings(NamedTuple):
@@ -47,7 +44,7 @@ class Settings(NamedTuple):
     batch_size: int | str | None
 
 
-def check_settings(nmf: SparseNMF) -> Settings:
+def check_settings(nmf: Any) -> Settings:
     """Check parameters that do not depend on data.
 
     Parameters
@@ -130,7 +127,7 @@ def _check_batch_size(batch_size):
 
 
 def choose_solver(
-    nmf: SparseNMF, settings: Settings, *, in_batches: bool = False, fall_back: bool = False
+    nmf: Any, settings: Settings, *, in_batches: bool = False, fall_back: bool = False
 ) -> tuple[Solver, object]:
     """Choose solver and device where the parameters leave them open.
 
@@ -198,7 +195,7 @@ def _is_named(device, name):
     return isinstance(device, str) and device == name
 
 
-def n_fixed_of(nmf: SparseNMF) -> int:
+def n_fixed_of(nmf: Any) -> int:
     """Count the fixed components of a fitted `SparseNMF`.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +19,11 @@ from sknmf_unfold.validation.warn import warn_user
 
 from ._checkpoints import resumes_fit
 
-if TYPE_CHECKING:
-    from ._trained_separator import TrainedSeparator
-
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
 
 
 def check_fit_data(
-    separator: TrainedSeparator, X: Any, y: Any, validation_data: tuple[Any, Any] | None
+    separator: Any, X: Any, y: Any, validation_data: tuple[Any, Any] | None
 ) -> tuple[Sequences, Sequences, tuple[Sequences, Sequences] | None]:
     """Check all data of a fit.
 
@@ -51,9 +48,7 @@ def check_fit_data(
     return sequences, targets, validation
 
 
-def check_pair(
-    separator: TrainedSeparator, X: Any, y: Any, resumes: bool
-) -> tuple[Sequences, Sequences]:
+def check_pair(separator: Any, X: Any, y: Any, resumes: bool) -> tuple[Sequences, Sequences]:
     """Check mixtures and targets, against those of the first fit if training resumes from it.
 
     Parameters

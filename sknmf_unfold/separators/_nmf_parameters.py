@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sknmf_unfold.nmf.divergence import check_beta
 from sknmf_unfold.nmf.settings import check_max_frames, check_tol
@@ -19,11 +19,8 @@ from sknmf_unfold.validation.parameters import (
 from ._nmf_inference import INFERENCES
 from ._recipes import check_level_frames
 
-if TYPE_CHECKING:
-    from .supervised_nmf import SupervisedNMFSeparator
 
-
-def check_nmf_parameters(separator: SupervisedNMFSeparator) -> dict[str, Any]:
+def check_nmf_parameters(separator: Any) -> dict[str, Any]:
     """Check all parameters.
 
     Parameters
