@@ -12,18 +12,20 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 # Set to 0, loops are launched kernel by kernel.
 SWITCH = "SKNMF_UNFOLD_CUDA_GRAPHS"
-# Recorded loops that are kept, each with arrays as large as those of one part of the frames.
-MOST = 16
-# How far a replay may be from the loop itself, relative to the largest number.
-TOLERANCE = 1e-4
+# Recorded loops that are kept, each with arrays as large as those of a chunk of frames.
+MAX_GRAPHS = 16
+# Largest deviation of a replay from the loop, relative to the largest number.
+REPLAY_TOLERANCE = 1e-4
 
 
-def are_wanted(tensor):
+def are_wanted(tensor: torch.Tensor) -> bool:
     """Whether loops over this tensor's frames are recorded.
 
     Parameters
@@ -41,14 +43,14 @@ def are_wanted(tensor):
     return not torch.cuda.is_current_stream_capturing()
 
 
-def record(loop, rooms):
+def record(loop: Callable[..., None], buffers: list) -> Callable[[], None]:
     """Record a loop on its arrays.
 
     Parameters
     ----------
     loop : callable
         Works on tensors in place.
-    rooms : list of Tensor or None
+    buffers : list of Tensor or None
         The arrays.
 
     Returns
@@ -59,7 +61,7 @@ def record(loop, rooms):
     graph = torch.cuda.CUDAGraph()
     # Backward passes record in a thread of autograd's, beside what other threads do.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        loop(*rooms)
+        loop(*buffers)
     return graph.replay
 
 
@@ -86,7 +88,7 @@ class Replayed:
     tensor([1., 1.])
     """
 
-    def __init__(self, loop, writes):
+    def __init__(self, loop: Callable[..., None], writes: int):
         functools.update_wrapper(self, loop)
         self.loop, self.writes = loop, writes
         self._recordings: OrderedDict[tuple, tuple] = OrderedDict()
@@ -94,7 +96,7 @@ class Replayed:
         self._lock = threading.Lock()
         self._is_sound = True
 
-    def __call__(self, *tensors):
+    def __call__(self, *tensors: Any) -> None:
         """Run the loop on tensors, in place.
 
         Parameters
@@ -115,19 +117,19 @@ class Replayed:
             self._record(key, tensors)
             return
         self._recordings.move_to_end(key)
-        rooms, replay = self._recordings[key]
-        _copy(rooms, tensors)
+        buffers, replay = self._recordings[key]
+        _copy(buffers, tensors)
         replay()
-        _copy(tensors[: self.writes], rooms[: self.writes])
+        _copy(tensors[: self.writes], buffers[: self.writes])
 
     def _record(self, key, tensors):
         """Run the loop, and keep a recording of it that does the same."""
-        rooms = [None if x is None else x.clone() for x in tensors]
+        buffers = [None if x is None else x.clone() for x in tensors]
         self.loop(*tensors)
         try:
-            replay = record(self.loop, rooms)
+            replay = record(self.loop, buffers)
             replay()
-            same = _agree(rooms[: self.writes], tensors[: self.writes])
+            same = _agree(buffers[: self.writes], tensors[: self.writes])
             failure = None if same else "the recording computes something else"
         except torch.cuda.OutOfMemoryError:
             raise
@@ -143,12 +145,12 @@ class Replayed:
                 stacklevel=2,
             )
             return
-        self._recordings[key] = rooms, replay
-        if len(self._recordings) > MOST:
+        self._recordings[key] = buffers, replay
+        if len(self._recordings) > MAX_GRAPHS:
             self._recordings.popitem(last=False)
 
 
-def replayed(writes):
+def replayed(writes: int) -> Callable[[Callable[..., None]], Replayed]:
     """Decorate a loop, see `Replayed`.
 
     Parameters
@@ -164,12 +166,12 @@ def replayed(writes):
 
 
 def _stream(tensor):
-    """Return what tells streams apart: work on one waits for what came before it there."""
+    """Return the number of the CUDA stream: graphs of one stream run one after the other."""
     return torch.cuda.current_stream(tensor.device).cuda_stream if tensor.is_cuda else 0
 
 
 def _kind(tensor):
-    """Return what a recording depends on, beside the numbers."""
+    """Return the properties of a tensor that a recording depends on."""
     return None if tensor is None else (tensor.shape, tensor.dtype, tensor.device)
 
 
@@ -179,11 +181,11 @@ def _copy(targets, sources):
             target.copy_(source)
 
 
-def _agree(rooms, tensors):
+def _agree(buffers, tensors):
     """Whether two lists of tensors hold about the same."""
     return all(
-        torch.allclose(room, x, rtol=0, atol=TOLERANCE * _largest(x), equal_nan=True)
-        for room, x in zip(rooms, tensors, strict=True)
+        torch.allclose(buffer, x, rtol=0, atol=REPLAY_TOLERANCE * _largest(x), equal_nan=True)
+        for buffer, x in zip(buffers, tensors, strict=True)
         if x is not None and x.numel()
     )
 

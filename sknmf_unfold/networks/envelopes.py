@@ -1,8 +1,8 @@
-"""Components that last several frames: a spectrum, and an envelope that says how strong when.
+"""Components that last several frames: a spectrum, and an envelope of amplitudes over the frames.
 
-Such a component explains a stretch of frames by the outer product of both. What a layer hears of
-the stretch is then the envelope's share of the inner products of spectrum and frames, each of which
-is computed once, whatever the length of the stretch.
+Such a component explains a stretch of frames by the outer product of both. The input of a layer is
+then the sum of the inner products of spectrum and frames, weighted by the envelope. Each inner
+product is computed once, whatever the length of the stretch.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 from sknmf_unfold.base.tensors import empty_like
 
 
-def project(rows, encoders, n_frames):
-    """Compute the inner products of frames and spectra.
+def project(rows: torch.Tensor, encoders: torch.Tensor, n_frames: int) -> torch.Tensor:
+    """Compute the grad_pre_activation products of frames and spectra.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ def project(rows, encoders, n_frames):
     return projections.unflatten(1, (n_frames, -1))
 
 
-def add_inputs(inputs, projections, envelopes):
-    """Add what layers hear of each frame and those before it.
+def add_inputs(inputs: torch.Tensor, projections: torch.Tensor, envelopes: torch.Tensor) -> None:
+    """Add the inputs of layers from each frame and those before it.
 
     Parameters
     ----------
     inputs : Tensor of shape (layers, frames, batch, components)
-        Is written to.
+        Modified.
     projections : Tensor of shape (layers, context - 1 + frames, batch, components)
         Of the frames before the first one too.
     envelopes : Tensor of shape (layers, components, context)
@@ -57,7 +57,12 @@ def add_inputs(inputs, projections, envelopes):
         inputs.addcmul_(projections[:, i : i + n_frames], weights[:, None, None])
 
 
-def inputs_backward(gradient, projections, envelopes, by_envelopes):
+def inputs_backward(
+    gradient: torch.Tensor,
+    projections: torch.Tensor,
+    envelopes: torch.Tensor,
+    grad_envelopes: torch.Tensor,
+) -> torch.Tensor:
     """Compute the gradients of `add_inputs`.
 
     Parameters
@@ -66,18 +71,18 @@ def inputs_backward(gradient, projections, envelopes, by_envelopes):
         With respect to the inputs.
     projections : Tensor of shape (layers, context - 1 + frames, batch, components)
     envelopes : Tensor of shape (layers, components, context)
-    by_envelopes : Tensor of shape (layers, components, context)
+    grad_envelopes : Tensor of shape (layers, components, context)
         The gradient with respect to the envelopes is added to it.
 
     Returns
     -------
-    by_projections : Tensor of shape (layers, context - 1 + frames, batch, components)
+    grad_projections : Tensor of shape (layers, context - 1 + frames, batch, components)
     """
     n_frames = gradient.shape[1]
-    by_projections, product = torch.zeros_like(projections), empty_like(gradient)
+    grad_projections, product = torch.zeros_like(projections), empty_like(gradient)
     for i, weights in enumerate(envelopes.unbind(-1)):
         part = slice(i, i + n_frames)
         torch.mul(gradient, projections[:, part], out=product)
-        by_envelopes[..., i] += product.sum(dim=(1, 2))
-        by_projections[:, part].addcmul_(gradient, weights[:, None, None])
-    return by_projections
+        grad_envelopes[..., i] += product.sum(dim=(1, 2))
+        grad_projections[:, part].addcmul_(gradient, weights[:, None, None])
+    return grad_projections

@@ -1,21 +1,23 @@
-"""Frames brought to a reference level in training, in torch."""
+"""Scaling of frames to the reference level in training, in torch."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 
 from sknmf_unfold.runtime.level import MIN_RELATIVE_LEVEL, REFERENCE_LEVEL
 
 
-def at_running_level(magnitude, n_frames):
-    """Divide each frame by the level of the last frames, as `signal.level.InputLevel` does.
+def at_running_level(magnitude: torch.Tensor, n_frames: int) -> torch.Tensor:
+    """Divide each frame by the level of the last frames, as `runtime.level.InputLevel` does.
 
     Parameters
     ----------
     magnitude : Tensor of shape (batch, frames, bins)
         From the beginning of recordings on.
     n_frames : int
-        How many frames the level is of; 0 leaves all as they are.
+        Number of frames of the running level; 0 leaves frames as they are.
 
     Returns
     -------
@@ -43,14 +45,14 @@ def at_running_level(magnitude, n_frames):
 
 
 class LevelledNetwork(torch.nn.Module):
-    """A network that is trained on frames brought to a running level.
+    """A network on frames that are scaled to the reference level, for training.
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : MaskNetwork
         As `training.batch_loss` describes it.
     n_frames : int
-        How many frames the level is of; 0 gives the network the frames as they are.
+        Number of frames of the running level; 0 leaves frames as they are.
 
     Examples
     --------
@@ -62,12 +64,12 @@ class LevelledNetwork(torch.nn.Module):
     True
     """
 
-    def __init__(self, network, n_frames):
+    def __init__(self, network: Any, n_frames: int):
         super().__init__()
         self.network, self.n_frames = network, n_frames
 
-    def hidden(self, magnitude):
-        """Compute the network's hidden units.
+    def hidden(self, magnitude: torch.Tensor) -> torch.Tensor:
+        """Compute the network's hidden units from the beginning of recordings.
 
         Parameters
         ----------
@@ -79,7 +81,7 @@ class LevelledNetwork(torch.nn.Module):
         """
         return self.network.hidden(at_running_level(magnitude, self.n_frames))
 
-    def output_weights(self):
+    def output_weights(self) -> tuple[torch.Tensor, ...]:
         """Compute the network's ``output_weights``.
 
         Returns
@@ -88,7 +90,7 @@ class LevelledNetwork(torch.nn.Module):
         """
         return self.network.output_weights()
 
-    def target_mask(self, hidden, weights):
+    def target_mask(self, hidden: torch.Tensor, weights: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Compute the network's mask of the target.
 
         Parameters
@@ -102,8 +104,8 @@ class LevelledNetwork(torch.nn.Module):
         """
         return self.network.target_mask(hidden, weights)
 
-    def forward(self, magnitude):
-        """Compute masks from the beginning of recordings on.
+    def forward(self, magnitude: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """Compute masks from the beginning of recordings.
 
         Parameters
         ----------

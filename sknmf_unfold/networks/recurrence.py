@@ -1,33 +1,38 @@
-"""The unfolded recurrence in two forms, each with a backward pass of its own.
+"""The unfolded recurrence of DR-NMF in two forms, each with its own backward pass, in torch.
 
-Autograd would record every small product of the loop over frames. Here the loop has only what
-depends on time: everything else, the gradients of the weights above all, is gathered over many
-frames into large products. One array of activations is kept for the backward pass, which goes
-through time in parts, so that no second one is needed.
+Autograd would record every small product of the loop over frames. Here the loop contains only what
+depends on time: everything else, above all the gradients of the weights, becomes large products
+over many frames. One array of activations is kept for the backward pass, which goes back in chunks
+of frames, so that no second array of that size is needed.
 
 Both forms compute the same ``h <- relu(h + step * (x - h @ D) @ D.T + bias)``. The Gram form
-multiplies out ``h @ (I - step * D @ D.T)`` and takes the rest before the loop; the residual form
-goes through the bins, which takes fewer multiplications where a dictionary has more components than
-bins, and finds it in the cache the second time.
+multiplies out ``h @ (I - step * D @ D.T)`` and computes the rest before the loop. The residual form
+multiplies by the dictionary twice, which takes fewer multiplications where a dictionary has more
+components than bins.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch.autograd.function import once_differentiable
 
 from sknmf_unfold.base.tensors import empty_like
 
-from . import cuda_graphs, recurrence_loops
+from . import recurrence_loops
 from .envelopes import add_inputs, inputs_backward, project
-
-# Rows (frames times batch) of the products outside the loop: large enough to run at full speed,
-# small enough to stay in the cache and to need little memory beside the activations.
-ROWS = 2048
+from .recurrence_loops import chunks
 
 
-def unfolded_recurrence(components, step_sizes, biases, dynamics=None, envelopes=None):
-    """Prepare the recurrence of some layers.
+def unfolded_recurrence(
+    components: torch.Tensor,
+    step_sizes: torch.Tensor,
+    biases: torch.Tensor,
+    dynamics: torch.Tensor | None = None,
+    envelopes: torch.Tensor | None = None,
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Prepare the recurrence of all layers.
 
     Parameters
     ----------
@@ -35,21 +40,21 @@ def unfolded_recurrence(components, step_sizes, biases, dynamics=None, envelopes
         Dictionary of each layer.
     step_sizes : Tensor of shape (layers,)
     biases : Tensor of shape (layers, components)
-        For iterative soft-thresholding the step times the threshold, negative.
+        For iterative soft-thresholding minus the step size times the sparsity weight.
     dynamics : Tensor of shape (components,) or (components, components), optional
-        What the activations of a frame are multiplied by to begin the next one, ``h * dynamics`` or
-        ``h @ dynamics``. A matrix always takes the Gram form, whose products have room for it.
+        Transition of the activations from one frame to the next, ``h * dynamics`` or
+        ``h @ dynamics``. A matrix always takes the Gram form, where it costs nothing.
     envelopes : Tensor of shape (layers, components, context), optional
-        How strong a component is in each of the frames that it explains, the oldest first. They
-        take the Gram form too.
+        Amplitude of each component over the frames that it explains, the oldest first. They take
+        the Gram form too.
 
     Returns
     -------
     activations : callable
-        ``activations(magnitude, initial)`` computes those of the last layer, of shape (frames,
-        batch, components), from magnitudes of shape (batch, context - 1 + frames, bins), which
-        begin with the frames before the first one, and the activations before that,
-        (batch, components).
+        ``activations(magnitude, initial)`` computes the activations of the last layer, of shape
+        (frames, batch, components). It takes magnitudes of shape (batch, context - 1 + frames,
+        bins), the frames before the first one included, and the activations of the frame before
+        the first one, of shape (batch, components).
 
     Examples
     --------
@@ -73,7 +78,7 @@ def unfolded_recurrence(components, step_sizes, biases, dynamics=None, envelopes
 
 
 def _gram_weights(components, step_sizes, biases, dynamics, envelopes):
-    """Multiply out what `GramRecurrence` takes, the dynamics with the first transition."""
+    """Multiply out the weights of `GramRecurrence`, the dynamics with the first transition."""
     encoders = step_sizes[:, None, None] * components.mT
     identity = torch.eye(components.shape[1], dtype=components.dtype, device=components.device)
     gram = components @ encoders
@@ -102,8 +107,8 @@ class GramRecurrence(torch.autograd.Function):
         transitions : Tensor of shape (layers, components, components)
         initial : Tensor of shape (batch, components)
         envelopes : Tensor of shape (layers, components, context), optional
-            Of frames that inputs are gathered from, the oldest first; without them each frame is
-            an input of its own.
+            Amplitude of components over the last frames, the oldest first; without them components
+            explain one frame.
 
         Returns
         -------
@@ -112,7 +117,7 @@ class GramRecurrence(torch.autograd.Function):
         n_past = 0 if envelopes is None else envelopes.shape[-1] - 1
         activations, state = _empty_activations(magnitude, biases, n_past), initial
         inputs = list(zip(activations, biases, encoders, strict=True))
-        for frames in _parts(magnitude, n_past):
+        for frames in chunks(magnitude, n_past):
             rows = _rows(magnitude, frames, n_past)
             if envelopes is None:
                 for layer, bias, encoder in inputs:
@@ -131,29 +136,35 @@ class GramRecurrence(torch.autograd.Function):
     def backward(ctx, gradient):
         """Gradients with respect to all arguments."""
         magnitude, encoders, transitions, initial, envelopes, activations = ctx.saved_tensors
-        by_encoders, by_transitions = torch.zeros_like(encoders), torch.zeros_like(transitions)
-        by_biases = torch.zeros_like(encoders[:, 0])
-        by_magnitude = torch.zeros_like(magnitude) if ctx.needs_input_grad[0] else None
-        by_envelopes = None if envelopes is None else torch.zeros_like(envelopes)
+        grad_encoders, grad_transitions = torch.zeros_like(encoders), torch.zeros_like(transitions)
+        grad_biases = torch.zeros_like(encoders[:, 0])
+        grad_magnitude = torch.zeros_like(magnitude) if ctx.needs_input_grad[0] else None
+        grad_envelopes = None if envelopes is None else torch.zeros_like(envelopes)
         n_past = 0 if envelopes is None else envelopes.shape[-1] - 1
-        flow = gradient[-1].clone()
+        grad_state = gradient[-1].clone()
         matrices = transitions.mT.contiguous()
-        room = empty_like(activations[:, _parts(magnitude, n_past)[0]])
-        for frames in reversed(_parts(magnitude, n_past)):
-            # Gradients of what goes into the rectifiers, which pass none where they gave 0.
-            inner = _signs(activations[:, frames], room)
-            recurrence_loops.gram_backward(inner, flow, matrices, _earlier(gradient, None, frames))
-            _add_products(by_transitions.mT, inner, _entered(activations, initial, frames))
-            by_biases += inner.sum(dim=(1, 2))
+        buffer = empty_like(activations[:, chunks(magnitude, n_past)[0]])
+        for frames in reversed(chunks(magnitude, n_past)):
+            # Rectifiers pass no gradient where they gave 0.
+            grad_pre_activation = _signs(activations[:, frames], buffer)
+            recurrence_loops.gram_backward(
+                grad_pre_activation, grad_state, matrices, _frames_before(gradient, None, frames)
+            )
+            inputs_of_layers = _layer_inputs(activations, initial, frames)
+            _add_products(grad_transitions.mT, grad_pre_activation, inputs_of_layers)
+            grad_biases += grad_pre_activation.sum(dim=(1, 2))
             rows = _rows(magnitude, frames, n_past)
-            if envelopes is not None:
-                projections = project(rows, encoders, inner.shape[1] + n_past)
-                inner = inputs_backward(inner, projections, envelopes, by_envelopes)
-            _add_products(by_encoders.mT, inner, [rows] * len(inner))
-            if by_magnitude is not None:
-                by_rows = (inner @ encoders.mT[:, None]).sum(0)
-                by_magnitude[:, frames.start : frames.stop + n_past] += by_rows.transpose(0, 1)
-        return by_magnitude, by_encoders, by_biases, by_transitions, flow, by_envelopes
+            if grad_envelopes is not None:
+                projections = project(rows, encoders, grad_pre_activation.shape[1] + n_past)
+                grad_pre_activation = inputs_backward(
+                    grad_pre_activation, projections, envelopes, grad_envelopes
+                )
+            _add_products(grad_encoders.mT, grad_pre_activation, [rows] * len(grad_pre_activation))
+            if grad_magnitude is not None:
+                grad_rows = (grad_pre_activation @ encoders.mT[:, None]).sum(0)
+                grad_magnitude[:, frames.start : frames.stop + n_past] += grad_rows.transpose(0, 1)
+        gradients = grad_magnitude, grad_encoders, grad_biases, grad_transitions
+        return *gradients, grad_state, grad_envelopes
 
 
 class ResidualRecurrence(torch.autograd.Function):
@@ -174,7 +185,7 @@ class ResidualRecurrence(torch.autograd.Function):
         step_sizes : Tensor of shape (layers,)
         biases : Tensor of shape (layers, components)
         dynamics : Tensor of shape (components,) or None
-            What activations are multiplied by when they enter a frame.
+            Transition of the activations from one frame to the next.
         initial : Tensor of shape (batch, components)
 
         Returns
@@ -183,7 +194,7 @@ class ResidualRecurrence(torch.autograd.Function):
         """
         activations, state = _empty_activations(magnitude, biases), initial
         residuals = empty_like(magnitude, (*activations.shape[:3], magnitude.shape[-1]))
-        for frames in _parts(magnitude):
+        for frames in chunks(magnitude):
             written = activations[:, frames], residuals[:, frames]
             rest = components, step_sizes, biases, dynamics, state
             recurrence_loops.residual_forward(*written, magnitude[:, frames], *rest)
@@ -199,55 +210,43 @@ class ResidualRecurrence(torch.autograd.Function):
         magnitude, components, step_sizes, dynamics, initial, *rest = ctx.saved_tensors
         activations, residuals = rest
         products = [torch.zeros_like(components) for _ in range(2)]
-        by_biases = torch.zeros_like(components[..., 0])
-        by_dynamics = None if dynamics is None else torch.zeros_like(dynamics)
-        by_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
-        flow = gradient[-1].clone()
-        rooms = [empty_like(x[:, _parts(magnitude)[0]]) for x in (activations, residuals)]
-        for frames in reversed(_parts(magnitude)):
-            # Gradients of what goes into the rectifiers, which pass none where they gave 0, and of
-            # the residuals.
-            inner = _signs(activations[:, frames], rooms[0])
-            outer = rooms[1][:, : inner.shape[1]]
-            begun = None if dynamics is None else _earlier(activations[-1], initial, frames)
-            written = inner, outer, flow, by_dynamics
-            rest = components, step_sizes, dynamics, begun, _earlier(gradient, None, frames)
-            recurrence_loops.residual_backward(*written, *rest)
-            entered = _entered(activations, initial, frames)
-            if dynamics is not None:
-                entered[0] = entered[0] * dynamics
-            _add_products(products[0], inner, residuals[:, frames].flatten(1, 2))
-            _add_products(products[1].mT, outer, entered)
-            by_biases += inner.sum(dim=(1, 2))
-            if by_magnitude is not None:
-                by_magnitude[:, frames] = outer.sum(0).transpose(0, 1)
-        by_steps = (products[0] * components).sum(dim=(1, 2))
-        by_components = step_sizes[:, None, None] * products[0] - products[1]
-        return by_magnitude, by_components, by_steps, by_biases, by_dynamics, flow
+        grad_biases = torch.zeros_like(components[..., 0])
+        grad_dynamics = None if dynamics is None else torch.zeros_like(dynamics)
+        grad_magnitude = torch.empty_like(magnitude) if ctx.needs_input_grad[0] else None
+        grad_state = gradient[-1].clone()
+        first = chunks(magnitude)[0]
+        buffers = [empty_like(x[:, first]) for x in (activations, residuals)]
+        entered_buffer = None if dynamics is None else empty_like(activations[-1, first])
+        for frames in reversed(chunks(magnitude)):
+            # Rectifiers pass no gradient where they gave 0.
+            grad_pre_activation = _signs(activations[:, frames], buffers[0])
+            n_frames = grad_pre_activation.shape[1]
+            grad_residual = buffers[1][:, :n_frames]
+            grad_entered = None if entered_buffer is None else entered_buffer[:n_frames]
+            written = grad_pre_activation, grad_residual, grad_state, grad_entered
+            weights = components, step_sizes, dynamics
+            grad_before = _frames_before(gradient, None, frames)
+            recurrence_loops.residual_backward(*written, *weights, grad_before)
+            inputs_of_layers = _layer_inputs(activations, initial, frames)
+            if grad_entered is not None:
+                before = inputs_of_layers[0]
+                grad_dynamics += (grad_entered.flatten(0, 1) * before).sum(0)
+                inputs_of_layers[0] = before * dynamics
+            _add_products(products[0], grad_pre_activation, residuals[:, frames].flatten(1, 2))
+            _add_products(products[1].mT, grad_residual, inputs_of_layers)
+            grad_biases += grad_pre_activation.sum(dim=(1, 2))
+            if grad_magnitude is not None:
+                grad_magnitude[:, frames] = grad_residual.sum(0).transpose(0, 1)
+        grad_steps = (products[0] * components).sum(dim=(1, 2))
+        grad_components = step_sizes[:, None, None] * products[0] - products[1]
+        return grad_magnitude, grad_components, grad_steps, grad_biases, grad_dynamics, grad_state
 
 
 def _empty_activations(magnitude, biases, n_past=0):
-    """Make room for the activations: of a layer all frames, of a frame the whole batch."""
+    """Allocate the activations: of a layer all frames, of a frame the whole batch."""
     n_layers, n_components = biases.shape
     n_batch, n_frames, _ = magnitude.shape
     return empty_like(magnitude, (n_layers, n_frames - n_past, n_batch, n_components))
-
-
-def _parts(magnitude, n_past=0):
-    """Slices of the frames with about `ROWS` rows each; of the first ones there are only inputs."""
-    n_batch, n_frames, _ = magnitude.shape
-    n_frames -= n_past
-    length = max(ROWS // n_batch, 1)
-    if not cuda_graphs.are_wanted(magnitude):
-        return [slice(i, min(i + length, n_frames)) for i in range(0, n_frames, length)]
-    # Each length takes a recording of its own: of powers of two there are few.
-    length, parts, start = 1 << (length.bit_length() - 1), [], 0
-    while start < n_frames:
-        while length > n_frames - start:
-            length //= 2
-        parts.append(slice(start, start + length))
-        start += length
-    return parts
 
 
 def _rows(magnitude, frames, n_past=0):
@@ -259,19 +258,19 @@ def _rows(magnitude, frames, n_past=0):
     return magnitude[:, frames].transpose(0, 1).flatten(0, 1)
 
 
-def _signs(activations, room):
+def _signs(activations, buffer):
     """Write the signs of some frames to memory for at least as many."""
-    return torch.sign(activations, out=room[:, : activations.shape[1]])
+    return torch.sign(activations, out=buffer[:, : activations.shape[1]])
 
 
-def _entered(activations, initial, frames):
-    """Return what entered each layer, as rows: of the layer before, or of the frame before."""
+def _layer_inputs(activations, initial, frames):
+    """Return the inputs of each layer as rows: of the layer before, or of the frame before."""
     before = [layer[frames].flatten(0, 1) for layer in activations[:-1]]
-    return [_earlier(activations[-1], initial, frames).flatten(0, 1), *before]
+    return [_frames_before(activations[-1], initial, frames).flatten(0, 1), *before]
 
 
-def _earlier(values, initial, frames):
-    """Return what stands one frame earlier; before the first one `initial`, or zeros for None."""
+def _frames_before(values, initial, frames):
+    """Return values one frame earlier; before the first frame `initial`, or zeros for None."""
     if frames.start:
         return values[frames.start - 1 : frames.stop - 1]
     first = torch.zeros_like(values[:1]) if initial is None else initial[None]

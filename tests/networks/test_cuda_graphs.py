@@ -4,7 +4,7 @@ import warnings
 import pytest
 import torch
 
-from sknmf_unfold.networks import cuda_graphs, recurrence, recurrence_loops
+from sknmf_unfold.networks import cuda_graphs, recurrence_loops
 from sknmf_unfold.networks.recurrence import ResidualRecurrence, unfolded_recurrence
 from sknmf_unfold.separators import DRNMFSeparator
 
@@ -67,7 +67,7 @@ def results(tensors, form):
 def test_a_replayed_recurrence_has_the_same_output_and_gradients(
     n_frames, form, recordings, monkeypatch
 ):
-    monkeypatch.setattr(recurrence, "ROWS", 40)
+    monkeypatch.setattr(recurrence_loops, "GEMM_ROWS", 40)
     n_components = 7 if form == "residual" else 3
     with pytest.MonkeyPatch.context() as plain:
         plain.setattr(cuda_graphs, "are_wanted", lambda tensor: False)
@@ -86,10 +86,10 @@ def test_a_replayed_recurrence_has_the_same_output_and_gradients(
 
 
 def test_parts_cover_all_frames_once_in_few_lengths(recordings, monkeypatch):
-    monkeypatch.setattr(recurrence, "ROWS", 2048)
+    monkeypatch.setattr(recurrence_loops, "GEMM_ROWS", 2048)
     seen = set()
     for n_frames in range(1, 300):
-        parts = recurrence._parts(torch.empty(32, n_frames, 1))
+        parts = recurrence_loops.chunks(torch.empty(32, n_frames, 1))
         covered = [t for part in parts for t in range(part.start, part.stop)]
         assert covered == list(range(n_frames))
         lengths = [part.stop - part.start for part in parts]
@@ -156,10 +156,10 @@ def test_not_a_number_is_no_reason_to_stop_recording(recordings):
 
 def test_few_recordings_are_kept_the_latest_ones(recordings):
     loop = cuda_graphs.Replayed(lambda x: x.add_(1), writes=1)
-    for size in [*range(1, cuda_graphs.MOST + 2), 2, 1]:
+    for size in [*range(1, cuda_graphs.MAX_GRAPHS + 2), 2, 1]:
         loop(torch.zeros(size))
     # The first one had gone and came again, the second one was still there.
-    assert len(recordings) == cuda_graphs.MOST + 2
+    assert len(recordings) == cuda_graphs.MAX_GRAPHS + 2
     assert recordings[-1] == ((1,),)
 
 
@@ -181,7 +181,7 @@ def test_on_a_cpu_nothing_is_recorded():
 @needs_gpu
 @pytest.mark.parametrize("form", ["gram", "matrix", "residual"])
 def test_a_gpu_replays_what_the_cpu_computes(form, monkeypatch):
-    monkeypatch.setattr(recurrence, "ROWS", 40)
+    monkeypatch.setattr(recurrence_loops, "GEMM_ROWS", 40)
     n_components = 7 if form == "residual" else 3
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sknmf_unfold.networks import recurrence
+from sknmf_unfold.networks import recurrence_loops
 from sknmf_unfold.networks.recurrence import (
     GramRecurrence,
     ResidualRecurrence,
@@ -21,10 +21,10 @@ SHAPES = {
 NAMES = ("magnitude", "components", "step_sizes", "biases", "dynamics", "initial")
 
 
-@pytest.fixture(params=[recurrence.ROWS, 8], ids=["one part", "parts"], autouse=True)
+@pytest.fixture(params=[recurrence_loops.GEMM_ROWS, 8], ids=["one part", "parts"], autouse=True)
 def rows(request, monkeypatch):
     """The backward pass goes through time in parts; here of all frames, or of two with 4."""
-    monkeypatch.setattr(recurrence, "ROWS", request.param)
+    monkeypatch.setattr(recurrence_loops, "GEMM_ROWS", request.param)
 
 
 def loop(magnitude, components, step_sizes, biases, dynamics, initial):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sknmf_unfold.runtime.level import (
-    LARGEST_SCALE,
+    MAX_SCALE,
     MIN_RELATIVE_LEVEL,
     REFERENCE_LEVEL,
     InputLevel,
@@ -108,7 +108,7 @@ def test_the_scale_of_a_training_set_undoes_a_gain():
     for gain in (2.0**-10, 2.0**10):
         assert TrainingLevel([gain * x for x in recordings]).scale == scale / gain
     assert TrainingLevel([np.full((3, 4), 1e300)]).scale == pytest.approx(0, abs=1e-29)
-    assert TrainingLevel([np.full((3, 4), 1e-300)]).scale == LARGEST_SCALE
+    assert TrainingLevel([np.full((3, 4), 1e-300)]).scale == MAX_SCALE
 
 
 def test_silent_recordings_have_the_scale_of_the_others():

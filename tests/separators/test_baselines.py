@@ -4,7 +4,7 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT
-from sknmf_unfold.networks.stacked_rnn import StackedNetwork, draw_stacked
+from sknmf_unfold.networks.stacked_rnn import StackedRNN, draw_stacked_rnn
 from sknmf_unfold.separators import LSTMSeparator, RNNSeparator
 from sknmf_unfold.streaming import StreamingSeparator
 
@@ -14,9 +14,9 @@ QUICK = {"n_units": 8, "max_epochs": 2, "random_state": 0}
 def network(n_layers=2, n_units=5, n_freqs=9, dtype="float64", kind="lstm"):
     rng = np.random.RandomState(0)
     frames = rng.gamma(0.5, 2.0, (50, n_freqs)).astype(dtype)
-    values = draw_stacked(frames, n_layers, n_units, rng, kind)
+    values = draw_stacked_rnn(frames, n_layers, n_units, rng, kind)
     values = {name: torch.from_numpy(np.array(x)) for name, x in values.items()}
-    return StackedNetwork(values), frames
+    return StackedRNN(values), frames
 
 
 def sigmoid(x):
@@ -88,8 +88,10 @@ def test_what_goes_in_is_standardised():
 
 def test_constant_and_silent_bins_stay_finite():
     for level in (0.0, 3.0):
-        values = draw_stacked(np.full((20, 4), level, np.float32), 1, 3, np.random.RandomState(0))
-        net = StackedNetwork({name: torch.from_numpy(np.array(x)) for name, x in values.items()})
+        values = draw_stacked_rnn(
+            np.full((20, 4), level, np.float32), 1, 3, np.random.RandomState(0)
+        )
+        net = StackedRNN({name: torch.from_numpy(np.array(x)) for name, x in values.items()})
         with torch.no_grad():
             assert torch.isfinite(net(torch.zeros(2, 5, 4))[0]).all()
 
