@@ -88,7 +88,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @property
     def _recurrent(self):
-        """Whether what is inferred for a frame depends on the frames before it."""
+        """Whether the results of a frame depend on the frames before it."""
         return True
 
     @default_settings()

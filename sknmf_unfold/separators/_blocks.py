@@ -1,29 +1,38 @@
-"""Block by block through recordings: memory stays bounded, whatever their lengths and number."""
+"""Processing of recordings in blocks of frames, in bounded memory."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from sknmf_unfold.base.tensors import batches_by_length, pad
 from sknmf_unfold.base.workers import worker_threads
+from sknmf_unfold.validation.sequences import Sequences
 
-# Padded frames of the recordings that go through a recurrence together, and how many frames of
-# all of them take part in one step: enough to fill matrix products. More recordings than can
-# share the latter would get blocks so short that calling numpy costs more than its work.
-MAX_FRAMES = 16_000
-BLOCK = 1536
-MAX_SHARES = 64
-# Threads at most, each with a block in memory; those of a recurrence come one after the other, and
-# only what is left to do for each goes on beside it.
+# Padded frames of the recordings that are processed together.
+MAX_BATCH_FRAMES = 16_000
+# Frames of a block, those of all its recordings together: enough for fast matrix products.
+BLOCK_FRAMES = 1536
+# Recordings that a block is divided among; more would make blocks so short that calls of numpy take
+# longer than their work.
+MAX_BLOCK_RECORDINGS = 64
+# Threads at most, each with a block in memory. The blocks of a recurrence are computed one after
+# the other, and only their outputs in a second thread.
 MAX_THREADS, RECURRENT_THREADS = 8, 2
 
 
-def run_in_blocks(sequences, step, consume, recurrent=True):
-    """Apply a function to all recordings, block by block of frames.
+def run_in_blocks(
+    sequences: Sequences,
+    step: Callable,
+    consume: Callable[[int, np.ndarray, np.ndarray], None],
+    recurrent: bool = True,
+) -> None:
+    """Apply a step to all recordings, block by block of frames.
 
-    It is called block after block; results that are callables are computed beside that.
+    Results that are callables are computed in other threads.
 
     Parameters
     ----------
@@ -32,16 +41,16 @@ def run_in_blocks(sequences, step, consume, recurrent=True):
     step : callable
         ``step(magnitude, state) -> (result, state)`` with `magnitude` (batch, frames, bins),
         `result` (batch, frames, anything), or a callable that computes it in another thread, and a
-        state that is None at first and then what the last call on these recordings returned: None,
-        or an array or Tensor of shape (batch, ...).
+        state that is None at first and then that of the last call on these recordings: None, or an
+        array or Tensor of shape (batch, ...).
     consume : callable
-        ``consume(index, frames, result)`` gets which recording it is, of shape (n_frames, n_freqs)
-        its next frames, complex for a spectrogram, magnitudes for magnitudes, and of shape
-        (n_frames, anything) what `step` made of them. The blocks of each recording come in order,
-        one call after the other.
+        ``consume(index, frames, result)`` takes the index of a recording, its next frames of shape
+        (n_frames, n_freqs), complex for a spectrogram, magnitudes for magnitudes, and the result of
+        `step` for them, of shape (n_frames, anything). The blocks of each recording come in order,
+        in one thread.
     recurrent : bool, default=True
-        Whether frames depend on those before them, so that recordings of similar length are worth
-        padding to go through together.
+        Whether frames depend on those before them: then recordings of similar length are padded and
+        processed together.
     """
     with worker_threads(_most_threads(recurrent)) as workers:
         workers.run(_finish, _blocks(sequences, step, recurrent), lambda rows: _each(consume, rows))
@@ -50,7 +59,7 @@ def run_in_blocks(sequences, step, consume, recurrent=True):
 def _most_threads(recurrent=False):
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
-        # What several threads gave to a GPU would only have to fit into its memory together.
+        # Several threads would only need more of the memory of a GPU.
         return 1
     return RECURRENT_THREADS if recurrent else MAX_THREADS
 
@@ -66,8 +75,8 @@ def _each(function, rows):
         function(*row)
 
 
-def finished(result):
-    """Return the result of a step, or compute it if the step has left that.
+def finished(result: Any) -> Any:
+    """Return the result of a step, or compute it if it is a callable.
 
     Parameters
     ----------
@@ -80,8 +89,8 @@ def finished(result):
     return result() if callable(result) else result
 
 
-def after(result, function):
-    """Apply a function to the result of a step, when it is computed.
+def after(result: Any, function: Callable[[Any], Any]) -> Any:
+    """Apply a function to the result of a step once it is computed.
 
     Parameters
     ----------
@@ -104,18 +113,18 @@ def _blocks(sequences, step, recurrent):
     """Yield recordings, their next frames, and the result of the step, block after block."""
     lengths = sequences.n_frames
     alone = [[i] for i in range(len(sequences))]
-    for batch in batches_by_length(lengths, MAX_FRAMES) if recurrent else alone:
+    for batch in batches_by_length(lengths, MAX_BATCH_FRAMES) if recurrent else alone:
         yield from _batch_blocks(sequences, step, batch, lengths[batch])
 
 
 def _batch_blocks(sequences, step, indices, lengths):
-    """`_blocks` of some recordings, the shortest first, which leave when they have ended."""
+    """`_blocks` of some recordings, sorted by length; recordings that have ended are left out."""
     start, state = 0, None
     while start < lengths[-1]:
         ended = np.searchsorted(lengths, start, side="right")
         indices, lengths = indices[ended:], lengths[ended:]
         state = state if state is None else state[ended:]
-        stop = start + max(BLOCK // min(len(indices), MAX_SHARES), 1)
+        stop = start + max(BLOCK_FRAMES // min(len(indices), MAX_BLOCK_RECORDINGS), 1)
         frames = [sequences.block(i, start, stop) for i in indices]
         magnitude, _ = pad([_magnitude(x, sequences.dtype) for x in frames], frames_first=True)
         result, state = step(magnitude.swapaxes(0, 1), state)
@@ -123,8 +132,8 @@ def _batch_blocks(sequences, step, indices, lengths):
         start = stop
 
 
-def run_on_table(table, step):
-    """Apply the same kind of function to independent rows, each a recording of one frame.
+def run_on_table(table: np.ndarray, step: Callable) -> np.ndarray:
+    """Apply a step to independent rows, each a recording of one frame.
 
     Parameters
     ----------
@@ -136,13 +145,15 @@ def run_on_table(table, step):
     -------
     results : ndarray of shape (n_samples, anything)
     """
-    blocks = [table[start : start + BLOCK, None] for start in range(0, len(table), BLOCK)]
+    blocks = [
+        table[start : start + BLOCK_FRAMES, None] for start in range(0, len(table), BLOCK_FRAMES)
+    ]
     with worker_threads(_most_threads()) as workers:
         results = workers.map(lambda x: finished(step(x, None)[0])[:, 0], blocks)
     return np.concatenate(results)
 
 
-def framewise(infer):
+def framewise(infer: Callable[[np.ndarray], np.ndarray]) -> Callable:
     """Make a step for `run_in_blocks` of a function of independent frames.
 
     Parameters
@@ -168,24 +179,24 @@ def _magnitude(frames, dtype):
 
 
 class Rows:
-    """Joins blocks of rows in one array, which is made once.
+    """Join blocks of rows in one array, which is allocated once.
 
     Parameters
     ----------
     n_rows : int
-        How many there will be.
+        Number of all rows.
 
     Attributes
     ----------
     array : ndarray of shape (n_rows, anything), or None before the first block
     """
 
-    def __init__(self, n_rows):
+    def __init__(self, n_rows: int):
         self.n_rows = n_rows
-        self.array = None
+        self.array: np.ndarray | None = None
         self._filled = 0
 
-    def append(self, rows):
+    def append(self, rows: np.ndarray) -> None:
         """Add the next rows.
 
         Parameters

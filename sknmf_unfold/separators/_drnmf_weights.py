@@ -10,7 +10,7 @@ import numpy as np
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.parameters import check_n_weights
 
-from ._fitted_training import COURSE
+from ._fitted_training import TRAINING_INVARIANTS
 from ._resume import refuse_to_resume
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ WEIGHT_ATTRIBUTES = {
 
 # Shapes and ranges of fitted attributes; `dynamics_` has two forms, see `_invariants`.
 FITTED = (
-    *COURSE,
+    *TRAINING_INVARIANTS,
     Invariant("output_components_", "2*pairs freqs", low=0.0),
     Invariant("initial_components_", "2*pairs freqs", low=0.0),
     Invariant("components_", "layers 2*pairs freqs", low=0.0),

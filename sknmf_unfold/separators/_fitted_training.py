@@ -1,4 +1,4 @@
-"""Check of what a fit tells of its course, and of what it goes on from, in a loaded model."""
+"""Check of the training history and the training state of a loaded model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sknmf_unfold.validation.messages import shown
 
 from ._base import BASICS
 
-# What every training leaves, beside the network.
-COURSE = (
+# Shapes and ranges of the attributes of every trained separator, beside its weights.
+TRAINING_INVARIANTS = (
     *BASICS,
     Invariant("n_parameters_", whole=True, low=1),
     Invariant("best_epoch_", whole=True, low=0),
 )
 
 
-def check_course(owner: str, attributes: Mapping) -> None:
-    """Check ``history_`` and, where there is one, the state that ``partial_fit`` goes on from.
+def check_training(owner: str, attributes: Mapping) -> None:
+    """Check ``history_`` and, if there is one, the state that ``partial_fit`` resumes from.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def check_course(owner: str, attributes: Mapping) -> None:
     Raises
     ------
     ValueError
-        If one of them is not as a training leaves it.
+        If one of them cannot come from training.
     """
     history = attributes.get("history_", "nothing of that name")
     columns = list(history.values()) if isinstance(history, dict) else []

@@ -1,6 +1,8 @@
-"""Starting dictionaries of trained separators: those of an NMF estimator, fitted or not."""
+"""First dictionaries of trained separators, from an NMF estimator, fitted or not."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
@@ -10,20 +12,24 @@ from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.nmf.silencing import silencing_of
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import MAX_COMPONENTS, check_size, check_sparsity
+from sknmf_unfold.validation.sequences import Sequences
 
 from ._trained_separator import TrainedSeparator
 from .supervised_nmf import SupervisedNMFSeparator
 
-# Frames that tell whether a dictionary can be active on the data.
-MAX_FRAMES = 5000
-# For each source, where neither the separator nor an NMF estimator says it.
-N_COMPONENTS = 100
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Frames on which a dictionary is tested for being silenced by the sparsity weight.
+MAX_TESTED_FRAMES = 5000
+# Of each source, if neither the separator nor an NMF estimator has a number.
+DEFAULT_N_COMPONENTS = 100
 
 
 class StartsFromNMF(TrainedSeparator):
     """A trained separator with the parameters `nmf`, `n_components`, `sparsity` and `verbose`."""
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of `nmf` by ``nmf__<parameter>``.
 
         Parameters
@@ -52,7 +58,7 @@ class StartsFromNMF(TrainedSeparator):
     def _check_n_components(self):
         """Return the number of components, as far as it is known before the fit."""
         if self.n_components is None:
-            return N_COMPONENTS
+            return DEFAULT_N_COMPONENTS
         return check_size("n_components", self.n_components, high=MAX_COMPONENTS)
 
     def _starting_components(self, sequences, targets, seed, **settings):
@@ -67,15 +73,17 @@ class StartsFromNMF(TrainedSeparator):
         return components
 
 
-def starting_components(nmf, sequences, targets, settings):
-    """Dictionaries of target and interference below each other, equally many components each.
+def starting_components(
+    nmf: Any, sequences: Sequences, targets: Sequences, settings: dict[str, Any]
+) -> np.ndarray:
+    """Find the dictionaries of target and interference, equally many components of each.
 
     Parameters
     ----------
     nmf : SupervisedNMFSeparator, SparseNMF, FrozenEstimator of one of them, or None
-        Used as it is where fitted. An unfitted one is cloned and fitted, with its own parameters;
-        None stands for a separator with `settings`. A `SparseNMF` is the target's dictionary; the
-        interference's is learned beside it, with `settings`.
+        A fitted one is used as it is. An unfitted one is cloned and fitted, with its own
+        parameters; None stands for a separator with `settings`. A `SparseNMF` is the target's
+        dictionary; the interference's is learned beside it, with `settings`.
     sequences, targets : Sequences
         Checked training data.
     settings : dict
@@ -96,7 +104,7 @@ def starting_components(nmf, sequences, targets, settings):
     """
     nmf = getattr(nmf, "estimator", nmf)
     if nmf is None:
-        n_components = settings["n_components"] or N_COMPONENTS
+        n_components = settings["n_components"] or DEFAULT_N_COMPONENTS
         nmf = SupervisedNMFSeparator(**(settings | {"n_components": n_components}))
     elif not isinstance(nmf, (SupervisedNMFSeparator, SparseNMF)):
         raise TypeError(
@@ -118,14 +126,14 @@ def starting_components(nmf, sequences, targets, settings):
 
 
 def _some_frames(sequences, level):
-    """Frames of the first recordings at the reference level, enough to know how loud they are."""
+    """Return frames of the first recordings, at the reference level."""
     parts, n_frames = [], 0
     for frames in sequences:
         parts.append(level(frames[np.newaxis])[0][0])
         n_frames += len(frames)
-        if n_frames >= MAX_FRAMES:
+        if n_frames >= MAX_TESTED_FRAMES:
             break
-    return np.concatenate(parts)[:MAX_FRAMES]
+    return np.concatenate(parts)[:MAX_TESTED_FRAMES]
 
 
 def _beside_target(nmf, sequences, targets, settings):
@@ -157,6 +165,6 @@ def _check_fitted(nmf, n_freqs, n_components):
 def _check_number_of(n_nmf, n_components):
     if n_components not in (None, n_nmf):
         raise ValueError(
-            f"`n_components` is {n_components} but `nmf` brings {n_nmf} components for each "
+            f"`n_components` is {n_components} but `nmf` has {n_nmf} components for each "
             f"source; leave n_components=None to take those of nmf, or make both the same."
         )

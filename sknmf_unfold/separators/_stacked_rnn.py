@@ -1,4 +1,4 @@
-"""What separators with stacked recurrent layers share."""
+"""The base of the separators with stacked recurrent layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import MAX_LAYERS, MAX_UNITS, check_n_weights, check_size
 
-from ._fitted_training import COURSE
+from ._fitted_training import TRAINING_INVARIANTS
 from ._recipes import (
     STACKED_RECIPES,
     TRAINING_PARAMETERS,
@@ -19,8 +19,8 @@ from ._recipes import (
 )
 from ._trained_separator import TrainedSeparator
 
-# Frames that tell how to standardise what goes in.
-MAX_FRAMES = 20_000
+# Frames from which the standardisation of the inputs is computed.
+MAX_STANDARDISED_FRAMES = 20_000
 
 
 def _weight(name, shape, **bounds):
@@ -30,8 +30,8 @@ def _weight(name, shape, **bounds):
 class StackedSeparator(TrainedSeparator):
     """A separator whose network is a stack of recurrent layers with a sigmoid mask.
 
-    A subclass says by `_kind`, a key of `runtime.stacked_rnn.N_GATES`, what its layers are, and has
-    the parameters of `LSTMSeparator`.
+    A subclass has the kind of its layers, `_kind`, a key of `runtime.stacked_rnn.N_GATES`, and the
+    parameters of `LSTMSeparator`.
     """
 
     _kind: str
@@ -44,16 +44,20 @@ class StackedSeparator(TrainedSeparator):
         from sknmf_unfold.networks.stacked_rnn import draw_stacked_rnn
 
         level = self._input_level
-        frames = sequences.frames(MAX_FRAMES, rng, lambda magnitude, _: level(magnitude)[0])
+
+        def scaled(magnitude, indices):
+            return level(magnitude)[0]
+
+        frames = sequences.frames(MAX_STANDARDISED_FRAMES, rng, scaled)
         values = draw_stacked_rnn(frames, int(self.n_layers), int(self.n_units), rng, self._kind)
         return {name: to_tensor(value, "cpu") for name, value in values.items()}
 
     def _remember_start(self, start):
-        """Do nothing: drawn weights are not worth keeping."""
+        """Do nothing: random weights are not kept."""
 
     def _invariants(self):
         rows, layers = f"{N_GATES[self._kind]}*units", range(self._n_stored_layers())
-        table = [*COURSE, _weight("weight_hh_l0", f"{rows} units")]
+        table = [*TRAINING_INVARIANTS, _weight("weight_hh_l0", f"{rows} units")]
         table += [_weight("output_weights", "freqs units")]
         table += [_weight("output_biases", "freqs"), _weight("offset", "freqs")]
         table += [_weight("scale", "freqs", positive=True), _weight("floor", "", positive=True)]
@@ -79,7 +83,7 @@ class StackedSeparator(TrainedSeparator):
         if (n_layers, n_units) != (self.n_layers, self.n_units):
             raise ValueError(
                 f"`n_layers` is {self.n_layers} and `n_units` is {self.n_units}, but the fitted "
-                f"model has {n_layers} layers of {n_units} units; training cannot go on from it."
+                f"model has {n_layers} layers of {n_units} units; training cannot resume from it."
             )
         return {name: to_tensor(value, "cpu") for name, value in self.weights_.items()}
 

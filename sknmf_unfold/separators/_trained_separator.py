@@ -24,7 +24,7 @@ from sknmf_unfold.validation.warn import once_per_call
 
 from ._checkpoints import naming, note_interrupt, open_checkpoint, resumes_fit
 from ._epochs import say_what_is_kept, train, warn_if_diverged
-from ._fitted_training import check_course
+from ._fitted_training import check_training
 from ._network_separator import NetworkSeparator
 from ._recipes import LEARN_FLAGS
 from ._resume import check_same_level
@@ -155,7 +155,7 @@ class TrainedSeparator(NetworkSeparator):
     def _check_fitted_attributes(self):
         super()._check_fitted_attributes()
         if self._fitted_mark in vars(self):
-            check_course(type(self).__name__, vars(self))
+            check_training(type(self).__name__, vars(self))
 
     def _set_level(self, settings, sequences, resumes):
         """Set the scaling of magnitudes to the reference level, once for a model."""

@@ -25,7 +25,7 @@ from sknmf_unfold.validation.parameters import (
 )
 
 from ._docs import trained_docs
-from ._fitted_training import COURSE
+from ._fitted_training import TRAINING_INVARIANTS
 from ._nmf_init import StartsFromNMF
 from ._recipes import (
     DEEP_NMF_RECIPES,
@@ -102,7 +102,7 @@ class DeepNMFSeparator(StartsFromNMF):
     """
 
     _fitted_attributes = (
-        *COURSE,
+        *TRAINING_INVARIANTS,
         Invariant("output_components_", "2*pairs freqs", low=0.0),
         Invariant("initial_components_", "2*pairs freqs", low=0.0),
         Invariant("components_", "updates? 2*pairs freqs", low=0.0),

@@ -43,7 +43,7 @@ def separator(request, stft, speech):
 
 
 def blocks_of(monkeypatch, n_frames):
-    monkeypatch.setattr(_blocks, "BLOCK", n_frames)
+    monkeypatch.setattr(_blocks, "BLOCK_FRAMES", n_frames)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -122,7 +122,7 @@ def test_a_step_has_few_frames_and_each_recording_comes_in_order(lengths, recurr
         # The state of a recording is its own: it counts that recording's blocks.
         assert (np.diff(row.array[:, 0]) >= 0).all() and row.array[0, 0] == i
         assert set(np.unique(row.array - i) % 1000) == {0}
-    assert max(sizes) <= _blocks.BLOCK
+    assert max(sizes) <= _blocks.BLOCK_FRAMES
     # Padding is cheap for little; much is hardly padded.
     assert sum(sizes) <= max(1.05 * sum(lengths), 1000)
 
@@ -149,7 +149,7 @@ def test_rows_of_a_table_are_independent_of_blocks(magnitudes, monkeypatch):
         methods = separator.predict, separator.predict_mask, separator.transform
         wholes = [method(X) for method in methods]
         with monkeypatch.context() as patch:
-            patch.setattr(_blocks, "BLOCK", 7)
+            patch.setattr(_blocks, "BLOCK_FRAMES", 7)
             for method, whole in zip(methods, wholes, strict=True):
                 assert whole.shape[0] == len(X)
                 np.testing.assert_allclose(method(X), whole, rtol=1e-9, atol=1e-12)

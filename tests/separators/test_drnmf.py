@@ -342,7 +342,7 @@ def test_a_list_equals_one_by_one_and_long_audio_equals_blocks(magnitudes, monke
     together = separator.predict(X)
     for x, expected in zip(X, together, strict=True):
         np.testing.assert_allclose(separator.predict([x])[0], expected, rtol=1e-10)
-    monkeypatch.setattr("sknmf_unfold.separators._blocks.BLOCK", 7)
+    monkeypatch.setattr("sknmf_unfold.separators._blocks.BLOCK_FRAMES", 7)
     for x, expected in zip(separator.predict(X), together, strict=True):
         np.testing.assert_allclose(x, expected, rtol=1e-10)
 
