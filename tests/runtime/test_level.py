@@ -140,8 +140,6 @@ def test_a_step_carries_both_states_and_recordings_may_leave():
 class Echo:
     """Masks that are the frames themselves."""
 
-    uses_torch = False
-
     def __init__(self):
         self.resets = 0
 
