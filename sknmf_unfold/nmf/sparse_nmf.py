@@ -43,7 +43,7 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         whose correlation with every component is below `sparsity` gets no activation at all). The
         default suits spectrograms of recordings in [-1, 1]; for rows of unit norm try 0.1. Where it
         leaves (nearly) no activation, a warning suggests a value.
-    solver : {"auto", "mu", "cd"}, default="auto"
+    solver : {"auto", "cd", "mu"}, default="auto"
         ``"mu"``: multiplicative updates, for every `beta_loss`. ``"cd"``: coordinate descent, for
         beta = 2 only, many times faster; its first iterations are on a part of the frames.
         ``"auto"``: ``"cd"`` where beta = 2 (and `device` is the CPU), else ``"mu"``.

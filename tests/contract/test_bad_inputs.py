@@ -239,7 +239,7 @@ PARAMETERS = [
     (nmf, "n_components", 0, f"{WHOLE}1; got 0"),
     (nmf, "beta_loss", np.nan, "`beta_loss` must be a finite number; got nan"),
     (nmf, "sparsity", "1", f"{FINITE}= 0; got '1'"),
-    (nmf, "solver", "als", "`solver` must be one of 'auto', 'mu', 'cd'; got 'als'"),
+    (nmf, "solver", "als", "`solver` must be one of 'auto', 'cd', 'mu'; got 'als'"),
     (nmf, "max_iter", 2.5, f"{WHOLE}1; got 2.5"),
     (nmf, "tol", -1e-9, f"{FINITE}= 0; got -1e-09"),
     (nmf, "init", "x", "`init` must be one of .* or an array of shape .* got 'x'"),
