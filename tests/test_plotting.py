@@ -1,4 +1,4 @@
-"""The panels show the right numbers at the right place."""
+"""Plots: numbers, places, canvases and bad input."""
 
 import sys
 

@@ -15,7 +15,7 @@ AU_MAGIC = b".snd"
 # Length of the shortest header with the fields below.
 MIN_HEADER_BYTES = 32
 # Number of chunks to search for the samples; recordings have a few before them.
-MAX_CHUNKS = 100
+MAX_HEADER_CHUNKS = 100
 MAX_FIELD_VALUES = {"<I": 2**32 - 1, ">I": 2**32 - 1, "<q": 2**63 - 1, ">q": 2**63 - 1}
 TAG_CHARACTERS = frozenset((string.ascii_letters + string.digits + " _").encode())
 
@@ -57,7 +57,8 @@ def _find_length(content: mmap.mmap) -> tuple[int, str, int] | None:
     if magic == AU_MAGIC:
         return 8, ">I", struct.unpack_from(">I", content, 4)[0]
     begin, form = CHUNK_LAYOUTS[magic]
-    for tag, position, start in itertools.islice(_walk_chunks(content, begin, form), MAX_CHUNKS):
+    chunks = itertools.islice(_walk_chunks(content, begin, form), MAX_HEADER_CHUNKS)
+    for tag, position, start in chunks:
         if tag == b"data":
             # In an RF64 file the length is in the first chunk, with 64 bits.
             return (28, "<q", start) if magic == b"RF64" else (position, form, start)

@@ -95,20 +95,31 @@ def _draw_tracks(
             voice[part] = rng.uniform(0.4, 1.0)
             accent[part] = rng.uniform(-0.12, 0.2)
             formants[start:] = VOWEL_FORMANTS_HZ[rng.randint(len(VOWEL_FORMANTS_HZ))]
-            continue
-        sort = rng.randint(6)
-        if sort < 4:
-            noise[part], band[part] = rng.uniform(0.1, 0.3), FRICATIVE_BANDS_HZ[sort]
-            voice[part] = 0.15 * rng.randint(2)
         else:
-            # A stop: closure, then a short burst.
-            burst = slice(max(start, end - 2), end)
-            noise[burst], band[burst] = rng.uniform(0.3, 0.6), FRICATIVE_BANDS_HZ[rng.randint(3)]
+            _draw_consonant(rng, part, voice, noise, band)
     declination = np.linspace(0.1, -0.15, n_frames)
     wobble = smooth(rng.standard_normal(n_frames), 9) * 0.02
     pitch = speaker["pitch"] * 2 ** (declination + smooth(accent, 25) + wobble)
     formants = np.stack([smooth(track, 11) for track in formants.T], axis=1)
     return smooth(voice, 5), smooth(noise, 3), band, formants * speaker["scale"], pitch
+
+
+def _draw_consonant(
+    rng: np.random.RandomState,
+    part: slice,
+    voice: np.ndarray,
+    noise: np.ndarray,
+    band: np.ndarray,
+) -> None:
+    """Write a fricative, voiced or not, or a stop to some frames of the tracks."""
+    sort = rng.randint(6)
+    if sort < 4:
+        noise[part], band[part] = rng.uniform(0.1, 0.3), FRICATIVE_BANDS_HZ[sort]
+        voice[part] = 0.15 * rng.randint(2)
+    else:
+        # A stop: closure, then a short burst.
+        burst = slice(max(part.start, part.stop - 2), part.stop)
+        noise[burst], band[burst] = rng.uniform(0.3, 0.6), FRICATIVE_BANDS_HZ[rng.randint(3)]
 
 
 def _formant_envelope(formants: np.ndarray, freqs: np.ndarray, scale: float) -> np.ndarray:
@@ -141,8 +152,8 @@ def voice(
     Parameters
     ----------
     rng : numpy.random.RandomState
-    speaker : dict
-        From `draw_speaker`.
+    speaker : dict of float
+        Properties, as `draw_speaker` returns them.
     n_times : int
         Length in samples.
     sample_rate : int

@@ -36,7 +36,7 @@ def sdr(
     :math:`10 \log_{10} \|s\|^2 / \|\hat y - s\|^2`, where :math:`s` is the least-squares projection
     of the estimate :math:`\hat y` on the span of `filter_length` delayed copies of the reference: a
     short filter of the reference (a gain, a delay, a coloration) is no distortion. Computed in
-    float64 whatever the input, and independent of the scale of either.
+    float64 for every input dtype, and independent of the scale of either.
 
     Parameters
     ----------

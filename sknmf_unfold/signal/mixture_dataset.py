@@ -12,10 +12,10 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import check_same_length, check_waveforms, rows_of
 
+from ._distribution import Distribution
 from .augmentation import (
     GAIN_LIMITS_DB,
     SPEED_FACTOR_LIMITS,
-    Distribution,
     change_speed,
     check_gains,
     check_speed_factors,
@@ -160,7 +160,7 @@ class MixtureDataset:
         speed_factors: Sequence[float] | Distribution = (1,),
         random_state: int = 0,
     ) -> MixtureDataset:
-        """Do what `from_mixtures` does with waveforms that are known to be checked pairs."""
+        """Do what `from_mixtures` does, for pairs of waveforms that are already checked."""
         dataset = cls.__new__(cls)
         interference = _Interference(X, y)
         dataset._set_recordings(y, interference, [len(waveform) for waveform in y])
@@ -230,7 +230,7 @@ class _Interference(Sequence):
     def __len__(self) -> int:
         return len(self._targets)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         return self._mixtures[index] - self._targets[index]
 
 

@@ -1,4 +1,4 @@
-"""Reading sound files: the bytes say how much there is, not the header."""
+"""Audio input: formats, repaired headers, broken files and names."""
 
 import io
 import os

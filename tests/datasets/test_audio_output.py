@@ -1,4 +1,4 @@
-"""Audio files: whole or not at all, in every format."""
+"""Audio output: files are written completely or not at all, in every format."""
 
 import errno
 import io

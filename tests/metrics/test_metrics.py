@@ -1,4 +1,4 @@
-"""Laws, edges and scorers of the metrics; the numbers themselves are in test_distortion.py."""
+"""Laws, edges and scorers of the metrics; the numbers themselves are in test_bss_eval.py."""
 
 import pickle
 import sys

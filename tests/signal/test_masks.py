@@ -1,3 +1,5 @@
+"""Ratio masks: shares that sum to one, silence, gradients and bad input."""
+
 import numpy as np
 import pytest
 import torch

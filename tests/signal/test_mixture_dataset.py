@@ -69,7 +69,7 @@ def test_a_short_recording_goes_round():
         assert 2 <= np.sum(steps == 249) <= 3
 
 
-def test_longer_recordings_are_heard_more_often():
+def test_longer_recordings_are_drawn_more_often():
     X, _ = MixtureDataset([np.zeros(10, np.float32)] * 2000, NOISES).draw()
     assert np.mean([x[0] > 0 for x in X]) == pytest.approx(2000 / 2250, abs=0.03)
 

@@ -1,3 +1,5 @@
+"""Spectrograms: indexing, masks, settings and pickles."""
+
 import pickle
 
 import numpy as np

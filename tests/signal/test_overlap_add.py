@@ -1,4 +1,4 @@
-"""The STFT and its inverse block by block give the numbers of one go, at every edge."""
+"""Overlap-add: STFT and inverse block by block equal those of the whole, at every edge."""
 
 import itertools
 
