@@ -69,8 +69,8 @@ class StreamingSeparator:
     the model that the pipeline had when the object was made. Copies (by ``copy``, ``deepcopy`` or
     ``pickle``), also in mid-stream, continue independently of each other.
 
-    Streams need no torch. All networks and warm-start ISTA take about the same time for every frame;
-    the other kinds of inference of `SupervisedNMFSeparator` take longer.
+    Streams need no torch. All networks and warm-start ISTA take about the same time for every
+    frame; the other kinds of inference of `SupervisedNMFSeparator` take longer.
 
     References
     ----------

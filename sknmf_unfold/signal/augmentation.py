@@ -4,38 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import is_number
 
+from ._distribution import Distribution
+
 GAIN_LIMITS_DB = (-100, 100)
 SPEED_FACTOR_LIMITS = (0.5, 2)
 # Speed factors are rounded to fractions with denominators up to this one, for resampling.
 MAX_SPEED_DENOMINATOR = 100
-
-
-@runtime_checkable
-class Distribution(Protocol):
-    """A distribution to draw from, as those of `scipy.stats`."""
-
-    def rvs(self, *, size: Any, random_state: Any) -> ArrayLike:
-        """Draw values.
-
-        Parameters
-        ----------
-        size : int or tuple of int
-            Shape of the result.
-        random_state : numpy.random.RandomState
-
-        Returns
-        -------
-        values : array-like of shape size
-        """
 
 
 def check_speed_factors(

@@ -12,10 +12,10 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import check_same_length, check_waveforms, rows_of
 
+from ._distribution import Distribution
 from .augmentation import (
     GAIN_LIMITS_DB,
     SPEED_FACTOR_LIMITS,
-    Distribution,
     change_speed,
     check_gains,
     check_speed_factors,
