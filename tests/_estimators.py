@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 import sknmf_unfold
 
 # Small settings, not other behaviour: the checks fit each estimator about a hundred times.
-QUICK = {"n_components": 5, "max_iter": 30, "n_iter": 30, "max_epochs": 2, "random_state": 0}
+QUICK = {"n_components": 4, "max_iter": 10, "n_iter": 10, "max_epochs": 1, "random_state": 0}
 
 
 # Folders that users do not import from.

@@ -55,7 +55,7 @@ STFTS = {
 
 @pytest.fixture(scope="module")
 def data():
-    return make_noisy_speech(3, duration=(0.5, 1.2), random_state=0)
+    return make_noisy_speech(3, duration=(0.3, 0.7), random_state=0)
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,9 @@ def run_with_children(command, environment, timeout=120):
 
 
 # joblib calls its two backends so; the first starts fresh processes, the second forks.
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
+@pytest.mark.parametrize(
+    "backend", [pytest.param("loky", marks=pytest.mark.slow), "multiprocessing"]
+)
 def test_workers_give_the_answer_of_their_parent(speech, tmp_path, backend):
     X, Y = speech
     model = Pipeline([("stft", STFT()), ("sep", SEPARATORS["drnmf"])]).fit(X, Y)

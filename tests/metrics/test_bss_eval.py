@@ -94,7 +94,9 @@ def test_sdr_equals_the_explicit_matrix(n_times, filter_length):
     assert sdr(reference, estimate, filter_length=filter_length) == pytest.approx(wanted, abs=1e-9)
 
 
-@pytest.mark.parametrize("floor_db", [-100, -110, -120])
+@pytest.mark.parametrize(
+    "floor_db", [*(pytest.param(db, marks=pytest.mark.slow) for db in (-100, -110)), -120]
+)
 def test_sdr_is_accurate_where_normal_equations_are_hard(floor_db):
     reference = faded(floor_db)
     estimate = noisy_estimate(reference, 0.3)
@@ -103,8 +105,10 @@ def test_sdr_is_accurate_where_normal_equations_are_hard(floor_db):
     )
 
 
-@pytest.mark.parametrize("noise_level", [0.3, 1e-4])
-@pytest.mark.parametrize("floor_db", [-160, -200, -400])
+@pytest.mark.parametrize("noise_level", [0.3, pytest.param(1e-4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "floor_db", [-200, *(pytest.param(db, marks=pytest.mark.slow) for db in (-160, -400))]
+)
 def test_sdr_of_a_reference_without_noise_floor_is_sensible_and_stable(floor_db, noise_level):
     reference = faded(floor_db)
     estimate = noisy_estimate(reference, noise_level)

@@ -54,8 +54,10 @@ def test_the_network_is_the_loop_over_components(beta):
             np.testing.assert_allclose(masks[b, 1, t], 1 - mask, rtol=0, atol=1e-10)
 
 
+# Along random directions, and for every entry.
+@pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
-def test_gradients(beta):
+def test_gradients(beta, fast):
     network = make(beta)
     network.log_exponent.requires_grad_()
     names = [name for name, p in network.named_parameters() if p.requires_grad]
@@ -67,7 +69,7 @@ def test_gradients(beta):
 
     values = [dict(network.named_parameters())[name].detach().requires_grad_() for name in names]
     assert set(names) == {"log_components", "log_output", "log_exponent"}
-    assert torch.autograd.gradcheck(masks, values)
+    assert torch.autograd.gradcheck(masks, values, fast_mode=fast)
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])

@@ -1,3 +1,6 @@
+import copy
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -41,8 +44,13 @@ def untrained(
     return DRNMF(unfold(components, n_layers, sparsity, step_size, **model), **settings)
 
 
-def trained(n_layers=3, dtype="float64", n_steps=10, learning_rate=0.1, **settings):
-    """A network whose layers have gone their own ways, and magnitudes."""
+def trained(**settings):
+    """A network whose layers have different weights, and magnitudes."""
+    return copy.deepcopy(train(**settings))
+
+
+@functools.cache
+def train(n_layers=3, dtype="float64", n_steps=10, learning_rate=0.1, **settings):
     magnitude, components = problem(dtype=dtype)
     network = untrained(components, n_layers, **settings)
     magnitude = torch.from_numpy(magnitude)

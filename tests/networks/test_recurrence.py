@@ -137,10 +137,13 @@ def assert_same(actual, expected, tolerance):
         )
 
 
+# Along random directions, and for every entry.
+@pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_gradients_are_those_of_finite_differences(shape, form):
-    assert torch.autograd.gradcheck(FORMS[form], arguments(shape), eps=1e-7, atol=1e-6)
+def test_gradients_are_those_of_finite_differences(shape, form, fast):
+    settings = {"eps": 1e-7, "atol": 1e-6, "fast_mode": fast}
+    assert torch.autograd.gradcheck(FORMS[form], arguments(shape), **settings)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -27,7 +27,9 @@ def peak(function, *arguments):
 
 # The first has its activations in memory, the second is learned from in batches.
 @pytest.mark.parametrize("n_frames", [31_000, 80_000])
-@pytest.mark.parametrize("beta_loss", [2, 1, 0])
+@pytest.mark.parametrize(
+    "beta_loss", [1, *(pytest.param(beta, marks=pytest.mark.slow) for beta in (2, 0))]
+)
 def test_fit(beta_loss, n_frames):
     X = frames(n_frames)
     nmf = SparseNMF(100, beta_loss=beta_loss, max_iter=1, random_state=0)

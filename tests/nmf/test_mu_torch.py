@@ -26,7 +26,7 @@ def problem(dtype="float64"):
 def test_torch_gives_the_numbers_of_numpy(monkeypatch, beta, block, n_fixed):
     monkeypatch.setattr(mu_torch, "BLOCK_FRAMES", block)
     X, W, H = problem()
-    task, stopping = Problem(beta, 0.1, n_fixed, CPU), Stopping(30, 0)
+    task, stopping = Problem(beta, 0.1, n_fixed, CPU), Stopping(10, 0)
     expected = mu.factorize(X, W, H, task, stopping)
     result = mu.alternate(mu_torch.TorchActivations(X, H, task), W, task, stopping)
     for one, other in zip(result, expected, strict=True):
@@ -42,6 +42,7 @@ def test_torch_gives_the_numbers_of_numpy(monkeypatch, beta, block, n_fixed):
 def test_float32_agrees_to_four_digits(beta_loss, monkeypatch):
     X, _, _ = problem("float32")
     settings = {"beta_loss": beta_loss, "solver": "mu", "sparsity": 0.1, "random_state": 0}
+    settings |= {"max_iter": 50}
     here = SparseNMF(6, **settings).fit(X)
     # The CPU for a GPU, which this machine may not have.
     monkeypatch.setattr(settings_module, "torch_device", lambda *_, **__: CPU)

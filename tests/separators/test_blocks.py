@@ -46,7 +46,7 @@ def blocks_of(monkeypatch, n_frames):
     monkeypatch.setattr(_blocks, "BLOCK_FRAMES", n_frames)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_blocks_give_the_same_numbers(separator, stft, dtype, monkeypatch):
     X = recordings(stft, dtype)
     methods = separator.predict, separator.predict_mask, separator.transform

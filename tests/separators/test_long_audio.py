@@ -64,7 +64,12 @@ def megabytes(separator, speech, tmp_path, n_recordings, seconds, dtype="float32
 # Five minutes are 19 MB of output. All their complex frames at once would be 77 MB, and so would
 # the masked ones; magnitudes and masks 38 MB each.
 @pytest.mark.parametrize(
-    ("separator", "n_recordings"), [*((name, 1) for name in SEPARATORS), ("drnmf", 75)]
+    ("separator", "n_recordings"),
+    [
+        *(pytest.param(name, 1, marks=pytest.mark.slow) for name in ("mu", "ista", "warm_ista")),
+        ("drnmf", 1),
+        pytest.param("drnmf", 75, marks=pytest.mark.slow),
+    ],
 )
 def test_five_minutes(separator, n_recordings, speech, tmp_path):
     assert megabytes(separator, speech, tmp_path, n_recordings, 300 // n_recordings) < 19 + 110
