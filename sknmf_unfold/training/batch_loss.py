@@ -46,13 +46,15 @@ def make_batch_loss(loss: Loss, stft_settings: dict | None) -> Callable:
     batch_loss : callable
         ``batch_loss(network, batch) -> (total, count)``.
     """
-    if loss.is_own:
-        return functools.partial(sequence_loss, function=checked(loss.function))
-    stft = stft_settings and {name: stft_settings[name] for name in STFT_SETTINGS}
-    function = functools.partial(loss.function, stft=stft)
     if loss.is_framewise:
-        return functools.partial(framewise_loss, function=function)
-    return functools.partial(sequence_loss, function=function, takes_padding=loss.takes_padding)
+        return functools.partial(framewise_loss, function=loss.function)
+    if loss.is_waveform and stft_settings is not None:
+        stft = {name: stft_settings[name] for name in STFT_SETTINGS}
+        return functools.partial(
+            waveform_loss, function=functools.partial(loss.function, stft=stft)
+        )
+    function = checked(loss.function) if loss.is_own else loss.function
+    return functools.partial(sequence_loss, function=function)
 
 
 def framewise_loss(
@@ -95,10 +97,7 @@ def framewise_loss(
 
 
 def sequence_loss(
-    network: Network,
-    batch: Batch,
-    function: Callable,
-    takes_padding: bool = False,
+    network: Network, batch: Batch, function: Callable[..., torch.Tensor]
 ) -> tuple[torch.Tensor, int]:
     """Sum a loss that has one number for each sequence.
 
@@ -109,10 +108,8 @@ def sequence_loss(
     batch : tuple of Tensor
         ``mixture``, ``target``, which may be complex, and ``n_frames``, see `Pairs.batch`.
     function : callable
-        ``function(mask, mixture, target)`` of tensors of shape (batch, frames, bins); returns a
-        tensor of shape (batch,).
-    takes_padding : bool, default=False
-        Whether it gets the whole batch, padded with zeros, or sequences of one length at a time.
+        ``function(mask, mixture, target)`` of tensors of shape (batch, frames, bins), sequences of
+        one length without padding; returns a tensor of shape (batch,).
 
     Returns
     -------
@@ -122,16 +119,39 @@ def sequence_loss(
     """
     mixture, target, n_frames = batch
     mask = target_mask(network, mixture.abs() if mixture.is_complex() else mixture)
-    if takes_padding:
-        return function(mask, mixture, target).sum(), len(mixture)
     lengths, counts = n_frames.unique_consecutive(return_counts=True)
-    totals = []
-    start = 0
+    totals, start = [], 0
     for length, count in zip(lengths.tolist(), counts.tolist(), strict=True):
         part = slice(start, start + count), slice(length)
         totals.append(function(mask[part], mixture[part], target[part]).sum())
         start += count
     return torch.stack(totals).sum(), len(mixture)
+
+
+def waveform_loss(
+    network: Network, batch: Batch, function: Callable[..., torch.Tensor]
+) -> tuple[torch.Tensor, int]:
+    """Sum a loss of waveforms, to which padding adds silence.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As described above.
+    batch : tuple of Tensor
+        ``mixture`` and ``target``, both complex, and ``n_frames``, see `Pairs.batch`.
+    function : callable
+        ``function(mask, mixture, target, magnitude)``; returns a tensor of shape (batch,).
+
+    Returns
+    -------
+    total : Tensor of shape ()
+    count : int
+        Number of sequences.
+    """
+    mixture, target, _ = batch
+    magnitude = mixture.abs()
+    mask = target_mask(network, magnitude)
+    return function(mask, mixture, target, magnitude).sum(), len(mixture)
 
 
 def target_mask(network: Network, magnitude: torch.Tensor) -> torch.Tensor:

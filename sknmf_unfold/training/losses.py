@@ -5,10 +5,9 @@ it takes. The names that `loss` may have, the frames that are computed for train
 magnitudes will do are derived from the table. This module loads no torch: functions import it.
 
 A loss is a function of tensors of shape (batch, frames, bins): ``mask``, the target's mask, and
-``mixture`` and ``target``, frames of one of the kinds in `INPUTS`. A built-in one also takes
-``stft``, a dict of the STFT settings ``n_fft``, ``hop_length`` and ``window``, None for magnitudes.
-It returns a tensor of shape (batch,): one number for each sequence, of which training lowers the
-mean.
+``mixture`` and ``target``, frames of one of the kinds in `INPUTS`. It returns a tensor of shape
+(batch,): one number for each sequence, of which training lowers the mean. Framewise losses and
+losses of waveforms differ, see `Loss`.
 """
 
 from __future__ import annotations
@@ -40,9 +39,11 @@ class Loss:
     is_framewise : bool, default=False
         Whether the loss is a mean over frames and bins. Its function then takes any frames, shape
         (..., bins), and returns the sum over them.
-    takes_padding : bool, default=False
-        Whether sequences may be padded with zeros to a common length. Others get sequences of one
-        length at a time.
+    is_waveform : bool, default=False
+        Whether it compares waveforms. Its function gets all sequences of a batch, padded with zeros
+        to one length, where others get sequences of one length; and two arguments more: the
+        ``magnitude`` of the mixture, and ``stft``, a dict of the settings ``n_fft``, ``hop_length``
+        and ``window``.
     is_own : bool, default=False
         Whether it is the user's function, whose return value is checked.
     """
@@ -50,7 +51,7 @@ class Loss:
     function: Callable[..., torch.Tensor]
     input: str
     is_framewise: bool = False
-    takes_padding: bool = False
+    is_waveform: bool = False
     is_own: bool = False
 
 
@@ -69,7 +70,7 @@ def _built_in(**properties: Any) -> Callable:
 
 @_built_in(input="magnitude", is_framewise=True)
 def signal_approximation(
-    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict | None
+    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor
 ) -> torch.Tensor:
     """Sum ``(|Y| - mask * |X|) ** 2`` over frames and bins.
 
@@ -77,8 +78,6 @@ def signal_approximation(
     ----------
     mask, mixture, target : Tensor of shape (..., bins)
         Magnitudes.
-    stft : dict or None
-        Ignored.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def signal_approximation(
 
 @_built_in(input="in_phase", is_framewise=True)
 def phase_sensitive(
-    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict | None
+    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor
 ) -> torch.Tensor:
     """Sum ``|Y - mask * X| ** 2`` over frames and bins, up to a constant.
 
@@ -104,8 +103,6 @@ def phase_sensitive(
     ----------
     mask, mixture, target : Tensor of shape (..., bins)
         The mixture's magnitude, and the part of the target that is in phase with the mixture.
-    stft : dict or None
-        Ignored.
 
     Returns
     -------
@@ -121,9 +118,13 @@ def phase_sensitive(
     return squared_error(mask, mixture, target)
 
 
-@_built_in(input="complex", takes_padding=True)
+@_built_in(input="complex", is_waveform=True)
 def snr(
-    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict
+    mask: torch.Tensor,
+    mixture: torch.Tensor,
+    target: torch.Tensor,
+    magnitude: torch.Tensor,
+    stft: dict,
 ) -> torch.Tensor:
     """Compute the energy of the waveform's error over that of the mixture, in dB.
 
@@ -134,6 +135,8 @@ def snr(
     ----------
     mask : Tensor of shape (batch, frames, bins)
     mixture, target : Tensor of shape (batch, frames, bins), complex
+    magnitude : Tensor of shape (batch, frames, bins)
+        Of the mixture.
     stft : dict
         ``n_fft``, ``hop_length`` and ``window``.
 
@@ -144,12 +147,16 @@ def snr(
     """
     from .waveform_losses import error_over_mixture
 
-    return error_over_mixture(mask, mixture, target, **stft)
+    return error_over_mixture(mask, mixture, target, magnitude, **stft)
 
 
-@_built_in(input="complex", takes_padding=True)
+@_built_in(input="complex", is_waveform=True)
 def si_sdr(
-    mask: torch.Tensor, mixture: torch.Tensor, target: torch.Tensor, stft: dict
+    mask: torch.Tensor,
+    mixture: torch.Tensor,
+    target: torch.Tensor,
+    magnitude: torch.Tensor,
+    stft: dict,
 ) -> torch.Tensor:
     """Compute the negative SI-SDR of the separated waveform, bounded by 30 dB both ways.
 
@@ -157,6 +164,8 @@ def si_sdr(
     ----------
     mask : Tensor of shape (batch, frames, bins)
     mixture, target : Tensor of shape (batch, frames, bins), complex
+    magnitude : Tensor of shape (batch, frames, bins)
+        Of the mixture.
     stft : dict
         ``n_fft``, ``hop_length`` and ``window``.
 

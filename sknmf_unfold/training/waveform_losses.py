@@ -20,6 +20,7 @@ def error_over_mixture(
     mask: torch.Tensor,
     mixture: torch.Tensor,
     target: torch.Tensor,
+    magnitude: torch.Tensor,
     n_fft: int,
     hop_length: int,
     window: str | tuple,
@@ -35,6 +36,8 @@ def error_over_mixture(
         Nothing else has a gradient.
     mixture, target : Tensor of shape (batch, frames, bins), complex
         Padded with zeros.
+    magnitude : Tensor of shape (batch, frames, bins)
+        Of the mixture.
     n_fft, hop_length : int
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
@@ -49,7 +52,7 @@ def error_over_mixture(
     errors = masked_energy(mask, mixture, target, synthesis, hop_length)
     # Frames hold the energy of a waveform as often as they overlap.
     overlap = float((analysis_window(window, n_fft) ** 2).sum() / hop_length)
-    return _decibels(errors, _spectral_energy(mixture.abs(), n_fft) / overlap)
+    return _decibels(errors, _spectral_energy(magnitude, n_fft) / overlap)
 
 
 def error_over_projection(

@@ -1,4 +1,7 @@
-"""What training lowers, and mixing anew: as the estimators do it."""
+"""The built-in losses, and remixing, through the estimators."""
+
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +135,31 @@ def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spec
         x, y = np.asarray(x), np.asarray(y)
         products = np.sum((x * y.conj()).real, dtype=np.float64)
         assert products > 0.3 * np.linalg.norm(x) * np.linalg.norm(y)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_remixed_epochs_are_not_checked_again(loss, speech, spectrograms):
+    """What `MixtureDataset` draws goes into training as it is."""
+    mixtures, targets = sequences(speech, spectrograms)
+    remix = Remix(LOSSES[loss], mixtures, targets, seed=3, speed_factors=[0.8, 1.25])
+    drawn = list(remix.dataset.mixtures(1))
+    remix.dataset.mixtures = lambda epoch, order: iter(drawn)
+    checks = []
+
+    def count(frame, event, _):
+        code = frame.f_code
+        if event == "call" and Path(code.co_filename).parent.name == "validation":
+            checks.append(code.co_name)
+
+    sys.setprofile(count)
+    try:
+        for pairs in remix(1):
+            for frames in (*pairs.mixtures, *pairs.targets):
+                np.asarray(frames)
+    finally:
+        sys.setprofile(None)
+    # Properties of the sequences, no checks.
+    assert not [name for name in checks if "check" in name]
 
 
 def test_speeds_are_those_of_the_recipe_unless_given(speech):

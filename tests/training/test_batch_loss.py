@@ -119,20 +119,22 @@ def test_sequences_come_without_padding_in_any_order():
     torch.testing.assert_close(total, sum(expected), rtol=1e-12, atol=0)
 
 
-def test_losses_that_take_padding_are_those_of_each_sequence():
-    """The built-in ones of waveforms: zeros after the end of a sequence change nothing."""
+def test_padding_adds_nothing_to_losses_of_waveforms():
     network, _ = problem(n_freqs=33)
     generator = torch.Generator().manual_seed(1)
     lengths = torch.tensor([9, 5, 1])
     frames = torch.rand(2, 3, 9, 33, 2, generator=generator, dtype=torch.float64)
     frames[:, torch.arange(9) >= lengths[:, None]] = 0
-    batch = *torch.view_as_complex(frames), lengths
-    stft = {"n_fft": 64, "hop_length": 16, "window": "hann"}
-    padded = [loss for loss in LOSSES.values() if loss.takes_padding]
-    assert padded
-    for loss in padded:
-        function = batch_loss.make_batch_loss(loss, stft | {"sample_rate": 16000})
-        alone, count = sequence_loss(network, batch, lambda *x, f=loss.function: f(*x, stft))
-        total, other_count = function(network, batch)
-        assert count == other_count == 3
-        torch.testing.assert_close(total, alone, rtol=1e-12, atol=0)
+    mixture, target = torch.view_as_complex(frames)
+    settings = {"n_fft": 64, "hop_length": 16, "window": "hann", "sample_rate": 16000}
+    waveform_losses = [loss for loss in LOSSES.values() if loss.is_waveform]
+    assert waveform_losses
+    for loss in waveform_losses:
+        function = batch_loss.make_batch_loss(loss, settings)
+        total, count = function(network, (mixture, target, lengths))
+        alone = [
+            function(network, (mixture[i : i + 1, :n], target[i : i + 1, :n], n[None]))[0]
+            for i, n in enumerate(lengths)
+        ]
+        assert count == 3
+        torch.testing.assert_close(total, sum(alone), rtol=1e-12, atol=0)
