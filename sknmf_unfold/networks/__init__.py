@@ -1,1 +1,1 @@
-"""Unfolded inference; modules that need torch are imported where they are used."""
+"""Networks in torch; a new one is a module here that keeps `protocol.MaskNetwork`."""

@@ -1,1 +1,1 @@
-"""Fitted models frame by frame, without torch."""
+"""Fitted models frame by frame in numpy, without torch: masks, streams and ONNX."""

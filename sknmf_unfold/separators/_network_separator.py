@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sknmf_unfold.base.tensors import resolve_device, to_numpy, to_tensor
+import numpy as np
+
+from sknmf_unfold.base.tensors import as_numpy, resolve_device, to_numpy, to_tensor
 
 from ._base import BaseSeparator
+from ._blocks import finished
 
 
 class NetworkSeparator(BaseSeparator):
@@ -13,8 +16,8 @@ class NetworkSeparator(BaseSeparator):
     A subclass has the parameter `device`, and
 
     - ``_weight_attributes``, the fitted attributes by the names of the network's values,
-    - ``_make_network(values, **learned)``,
-    - ``_masks_at_level(dtype, n_streams)``, see `BaseSeparator`.
+    - ``_make_network(values, **learned)``, which builds a `networks.protocol.MaskNetwork`,
+    - ``_masks_at_level(dtype, n_streams)``, if the network has a counterpart in `runtime`.
     """
 
     _weight_attributes: dict[str, str]
@@ -62,3 +65,43 @@ class NetworkSeparator(BaseSeparator):
         _, infer = self._inference(dtype)
         n_features = self._n_features_out
         return output_step(infer, lambda hidden: hidden[..., :n_features])
+
+    def _masks_at_level(self, dtype, n_streams):
+        return NetworkMasks(self, dtype)
+
+
+class NetworkMasks:
+    """Masks of streams by the torch network, for networks without a counterpart in `runtime`.
+
+    Parameters
+    ----------
+    separator : NetworkSeparator
+        Fitted.
+    dtype : numpy.dtype
+        Of the magnitudes.
+    """
+
+    def __init__(self, separator: NetworkSeparator, dtype: np.dtype):
+        self._separator, self._dtype = separator, dtype
+        self._step, self._state = separator._mask_step(dtype), None
+
+    def __getstate__(self):
+        # The step contains a network, and the state may lie on a GPU.
+        state = None if self._state is None else as_numpy(self._state)
+        return vars(self) | {"_step": None, "_state": state}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._step = self._separator._mask_step(self._dtype)
+        if self._state is not None:
+            device = resolve_device(self._separator.device, fall_back=True)
+            self._state = to_tensor(self._state, device)
+
+    def __call__(self, magnitude: np.ndarray) -> np.ndarray:
+        """Estimate the mask of the next frames, see `runtime.masks.MaskEstimator`."""
+        mask, self._state = self._step(magnitude, self._state)
+        return finished(mask)
+
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
+        self._state = None

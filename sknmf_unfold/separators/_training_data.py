@@ -217,9 +217,9 @@ class Remix:
     ):
         self.loss, self.scale = loss, scale
         self.targets = targets
-        waveforms = [[waveform_of(item) for item in part.items] for part in (mixtures, targets)]
-        self.n_groups = -(-sum(x.nbytes for part in waveforms for x in part) // MAX_REMIXED_BYTES)
-        self.dataset = MixtureDataset.from_mixtures(*waveforms, random_state=seed, **mixing)
+        X, y = ([waveform_of(item) for item in part.items] for part in (mixtures, targets))
+        self.n_groups = -(-sum(x.nbytes for x in (*X, *y)) // MAX_REMIXED_BYTES)
+        self.dataset = MixtureDataset.from_checked(X, y, random_state=seed, **mixing)
         # Targets at their own speed and level stay the same, and so do their frames.
         unchanged = self.dataset.speed_factors == [1.0] and self.dataset.gain_db == [0.0]
         stay = unchanged and loss.input != "in_phase"

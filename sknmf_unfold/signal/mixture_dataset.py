@@ -149,11 +149,11 @@ class MixtureDataset:
         mixtures = check_waveforms(rows_of(X, "X"), "X")
         targets = check_waveforms(rows_of(y, "y"), "y")
         check_same_length(mixtures, targets)
-        return cls._from_checked(mixtures, targets, gain_db, speed_factors, random_state)
+        return cls.from_checked(mixtures, targets, gain_db, speed_factors, random_state)
 
     @classmethod
     @default_settings()
-    def _from_checked(
+    def from_checked(
         cls,
         X: Sequence[np.ndarray],
         y: Sequence[np.ndarray],

@@ -195,7 +195,7 @@ def test_recordings_are_checked_once_and_mixtures_never(monkeypatch):
     remixed = MixtureDataset.from_mixtures(X, Y, **settings)
     assert len(calls) == len(TARGETS) + len(NOISES) + len(X) + len(Y)
     calls.clear()
-    trusted = MixtureDataset._from_checked(X, Y, **settings)
+    trusted = MixtureDataset.from_checked(X, Y, **settings)
     for epoch in range(3):
         dataset.draw(epoch)
         np.testing.assert_equal(trusted.draw(epoch), remixed.draw(epoch))
