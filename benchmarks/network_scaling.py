@@ -18,7 +18,7 @@ from benchmarks._environment import environment, print_environment
 from benchmarks.network import N_FREQS, best, peak, step
 from benchmarks.network_peers import operations
 from sknmf_unfold.networks.drnmf import DRNMF
-from sknmf_unfold.networks.unfolding import unfold
+from sknmf_unfold.networks.initial_weights import unfold
 
 BASE = {"layers": 2, "components": 200, "sequences": 32, "frames": 250}
 SIZES = {

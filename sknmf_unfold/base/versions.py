@@ -1,4 +1,4 @@
-"""Storage of models: version and checksum, and the checks of a model that is loaded."""
+"""Persistence: version and checksum of a stored model, and its checks when it is loaded."""
 
 from __future__ import annotations
 

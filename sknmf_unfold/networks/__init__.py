@@ -1,1 +1,4 @@
-"""Networks in torch; a new one is a module here that keeps `protocol.MaskNetwork`."""
+"""Networks in torch.
+
+A new one is a module here that keeps `protocol.MaskNetwork`, and a separator in `separators`.
+"""

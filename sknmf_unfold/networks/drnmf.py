@@ -57,7 +57,7 @@ class DRNMF(PowerMaskOutput):
 
     Examples
     --------
-    >>> from sknmf_unfold.networks.unfolding import unfold
+    >>> from sknmf_unfold.networks.initial_weights import unfold
     >>> values = unfold(torch.eye(4), n_layers=2, sparsity=0.1, step_size=1.0)
     >>> masks, state = DRNMF(values)(torch.rand(3, 5, 4))
     >>> tuple(masks.shape), tuple(state.shape)

@@ -1,4 +1,4 @@
-"""Scaling of frames to the reference level in training, in torch."""
+"""Scaling of frames to the reference level, in torch; in numpy it is `runtime.level`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class LevelledNetwork(torch.nn.Module):
     Examples
     --------
     >>> from sknmf_unfold.networks.drnmf import DRNMF
-    >>> from sknmf_unfold.networks.unfolding import unfold
+    >>> from sknmf_unfold.networks.initial_weights import unfold
     >>> network = DRNMF(unfold(torch.eye(4), n_layers=2, sparsity=0.1, step_size=1.0))
     >>> frames, levelled = torch.rand(3, 5, 4), LevelledNetwork(network, n_frames=4)
     >>> torch.allclose(levelled(frames)[0], levelled(8 * frames)[0])

@@ -1,4 +1,4 @@
-"""Masks of networks whose hidden units are activations: shares of powers of the estimates."""
+"""The target's mask from activations, in torch; frame by frame in numpy it is `runtime.masks`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unfolded recurrence of DR-NMF in two forms, each with its own backward pass, in torch.
+"""The recurrence of DR-NMF in torch: two forms, each with its own backward pass.
 
 Autograd would record every small product of the loop over frames. Here the loop contains only what
 depends on time: everything else, above all the gradients of the weights, becomes large products

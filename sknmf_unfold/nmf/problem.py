@@ -1,4 +1,4 @@
-"""The problem that a solver works on, and the rule by which it stops."""
+"""The minimisation problem that a solver works on, and its stopping rule."""
 
 from __future__ import annotations
 

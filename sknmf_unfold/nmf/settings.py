@@ -1,4 +1,4 @@
-"""Validation of the parameters of `SparseNMF`, and the choice of its solver and device."""
+"""Validation of the parameters of `SparseNMF`, and the choice of a row of `solvers`."""
 
 from __future__ import annotations
 

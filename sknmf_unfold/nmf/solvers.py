@@ -1,6 +1,7 @@
 """Table of solvers: one row for each solver, divergence and device, with the functions that run.
 
-A new solver is a file with these functions and a row here.
+A new solver is a file with functions that learn and infer, and a row here. The values of the
+parameter `solver` are the names in the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Transformation between magnitudes and activations by the components of a fitted `SparseNMF`."""
+"""``transform`` and ``inverse_transform`` of `SparseNMF`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gated recurrent units frame by frame, in numpy.
+"""Gated recurrent units frame by frame, in numpy; in torch they are `networks.gru`.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Masks of the target frame by frame, in numpy, of several streams side by side."""
+"""The target's mask from activations, in numpy, frame by frame; in torch it is `networks.masks`."""
 
 from __future__ import annotations
 

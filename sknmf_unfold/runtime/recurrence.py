@@ -1,4 +1,4 @@
-"""The unfolded recurrence of DR-NMF and warm-start ISTA frame by frame, in numpy.
+"""The recurrence of DR-NMF and warm-start ISTA frame by frame, in numpy.
 
 A call costs little more than its products: constant matrices are computed once, memory is kept
 from call to call.

@@ -10,8 +10,8 @@ import numpy as np
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.parameters import check_n_weights
 
-from ._fitted_training import TRAINING_INVARIANTS
 from ._resume import refuse_to_resume
+from ._training_invariants import TRAINING_INVARIANTS
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""Explanation of masks: the terms of their log-odds."""
+"""The terms that ``explain_mask`` returns."""
 
 from __future__ import annotations
 

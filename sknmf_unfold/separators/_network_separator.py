@@ -1,4 +1,4 @@
-"""Separators that estimate masks by a torch network, rebuilt from fitted arrays."""
+"""Prediction by a torch network, which is built from the fitted arrays when it is needed."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class NetworkSeparator(BaseSeparator):
 
     def _inference(self, dtype):
         """Build the fitted network, and the function that infers its hidden units."""
-        from ._steps import network_inference
+        from ._block_inference import network_inference
 
         network = self._network(self._weights(dtype))
         return network, network_inference(network)
 
     def _mask_step(self, dtype):
-        from ._steps import mask_step
+        from ._block_inference import mask_step
 
         return mask_step(*self._inference(dtype))
 
     def _activation_step(self, dtype):
-        from ._steps import output_step
+        from ._block_inference import output_step
 
         _, infer = self._inference(dtype)
         n_features = self._n_features_out

@@ -10,7 +10,6 @@ from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import MAX_LAYERS, MAX_UNITS, check_n_weights, check_size
 
-from ._fitted_training import TRAINING_INVARIANTS
 from ._recipes import (
     STACKED_RECIPES,
     TRAINING_PARAMETERS,
@@ -18,6 +17,7 @@ from ._recipes import (
     resolve_recipe,
 )
 from ._trained_separator import TrainedSeparator
+from ._training_invariants import TRAINING_INVARIANTS
 
 # Frames from which the standardisation of the inputs is computed.
 MAX_STANDARDISED_FRAMES = 20_000

@@ -1,4 +1,4 @@
-"""The course of ``fit`` and ``partial_fit`` of all separators with a trained network."""
+"""Training: ``fit`` and ``partial_fit``. The separator of a new network inherits this class."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._checkpoints import naming, note_interrupt, open_checkpoint, resumes_fit
-from ._epochs import say_what_is_kept, train, warn_if_diverged
-from ._fitted_training import check_training
+from ._epoch_reports import say_what_is_kept, train, warn_if_diverged
 from ._network_separator import NetworkSeparator
 from ._recipes import LEARN_FLAGS
 from ._resume import check_same_level
 from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
+from ._training_invariants import check_training
 
 if TYPE_CHECKING:
     from typing_extensions import Self

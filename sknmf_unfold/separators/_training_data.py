@@ -15,7 +15,7 @@ from sknmf_unfold.validation.recordings import waveform_of
 from sknmf_unfold.validation.sequences import Sequences
 
 if TYPE_CHECKING:
-    from sknmf_unfold.training.pairs import Pairs
+    from sknmf_unfold.training.batches import Pairs
 
 # Frames of all mixtures, or of all targets, are kept in memory up to this size.
 MAX_KEPT_BYTES = 2**31
@@ -136,7 +136,7 @@ def make_pairs(loss: Loss, mixtures: Sequences, targets: Sequences, scale: float
     pairs : Pairs
         Above `MAX_KEPT_BYTES` the frames are computed batch by batch.
     """
-    from sknmf_unfold.training.pairs import Pairs
+    from sknmf_unfold.training.batches import Pairs
 
     return Pairs(
         _mixture_frames(loss, mixtures, scale),
@@ -161,7 +161,7 @@ def _target_frames(loss, mixtures, targets, scale, keep=True):
 
 def _lazy(sequences, functions, scale, is_complex, keep):
     """Frames of all sequences, computed now if they are to be kept and small enough."""
-    from sknmf_unfold.training.pairs import LazyFrames
+    from sknmf_unfold.training.batches import LazyFrames
 
     dtype = np.result_type(sequences.dtype, np.complex64) if is_complex else sequences.dtype
     factor = sequences.dtype.type(scale)
@@ -246,7 +246,7 @@ class Remix:
             yield self._pairs(group, [next(drawn) for _ in group])
 
     def _pairs(self, indices, drawn):
-        from sknmf_unfold.training.pairs import Pairs
+        from sknmf_unfold.training.batches import Pairs
 
         mixtures, targets = (
             self._sequences(indices, waveforms) for waveforms in zip(*drawn, strict=True)

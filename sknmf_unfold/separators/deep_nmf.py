@@ -25,7 +25,6 @@ from sknmf_unfold.validation.parameters import (
 )
 
 from ._docs import trained_docs
-from ._fitted_training import TRAINING_INVARIANTS
 from ._nmf_init import StartsFromNMF
 from ._recipes import (
     DEEP_NMF_RECIPES,
@@ -33,6 +32,7 @@ from ._recipes import (
     check_training_parameters,
     resolve_recipe,
 )
+from ._training_invariants import TRAINING_INVARIANTS
 from .supervised_nmf import SupervisedNMFSeparator
 
 # The values of the network, and the fitted attributes that hold them.
@@ -198,7 +198,7 @@ class DeepNMFSeparator(StartsFromNMF):
         return False
 
     def _inference(self, dtype):
-        from ._steps import framewise_inference
+        from ._block_inference import framewise_inference
 
         # Parameters may have been set since the fit.
         self._check_parameters()

@@ -15,7 +15,7 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.tensors import to_numpy, to_tensor
 from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.nmf import SparseNMF
-from sknmf_unfold.runtime.build import build_masks
+from sknmf_unfold.runtime.from_fitted import build_masks
 from sknmf_unfold.runtime.ista import resolve_step_size
 from sknmf_unfold.runtime.onnx import write_step
 from sknmf_unfold.signal.augmentation import Distribution
@@ -173,7 +173,7 @@ class DRNMFSeparator(StartsFromNMF):
 
     def _starting_values(self, sequences, targets, rng):
         from sknmf_unfold.networks.gru import draw_gru
-        from sknmf_unfold.networks.unfolding import unfold
+        from sknmf_unfold.networks.initial_weights import unfold
 
         components = self._starting_components(sequences, targets, rng.randint(2**31 - 1))
         components = components.astype(sequences.dtype)
@@ -198,7 +198,7 @@ class DRNMFSeparator(StartsFromNMF):
         return DRNMF(values, **learned)
 
     def _inference(self, dtype):
-        from ._steps import drnmf_inference
+        from ._block_inference import drnmf_inference
 
         weights = self._weights(dtype)
         network = self._network(weights)
@@ -248,7 +248,7 @@ class DRNMFSeparator(StartsFromNMF):
         """
         from sknmf_unfold.networks.masks import log_odds_terms
 
-        from ._steps import output_step
+        from ._block_inference import output_step
 
         sequences = self._check_input(X)
         network, infer = self._inference(sequences.dtype)

@@ -1,4 +1,4 @@
-"""Short-time Fourier transform of a stream, chunk by chunk."""
+"""Short-time Fourier transform of a stream, chunk by chunk, padded as in `stft`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 - `losses`: the table of losses, where a new one is added; `own_loss`: the user's function
 - `batch_loss`: from a network and a batch to the loss and its gradient
 - `squared_error`, `waveform_losses`: the computations of the built-in losses
-- `pairs`: sequences of mixtures and targets, cut into segments, batches and threads' shares
+- `batches`: sequences of mixtures and targets, cut into segments, batches and threads' shares
 - `loop`: the `Trainer`; `recipe`: its hyper-parameters
 - `early_stopping`: when training ends; `weight_average`: the moving average of the weights
 - `checkpoint`: the format of the file that training resumes from; `file_lock`: one fit a file

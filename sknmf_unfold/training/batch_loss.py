@@ -19,9 +19,9 @@ from torch.autograd.function import once_differentiable
 
 from sknmf_unfold.base.tensors import empty_like
 
+from .batches import Batch
 from .losses import Loss
 from .own_loss import checked
-from .pairs import Batch
 from .squared_error import squared_error
 
 # A torch.nn.Module as described above, whose methods type checkers cannot know.

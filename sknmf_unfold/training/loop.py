@@ -19,9 +19,9 @@ from sknmf_unfold.base.tensors import batches_by_length
 from sknmf_unfold.base.workers import Workers, worker_threads
 
 from .batch_loss import framewise_loss
+from .batches import Batch, Pairs, split_batch
 from .checkpoint import rng_state, set_rng_state
 from .early_stopping import Best, halves_learning_rate, needs_epoch
-from .pairs import Batch, Pairs, split_batch
 from .recipe import Recipe
 from .weight_average import averaged_copy
 

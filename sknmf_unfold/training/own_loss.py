@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from .pairs import Batch
+from .batches import Batch
 
 
 def checked(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Invariants of fitted attributes, and the check of a loaded model against them.
+"""Table of fitted attributes: type, shape and range, against which a loaded model is checked.
 
 A shape is written as its axes, ``"layers 2*pairs freqs"``: equal names are equal sizes, and the
 first row with a name sets its size. Sizes are at least 1, except for names that end in ``?``.

@@ -6,7 +6,7 @@ from benchmarks import open_speech
 from benchmarks._results import read_rows
 from benchmarks.variants import RECIPES, VARIANTS, main, separator_of
 from sknmf_unfold.datasets import make_noisy_speech
-from sknmf_unfold.networks.unfolding import unfold
+from sknmf_unfold.networks.initial_weights import unfold
 
 SETTINGS = {"learn_sparsity": True, "learn_mask_exponent": True, "learn_dynamics": True}
 

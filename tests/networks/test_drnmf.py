@@ -7,7 +7,7 @@ import torch
 
 from sknmf_unfold.networks.drnmf import DRNMF
 from sknmf_unfold.networks.gru import draw_gru
-from sknmf_unfold.networks.unfolding import ENVELOPE_DECAY, unfold
+from sknmf_unfold.networks.initial_weights import ENVELOPE_DECAY, unfold
 from sknmf_unfold.runtime.ista import largest_eigenvalue
 from tests.oracles.ista import warm_ista_loop
 from tests.oracles.recurrence import drnmf_loop

@@ -248,7 +248,7 @@ def test_partial_fit_trains_for_the_loss(speech, spectrograms):
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr", "si_sdr"])
 def test_frames_computed_batch_by_batch_train_the_same(loss, speech, spectrograms, monkeypatch):
     from sknmf_unfold.separators import _training_data
-    from sknmf_unfold.training.pairs import LazyFrames
+    from sknmf_unfold.training.batches import LazyFrames
 
     kept = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
     monkeypatch.setattr(_training_data, "MAX_KEPT_BYTES", 0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sknmf_unfold.networks.drnmf import DRNMF
-from sknmf_unfold.networks.unfolding import unfold
+from sknmf_unfold.networks.initial_weights import unfold
 from sknmf_unfold.training import batch_loss
 from sknmf_unfold.training.batch_loss import framewise_loss, sequence_loss
 from sknmf_unfold.training.losses import LOSSES

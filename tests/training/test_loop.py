@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sknmf_unfold.training.batches import Pairs
 from sknmf_unfold.training.loop import Trainer
-from sknmf_unfold.training.pairs import Pairs
 from sknmf_unfold.training.recipe import Recipe
 
 CPU = torch.device("cpu")

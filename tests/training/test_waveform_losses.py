@@ -8,8 +8,8 @@ from sknmf_unfold.metrics import si_sdr
 from sknmf_unfold.signal.stft import istft, n_frames_of, stft
 from sknmf_unfold.signal.windows import synthesis_window
 from sknmf_unfold.training.batch_loss import make_batch_loss
+from sknmf_unfold.training.batches import Pairs
 from sknmf_unfold.training.losses import LOSSES
-from sknmf_unfold.training.pairs import Pairs
 from sknmf_unfold.training.waveform_losses import MIN_ENERGY_RATIO, overlap_add
 
 

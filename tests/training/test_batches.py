@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sknmf_unfold.training.pairs import LazyFrames, Pairs
+from sknmf_unfold.training.batches import LazyFrames, Pairs
 
 
 def pairs(lengths, n_freqs=3):

@@ -1,4 +1,4 @@
-"""Weights with which DR-NMF begins: warm-start ISTA, each iteration a layer."""
+"""First weights of DR-NMF: with them its layers compute warm-start ISTA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of mixtures and targets: segments, batches, and the shares of threads."""
+"""Mini-batches: pairs of mixture and target in segments, batches, and the parts of threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The epochs of a fit: progress bars, callbacks, and messages about how training ended."""
+"""Reports of the epochs of a fit: progress bars, callbacks, and how training ended."""
 
 from __future__ import annotations
 

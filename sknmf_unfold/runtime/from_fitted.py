@@ -1,4 +1,4 @@
-"""Running estimators built from the arrays of a fitted DR-NMF."""
+"""Recurrence and masks frame by frame, made from the arrays of a fitted DR-NMF."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sknmf_unfold.runtime.build import build_masks
+from sknmf_unfold.runtime.from_fitted import build_masks
 from tests.oracles.recurrence import MODELS, draw_weights, drnmf_loop
 
 

@@ -1,4 +1,4 @@
-"""Steps of `run_in_blocks` by the torch networks of fitted separators."""
+"""Inference on blocks of frames by the network of a fitted separator, for `run_in_blocks`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from sknmf_unfold.base.tensors import as_numpy, to_tensor
 from sknmf_unfold.networks.drnmf import DRNMF
 from sknmf_unfold.networks.protocol import MaskNetwork
-from sknmf_unfold.runtime.build import build_recurrence
+from sknmf_unfold.runtime.from_fitted import build_recurrence
 
 from ._blocks import finished
 
@@ -106,7 +106,7 @@ def drnmf_inference(network: DRNMF, weights: Mapping[str, np.ndarray]) -> Infer:
     ----------
     network : DRNMF
     weights : mapping of str to ndarray
-        Its weights, for `runtime.build.build_recurrence`.
+        Its weights, for `runtime.from_fitted.build_recurrence`.
 
     Returns
     -------
