@@ -44,9 +44,10 @@ INITIAL_STRENGTH = 0.1
 class Shared(DRNMF):
     """One dictionary for all layers; each keeps its own step size and sparsity weights."""
 
-    def __init__(self, components, envelopes, *args, **kwargs):
-        super().__init__(components[:1], envelopes[:1], *args, **kwargs)
-        self.n_layers = len(components)
+    def __init__(self, values, **kwargs):
+        first = {name: values[name][:1] for name in ("components", "envelopes")}
+        super().__init__(values | first, **kwargs)
+        self.n_layers = len(values["components"])
 
     def layer_components(self):
         """Repeat the one dictionary."""
@@ -133,9 +134,11 @@ class Twice(GramVariant):
 class Momentum(Twice):
     """Layers start from ``h + m (h - h_before)``; the first of a frame has no momentum."""
 
-    def __init__(self, components, *args, **kwargs):
-        super().__init__(components, *args, **kwargs)
-        self.momentum = torch.nn.Parameter(torch.full((len(components),), INITIAL_MOMENTUM))
+    def __init__(self, values, **kwargs):
+        super().__init__(values, **kwargs)
+        self.momentum = torch.nn.Parameter(
+            torch.full((len(values["components"]),), INITIAL_MOMENTUM)
+        )
 
     def carry(self, layer, transition):
         """Extrapolate from both, and carry the start of this layer."""
@@ -154,10 +157,10 @@ class Alike(Twice):
        sparse recovery", NIPS 2016 workshop on interpretable machine learning.
     """
 
-    def __init__(self, components, *args, **kwargs):
-        super().__init__(components, *args, **kwargs)
+    def __init__(self, values, **kwargs):
+        super().__init__(values, **kwargs)
         # The first layer starts where the penalty is 0.
-        strengths = torch.full((len(components) - 1,), INITIAL_STRENGTH)
+        strengths = torch.full((len(values["components"]) - 1,), INITIAL_STRENGTH)
         self.log_strengths = torch.nn.Parameter(strengths.log())
 
     def carry(self, layer, transition):
@@ -171,9 +174,9 @@ class Alike(Twice):
 class Signed(GramVariant):
     """Encoders are the dictionaries plus weights of any sign."""
 
-    def __init__(self, components, *args, **kwargs):
-        super().__init__(components, *args, **kwargs)
-        self.signed = torch.nn.Parameter(torch.zeros_like(components.mT))
+    def __init__(self, values, **kwargs):
+        super().__init__(values, **kwargs)
+        self.signed = torch.nn.Parameter(torch.zeros_like(values["components"].mT))
 
     def gram_weights(self):
         """Add the signed weights, scaled like sums over the bins."""
@@ -197,17 +200,17 @@ class Dropout(GramVariant):
 class Bins(DRNMF):
     """An exponent of the mask for each bin."""
 
-    def __init__(self, components, *args, **kwargs):
-        super().__init__(components, *args, **kwargs)
-        exponents = self.log_exponent.detach().expand(components.shape[-1]).clone()
+    def __init__(self, values, **kwargs):
+        super().__init__(values, **kwargs)
+        exponents = self.log_exponent.detach().expand(values["components"].shape[-1]).clone()
         self.log_exponent = torch.nn.Parameter(exponents)
 
 
 class Parametrised(DRNMF):
     """Dictionaries that are kept non-negative by other means than logarithms."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, values, **kwargs):
+        super().__init__(values, **kwargs)
         with torch.no_grad():
             for raw in (self.log_components, self.log_output):
                 raw.copy_(self.raw(raw.exp()))
@@ -275,7 +278,7 @@ def separator_of(name):
     class Variant(DRNMFSeparator):
         @staticmethod
         def _make_network(values, **learned):
-            return VARIANTS[name](**values, **learned)
+            return VARIANTS[name](values, **learned)
 
         def _make_trainer(self, start, settings, *args):
             return super()._make_trainer(start, settings | RECIPES.get(name, {}), *args)

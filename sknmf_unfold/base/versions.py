@@ -18,8 +18,6 @@ from sknmf_unfold.validation.fitted import WAY_OUT, Invariant, check_invariants
 from .digest import digest_of
 
 VERSION_KEY = "_sknmf_unfold_version"
-# Parameters of earlier versions, which stored models may have.
-FORMER_PARAMETERS = frozenset({"matmul_precision"})
 DIGEST_KEY = "_sknmf_unfold_digest"
 
 
@@ -48,9 +46,6 @@ class VersionedEstimator(BaseEstimator, ABC):
     def _fitted_items(self):
         """Return the values that the invariants name."""
         return vars(self)
-
-    def _add_missing_attributes(self):
-        """Add attributes that an earlier version did not store."""
 
     def _check_fitted_attributes(self):
         """Raise ``ValueError`` if a fitted attribute violates its invariant."""
@@ -85,10 +80,7 @@ class VersionedEstimator(BaseEstimator, ABC):
             )
         # Defaults of parameters that the storing version did not have.
         defaults = {key: p.default for key, p in inspect.signature(type(self)).parameters.items()}
-        for parameter in FORMER_PARAMETERS - defaults.keys():
-            state.pop(parameter, None)
         super().__setstate__(defaults | state)
-        self._add_missing_attributes()
         # Before the checksum, because it names the attribute.
         self._check_fitted_attributes()
         if not is_whole:

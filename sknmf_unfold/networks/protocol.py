@@ -45,6 +45,9 @@ class MaskNetwork(Protocol):
 class TwoSourceNetwork(torch.nn.Module):
     """The methods of a `MaskNetwork` that follow from `run`, `output_weights`, `target_mask`."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     run: Callable[..., tuple[torch.Tensor, Any]]
     output_weights: Callable[[], tuple[torch.Tensor, ...]]
     target_mask: Callable[[torch.Tensor, tuple[torch.Tensor, ...]], torch.Tensor]

@@ -108,8 +108,10 @@ def write_step(
     Parameters
     ----------
     path : Path
-    weights, level, settings
-        See `onnx_step`.
+    weights : mapping of str to ndarray
+    level : InputLevel
+    settings : dict or None
+        As for `onnx_step`.
 
     Raises
     ------

@@ -105,10 +105,13 @@ LOSS_REFERENCES = """\
 .. [3] Le Roux, Wisdom, Erdogan, Hershey, "SDR - half-baked or well done?", ICASSP 2019.
 """
 
-NMF_PARAMETERS = """\
+N_COMPONENTS = """\
 n_components : int or None, default=None
     Number of components of each of the two sources (the paper's N counts both). None takes that of
     `nmf`, 100 without one; another number than that of `nmf` is refused.
+"""
+
+NMF = """\
 nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
     Estimator of the first dictionaries. Fitted, or in scikit-learn's ``FrozenEstimator`` (which
     survives ``clone`` in a grid search), it is used as it is. Unfitted, a clone is fitted inside
@@ -117,6 +120,9 @@ nmf : SupervisedNMFSeparator, SparseNMF or None, default=None
     `SupervisedNMFSeparator` with `n_components`, `sparsity` and `verbose` of this estimator. A
     `SparseNMF` is the target's dictionary; the interference's is learned beside it with `sparsity`
     and `verbose` of this estimator.
+"""
+
+SPARSITY = """\
 sparsity : float, default=1.0
     Weight lambda of the sum of the activations, at the start, in the units of magnitudes at the
     reference level, which is about that of speech at -26 dBFS in as much noise.
@@ -228,7 +234,10 @@ def trained_docs(
         training_parameters=TRAINING_PARAMETERS,
         fit_parameters=FIT_PARAMETERS,
         training_attributes=TRAINING_ATTRIBUTES + BASIC_ATTRIBUTES,
-        nmf_parameters=NMF_PARAMETERS,
+        n_components=N_COMPONENTS,
+        nmf=NMF,
+        sparsity=SPARSITY,
+        nmf_parameters=N_COMPONENTS + NMF + SPARSITY,
         losses=LOSSES,
         loss_references=LOSS_REFERENCES,
         recipes=f"{recipe_table(recipes)}\n\n{TRAINING_NOTES}",

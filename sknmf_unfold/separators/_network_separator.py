@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sknmf_unfold.base.tensors import as_numpy, resolve_device, to_numpy, to_tensor
+from sknmf_unfold.base.threads import one_thread_of_torch
 
 from ._base import BaseSeparator
 from ._blocks import finished
@@ -99,8 +100,9 @@ class NetworkMasks:
 
     def __call__(self, magnitude: np.ndarray) -> np.ndarray:
         """Estimate the mask of the next frames, see `runtime.masks.MaskEstimator`."""
-        mask, self._state = self._step(magnitude, self._state)
-        return finished(mask)
+        with one_thread_of_torch():
+            mask, self._state = self._step(magnitude, self._state)
+            return finished(mask)
 
     def reset(self) -> None:
         """Return to the state before the first frame."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,12 +40,20 @@ class TrainedSeparator(NetworkSeparator):
     """A separator whose network is trained by `training.loop.Trainer`.
 
     A subclass has the parameters `device`, `random_state`, `verbose`, `validation_fraction`,
-    `warm_start`, `checkpoint_dir` and those that its recipes set, and
-
-    - ``_check_parameters()``, which returns the settings of training,
-    - ``_starting_values(sequences, targets, rng)``, tensors of the network before training,
-    - ``_remember_start(start)``, which sets fitted attributes from them.
+    `warm_start`, `checkpoint_dir` and those that its recipes set.
     """
+
+    @abstractmethod
+    def _check_parameters(self):
+        """Check all parameters; return the settings of training."""
+
+    @abstractmethod
+    def _starting_values(self, sequences, targets, rng):
+        """Make the tensors of the network before training."""
+
+    @abstractmethod
+    def _remember_start(self, start):
+        """Set fitted attributes from the tensors before training."""
 
     @with_callbacks
     @once_per_call()

@@ -58,13 +58,15 @@ class DeepNMFSeparator(StartsFromNMF):
     ----------
     n_layers : int, default=25
         Multiplicative updates a frame (the paper's K).
+    {n_components}
     n_trained_layers : int, default=3
         Number of trained dictionaries (the paper's C): that of the mask and those of the last
         ``n_trained_layers - 1`` updates.
-    {nmf_parameters}
+    {nmf}
     beta_loss : {"kullback-leibler", "frobenius"} or float, default="kullback-leibler"
         The beta divergence that the updates lower, beta from 1 to 2; also that of the first
         dictionaries, unless an unfitted `nmf` has its own.
+    {sparsity}
     {training_parameters}
     {fit_parameters}
 

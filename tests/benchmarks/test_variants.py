@@ -39,13 +39,13 @@ def windows_of(magnitude):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_begin_as_the_network_and_learn_all_weights(name, start):
     values, magnitude = start
-    network = VARIANTS[name](**values, **SETTINGS)
+    network = VARIANTS[name](values, **SETTINGS)
     with torch.no_grad():
         if name == "momentum":
             network.momentum.zero_()
         if name == "alike":
             network.log_strengths.fill_(-20)
-        expected = mask_of(VARIANTS["none"](**values, **SETTINGS), magnitude)
+        expected = mask_of(VARIANTS["none"](values, **SETTINGS), magnitude)
         assert expected.std() > 0.03
         # Nothing is left out where nothing is trained.
         torch.testing.assert_close(mask_of(network, magnitude), expected, rtol=0, atol=2e-6)
@@ -57,7 +57,7 @@ def test_variants_begin_as_the_network_and_learn_all_weights(name, start):
 
 def test_momentum_is_that_of_fista(start):
     values, magnitude = start
-    network = VARIANTS["momentum"](**values, **SETTINGS)
+    network = VARIANTS["momentum"](values, **SETTINGS)
     with torch.no_grad():
         hidden = network.hidden(magnitude)
         h = torch.zeros(2, 6)
@@ -75,7 +75,7 @@ def test_alike_is_the_gradient_of_its_penalty(start):
     values, magnitude = start
     # Transitions that are not the identity.
     values["dynamics"] = values["dynamics"] + torch.linspace(0, 0.1, 36).reshape(6, 6)
-    network = VARIANTS["alike"](**values, **SETTINGS)
+    network = VARIANTS["alike"](values, **SETTINGS)
     with torch.no_grad():
         network.log_strengths.copy_(torch.tensor([0.5, 2.0]).log())
         hidden = network.hidden(magnitude)

@@ -46,7 +46,7 @@ def public_objects():
             own = home == module.name or home.startswith(f"{module.name}._")
             if not own or name.startswith("_") or not callable(value):
                 continue
-            if not hasattr(value, "__qualname__"):
+            if not hasattr(value, "__qualname__") or getattr(value, "_is_protocol", False):
                 continue
             yield f"{module.name}.{name}"
             if inspect.isclass(value):
