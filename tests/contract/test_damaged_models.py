@@ -199,10 +199,6 @@ def test_a_missing_attribute_is_refused_by_name(name, attribute):
         with pytest.raises(NotFittedError):
             call(X)
         return
-    # Models of earlier versions had neither GRU units nor a level.
-    if attribute in ("gru_evidence_", "input_scale_"):
-        load(model)
-        return
     refuses(f"`{attribute}` of the loaded", lambda model=model: load(model))
 
 
