@@ -12,29 +12,20 @@ import sknmf_unfold
 QUICK = {"n_components": 4, "max_iter": 10, "n_iter": 10, "max_epochs": 1, "random_state": 0}
 
 
-# Folders that users do not import from.
-INTERNAL = {"base", "cli", "runtime", "validation"}
-
-
 def public_modules():
+    """The package and those of its folders that list their public names."""
     yield sknmf_unfold
-    for module in pkgutil.walk_packages(sknmf_unfold.__path__, "sknmf_unfold."):
-        _, folder, *rest = module.name.split(".")
-        if folder not in INTERNAL and not any(part.startswith("_") for part in (folder, *rest)):
-            yield importlib.import_module(module.name)
+    for module in pkgutil.iter_modules(sknmf_unfold.__path__, "sknmf_unfold."):
+        found = importlib.import_module(module.name) if module.ispkg else None
+        if hasattr(found, "__all__"):
+            yield found
 
 
 def public_estimator_classes():
-    """Classes that a public module holds, derived from `BaseEstimator`, not abstract, by name."""
-    found = {
-        value
-        for module in public_modules()
-        for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__.startswith("sknmf_unfold")
-        if value.__module__.split(".")[1] not in INTERNAL
-    }
-    public = (c for c in found if issubclass(c, BaseEstimator) and not c.__name__.startswith("_"))
-    return sorted((c for c in public if not inspect.isabstract(c)), key=lambda c: c.__name__)
+    """Classes among the public names that are derived from `BaseEstimator`, sorted by name."""
+    public = {getattr(module, name) for module in public_modules() for name in module.__all__}
+    found = (value for value in public if inspect.isclass(value))
+    return sorted((c for c in found if issubclass(c, BaseEstimator)), key=lambda c: c.__name__)
 
 
 def quick(cls, **settings):

@@ -72,6 +72,7 @@ def add_some(path, model):
         add_row(path, row(model, seed), FIELDS)
 
 
+@pytest.mark.slow
 def test_processes_that_add_at_the_same_time_lose_no_row(tmp_path):
     path = tmp_path / "rows.jsonl"
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:

@@ -51,7 +51,19 @@ def test_all_four_are_found():
     assert "BaseSeparator" not in names
 
 
-@pytest.mark.parametrize(("estimator", "check"), pairs(public_estimators()), ids=name_of)
+# It shares all but the cell with LSTMSeparator.
+ALIKE = {"RNNSeparator"}
+
+
+def marked(cls, *arguments):
+    return pytest.param(*arguments, marks=[pytest.mark.slow] * (cls.__name__ in ALIKE))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [marked(type(estimator), estimator, check) for estimator, check in pairs(public_estimators())],
+    ids=name_of,
+)
 # The checks' data are small beside the default sparsity weight.
 @pytest.mark.filterwarnings("ignore:X has one recording", "ignore:.*all activations are 0")
 def test_scikit_learn_check(estimator, check):
@@ -73,7 +85,7 @@ def test_sparse_nmf_gets_the_checks_of_scikit_learns_nmf():
 
 
 # The result of STFT is no table.
-@pytest.mark.parametrize("cls", [c for c in public_estimator_classes() if c is not STFT])
+@pytest.mark.parametrize("cls", [marked(c, c) for c in public_estimator_classes() if c is not STFT])
 @pytest.mark.parametrize("check", TRANSFORMER_CHECKS)
 # They fit on DataFrames and transform arrays, and the other way round.
 @pytest.mark.filterwarnings("ignore:X has feature names", "ignore:X does not have valid feature")

@@ -72,7 +72,9 @@ def test_numpydoc():
     problems = []
     for name in public_objects():
         for code, message in validate(name)["errors"]:
-            if code not in ALLOWED and name not in NOT_DOCUMENTED_HERE:
+            # Constructors of protocols, and of torch's modules, that have no parameters of ours.
+            inherited = code == "PR01" and "'*args'" in message and "'**kwargs'" in message
+            if code not in ALLOWED and name not in NOT_DOCUMENTED_HERE and not inherited:
                 problems.append(f"{name}: {code} {message}")
     assert not problems, "\n".join(problems)
 

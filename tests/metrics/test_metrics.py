@@ -197,6 +197,7 @@ def test_scorers_in_model_selection(recordings):
     assert search.cv_results_["mean_test_score"][0] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_scorers_travel_to_workers(recordings):
     args = Smoother(width=3), *recordings
     values = cross_val_score(*args, scoring=metrics.sdr_scorer, cv=2, n_jobs=2)

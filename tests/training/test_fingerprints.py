@@ -73,8 +73,8 @@ def described_elsewhere(seed):
 
 
 def test_every_process_describes_the_same():
-    described = [described_elsewhere(seed).stdout for seed in ("1", "2", "3")]
-    assert described[0] == described[1] == described[2]
+    described = [described_elsewhere(seed).stdout for seed in ("1", "2")]
+    assert described[0] == described[1]
     values = eval(described[0])
     # Only the two ways to the same distribution are alike.
     assert values[0] == values[1] and len(set(values)) == len(values) - 1 == 13
