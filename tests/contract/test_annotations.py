@@ -3,8 +3,6 @@
 import functools
 import inspect
 
-import pytest
-
 import sknmf_unfold
 from sknmf_unfold import datasets, metrics, plotting, separators, signal
 from sknmf_unfold.streaming import StreamingSeparator
@@ -82,7 +80,6 @@ def test_the_walk_finds_functions_constructors_methods_and_properties():
     }
 
 
-@pytest.mark.xfail(strict=False, reason="annotations are being added")
 def test_public_signatures_are_annotated():
     missing = {name: not_annotated(f) for name, f in public_functions().items()}
     lines = [f"{name}: {', '.join(names)}" for name, names in missing.items() if names]
