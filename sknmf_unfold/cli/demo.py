@@ -88,7 +88,7 @@ def _fit_models(X, Y, seed, max_epochs):
     return {"sparse NMF": (nmf_pipe, nmf_seconds), "DR-NMF": (drnmf_pipe, nmf_seconds + seconds)}
 
 
-def _timed_fit(pipe: BaseEstimator, X, Y) -> tuple[Any, float]:
+def _timed_fit(pipe: BaseEstimator, X: list, Y: list) -> tuple[Any, float]:
     start = time.perf_counter()
     return pipe.fit(X, Y), time.perf_counter() - start
 

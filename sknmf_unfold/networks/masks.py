@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.autograd.function import once_differentiable
 
@@ -157,7 +159,7 @@ class PowerMaskOutput(TwoSourceNetwork):
         return mask.unflatten(0, hidden.shape[:2])
 
 
-def log_odds_terms(network, hidden: torch.Tensor) -> torch.Tensor:
+def log_odds_terms(network: Any, hidden: torch.Tensor) -> torch.Tensor:
     """Compute the terms of the log-odds of the target in a `DRNMF`.
 
     Parameters

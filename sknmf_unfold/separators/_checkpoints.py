@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sknmf_unfold._version import __version__
 from sknmf_unfold.base.tensors import resolve_device, tree_to_numpy
@@ -35,7 +35,7 @@ CONTENT_ERRORS = (
 )
 
 
-def open_checkpoint(separator, data: tuple) -> Checkpoint | NoCheckpoint:
+def open_checkpoint(separator: Any, data: tuple) -> Checkpoint | NoCheckpoint:
     """Make the checkpoint of a fit; without `checkpoint_dir` one that does nothing.
 
     Parameters
@@ -73,12 +73,12 @@ def open_checkpoint(separator, data: tuple) -> Checkpoint | NoCheckpoint:
     return checkpoint
 
 
-def resumes_fit(separator) -> bool:
+def resumes_fit(separator: Any) -> bool:
     """Whether a fit starts from the weights of the last one."""
     return separator.warm_start and separator.__sklearn_is_fitted__()
 
 
-def note_interrupt(separator, checkpoint: Checkpoint | NoCheckpoint) -> None:
+def note_interrupt(separator: Any, checkpoint: Checkpoint | NoCheckpoint) -> None:
     """Note the start of an interrupted fit, which `warm_start` would replace by its result."""
     if separator.warm_start and checkpoint.path is not None:
         facts = checkpoint.facts

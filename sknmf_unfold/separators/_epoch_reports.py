@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    separator, trainer: Trainer, pairs: tuple, task: FitTask, after_epoch: Callable[[], None]
+    separator: Any, trainer: Trainer, pairs: tuple, task: FitTask, after_epoch: Callable[[], None]
 ) -> None:
     """Train until early stopping, the last epoch, or a callback that stops it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sknmf_unfold.signal.augmentation import check_gains, check_speed_factors
 from sknmf_unfold.training.losses import resolve_loss
@@ -192,7 +193,7 @@ def check_level_frames(level_frames: int) -> int:
     return check_number("level_frames", level_frames, low=0, high=MAX_LEVEL_FRAMES, integer=True)
 
 
-def check_training_parameters(separator) -> None:
+def check_training_parameters(separator: Any) -> None:
     """Check the parameters of all trained separators that no recipe has a value for.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def suit_data(settings: dict, separator: object, sequences: Sequences) -> None:
         )
 
 
-def try_own_loss(separator, settings: dict, mixtures: Sequences, targets: Sequences) -> None:
+def try_own_loss(separator: Any, settings: dict, mixtures: Sequences, targets: Sequences) -> None:
     """Call the user's loss on the first recording, before anything is computed that takes long.
 
     Parameters
@@ -213,7 +213,7 @@ class Remix:
         targets: Sequences,
         seed: int,
         scale: float = 1.0,
-        **mixing,
+        **mixing: Any,
     ):
         self.loss, self.scale = loss, scale
         self.targets = targets

@@ -11,6 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,7 +124,7 @@ class Trainer:
         loss = self.history["validation_loss"][-1]
         return needs_epoch(self.recipe, self.best, self.n_epochs, loss)
 
-    def epoch(self, progress=None) -> float:
+    def epoch(self, progress: Any = None) -> float:
         """Train on all data once in a new order, validate, and update `history` and `best`.
 
         Parameters
@@ -249,7 +250,7 @@ class Trainer:
 
         return _mean(self._workers.map(step, batches))
 
-    def _steps(self, progress) -> Iterator[tuple[float, int]]:
+    def _steps(self, progress: Any) -> Iterator[tuple[float, int]]:
         """Take the steps of an epoch, and yield their results."""
         groups = self._train(self.n_epochs + 1) if callable(self._train) else [self._train]
         for pairs in groups:
