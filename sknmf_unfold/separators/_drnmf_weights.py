@@ -106,6 +106,23 @@ def drnmf_invariants(attributes: Mapping[str, Any]) -> tuple[Invariant, ...]:
     return (*FITTED, Invariant("dynamics_", shape, low=low))
 
 
+def with_unit_rows(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Normalise dictionaries and envelopes, whose rows have unit norm in the stored dtype only.
+
+    Parameters
+    ----------
+    weights : dict of ndarray
+        Weights of a DR-NMF in the dtype of a computation.
+
+    Returns
+    -------
+    weights : dict of ndarray
+    """
+    names = ("components", "envelopes")
+    norms = {name: np.linalg.norm(weights[name], axis=-1, keepdims=True) for name in names}
+    return weights | {name: weights[name] / norms[name] for name in names}
+
+
 def check_model(n_layers: int, n_components: int, n_gru_units: int, recipe: dict) -> None:
     """Raise ``ValueError`` if a model has too many weights for memory, or units without evidence.
 

@@ -35,6 +35,7 @@ from ._drnmf_weights import (
     check_model,
     drnmf_invariants,
     suited_values,
+    with_unit_rows,
 )
 from ._explanation import by_term
 from ._nmf_init import StartsFromNMF
@@ -197,6 +198,9 @@ class DRNMFSeparator(StartsFromNMF):
 
         return DRNMF(values, **learned)
 
+    def _weights(self, dtype):
+        return with_unit_rows(super()._weights(dtype))
+
     def _inference(self, dtype):
         from ._block_inference import drnmf_inference
 
@@ -212,10 +216,9 @@ class DRNMFSeparator(StartsFromNMF):
     def explain_mask(self, X: Any) -> list[dict[str, np.ndarray]] | dict[str, np.ndarray]:
         r"""Explain the masks by the terms of their log-odds, in every frame and bin.
 
-        The target's mask M is a logistic function of a sum,
-        :math:`\log(M / (1 - M)) = p \log(\hat{Y} / \hat{V}) + s E + u U`: the ratio of the
-        estimates of target and interference, the weight of evidence E of each component
-        (`evidence_`) times its share s of the activations, and that of each GRU unit
+        For the target's mask M, :math:`\log(M / (1 - M)) = p \log(\hat{Y} / \hat{V}) + s E + u U`:
+        the ratio of the estimates of target and interference, the weight of evidence E of each
+        component (`evidence_`) times its share s of the activations, and that of each GRU unit
         (`gru_evidence_`) times its activity u. A positive term raises the mask.
 
         Parameters
@@ -261,8 +264,7 @@ class DRNMFSeparator(StartsFromNMF):
 
         Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), its
         outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
-        float32. The metadata ``initial_state`` is the first state, of n_state numbers, ``stft`` the
-        settings of the STFT, both in JSON.
+        float32. The metadata hold ``initial_state`` and the settings ``stft`` of the STFT in JSON.
 
         Parameters
         ----------
@@ -271,10 +273,8 @@ class DRNMFSeparator(StartsFromNMF):
 
         Raises
         ------
-        NotFittedError
-            If the estimator has not been fitted.
-        ImportError
-            If onnx is not installed; the extra ``onnx`` brings it.
+        NotFittedError, ImportError
+            If the estimator is not fitted, or onnx not installed; the extra ``onnx`` brings it.
         ValueError, OSError
             If there can be no file of that name.
         """

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 
-TRAINING = {"max_epochs": 2, "random_state": 0}
+TRAINING = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
 PLAIN = TRAINING | {"dynamics": "identity", "context": 1, "evidence": False}
 
 

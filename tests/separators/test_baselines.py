@@ -159,7 +159,8 @@ def test_a_batch_is_as_one_by_one(fitted, speech):
 @pytest.mark.parametrize("estimator", [LSTMSeparator, RNNSeparator])
 def test_it_streams(estimator, speech):
     x = speech[0][0]
-    fitted = Pipeline([("stft", STFT()), ("sep", estimator(**QUICK))]).fit(*speech)
+    fitted = Pipeline([("stft", STFT()), ("sep", estimator(**QUICK, device="cpu"))])
+    fitted.fit(*speech)
     stream = StreamingSeparator(fitted)
     parts = [stream.process(x[i : i + 1000]) for i in range(0, len(x), 1000)]
     actual = np.concatenate([*parts, stream.flush()])

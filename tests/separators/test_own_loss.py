@@ -105,7 +105,7 @@ def test_it_gets_whole_frames_of_its_kind_and_no_padding(frames, speech, spectro
     for actual, wanted in zip(seen[0][1:], expected[frames], strict=True):
         assert len(actual) == 2
         for row in actual:
-            np.testing.assert_allclose(row.numpy(), scale * wanted, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(row.cpu().numpy(), scale * wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["magnitudes", "table"])
@@ -145,7 +145,7 @@ MEAN = "returned shape .*mean over frames and bins is .mean"
 BAD = {
     "nothing": (lambda m, x, y: None, TypeError, "returned a NoneType"),
     "a number": (lambda m, x, y: 1.0, TypeError, r"torch.Tensor of shape \(2,\).* a float\."),
-    "an array": (lambda m, x, y: m.detach().numpy(), TypeError, "returned a ndarray"),
+    "an array": (lambda m, x, y: m.detach().cpu().numpy(), TypeError, "returned a ndarray"),
     "one for all": (lambda m, x, y: squared(m, x, y).mean(), ValueError, MEAN),
     "one each frame": (lambda m, x, y: (m * x - y).mean(dim=2), ValueError, MEAN),
     "whole numbers": (lambda m, x, y: squared(m, x, y).long(), TypeError, "torch.int64"),
