@@ -1,4 +1,5 @@
 import os
+import sys
 
 # scikit-learn skips its array API checks without it; scipy reads it on import.
 os.environ["SCIPY_ARRAY_API"] = "1"
@@ -14,6 +15,19 @@ from tests._counts import COUNTS
 def pytest_terminal_summary(terminalreporter):
     for name, number in sorted(COUNTS.items()):
         terminalreporter.write_line(f"{name}: {number}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_idle_workers():
+    """End joblib's worker processes after each module.
+
+    They end themselves after five idle minutes, and a search that begins at that moment waits for
+    them forever.
+    """
+    yield
+    pool = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if pool is not None and pool._executor is not None:
+        pool._executor.shutdown(wait=True)
 
 
 @pytest.fixture(scope="session")
