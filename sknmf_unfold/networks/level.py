@@ -81,6 +81,15 @@ class LevelledNetwork(torch.nn.Module):
         """
         return self.network.hidden(at_running_level(magnitude, self.n_frames))
 
+    def values(self) -> dict[str, torch.Tensor]:
+        """Return the network's ``values``.
+
+        Returns
+        -------
+        values : dict of Tensor
+        """
+        return self.network.values()
+
     def output_weights(self) -> tuple[torch.Tensor, ...]:
         """Compute the network's ``output_weights``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -30,6 +31,9 @@ def check_resumed(trainer: Trainer, plan: dict, n_recordings: int | None, n_freq
     """
     _check_history(trainer.history)
     _check_parts(plan["parts"], n_recordings)
+    network: Any = trainer.network
+    if set(plan["start"]) != set(network.values()):
+        raise ValueError("the start has other values")
     if not isinstance(plan["seed"], (int, type(None))):
         raise ValueError("the seed is no whole number")
     _check_optimizer(trainer.optimizer)

@@ -98,7 +98,7 @@ def test_parameters_of_no_nmf_are_refused(separator_class):
 @each_class
 def test_two_numbers_of_components_are_refused(magnitudes, separator_class):
     X, Y = magnitudes
-    message = "`n_components` is 3 but `nmf` brings 4 components for each source; leave n_comp"
+    message = "`n_components` is 3 but `nmf` has 4 components for each source; leave n_comp"
     fitted = SupervisedNMFSeparator(4, max_iter=5).fit(X, Y)
     dictionary = SparseNMF(4, max_iter=5)
     starts = (
