@@ -1,6 +1,9 @@
 import os
 import sys
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores, and threads of one would only wait for those of another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # scikit-learn skips its array API checks without it; scipy reads it on import.
 os.environ["SCIPY_ARRAY_API"] = "1"
 
