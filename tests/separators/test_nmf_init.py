@@ -1,4 +1,4 @@
-"""What `nmf` says is honoured or refused, by every separator that starts from one."""
+"""First dictionaries: the parameters of `nmf` are kept or refused, by every separator."""
 
 import numpy as np
 import pytest

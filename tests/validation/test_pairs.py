@@ -1,4 +1,4 @@
-"""What the metrics take and refuse, tested through their public functions."""
+"""Input of the metrics, accepted and refused, through their public functions."""
 
 import numpy as np
 import pytest
