@@ -143,7 +143,7 @@ def alternate(
     curve = [activations.propose(W)]
     for i in range(1, max_iter + 1):
         parts = activations.advance(W)
-        limit = curve[-1] + 10 * np.finfo(W.dtype).eps * abs(activations.scale)
+        limit = float(curve[-1] + 10 * np.finfo(W.dtype).eps * abs(activations.scale))
         W, value = descend(activations.propose, W, parts, limit, problem)
         curve.append(value)
         if callback is not None and callback(curve[-1], W):
@@ -205,7 +205,7 @@ def update_by_products(W: np.ndarray, statistics: dict, problem: Problem) -> np.
     W : ndarray of shape (n_components, n_freqs)
     """
     products, gram = statistics["products"], statistics["gram"]
-    slack = 10 * np.finfo(W.dtype).eps * float(np.sum(products * W))
+    slack = float(10 * np.finfo(W.dtype).eps * np.sum(products * W))
     value = quadratic(W, products, gram)
     for _ in range(STEPS_PER_BATCH):
         parts = products, gram @ W.astype(np.float64)
