@@ -125,4 +125,6 @@ def test_contradictions_are_refused(
 def test_magnitudes_are_refused(speech, dataset, spectrograms):
     magnitudes = [item.magnitude() for item in spectrograms]
     with pytest.raises(ValueError, match="so X must be spectrograms"):
-        DRNMFSeparator(**SMALL).fit(magnitudes, magnitudes, training_mixtures=dataset)
+        DRNMFSeparator(**SMALL).fit(
+            magnitudes, [0.5 * x for x in magnitudes], training_mixtures=dataset
+        )
