@@ -91,9 +91,7 @@ def make_pipeline_of(name, settings, checkpoints):
     pipe : Pipeline
     """
     stft, network = split_settings(MODELS[name] | SHARED | settings)
-    separator = DRNMFSeparator(
-        **network, checkpoint_dir=checkpoints, random_state=SEED, verbose=1
-    )
+    separator = DRNMFSeparator(**network, checkpoint_dir=checkpoints, random_state=SEED, verbose=1)
     return Pipeline([("stft", STFT(**stft, highpass=HIGHPASS_HZ)), ("sep", separator)])
 
 
