@@ -183,7 +183,7 @@ def _sum_at_levels(waveforms: Sequence[np.ndarray], rng: np.random.RandomState) 
 
 def _check_counts(counts: Any) -> list[int]:
     if isinstance(counts, (str, Distribution)) or is_number(counts) or len(counts) == 0:
-        raise ValueError(
+        raise TypeError(
             f"`n_interferences` must be a list of whole numbers to choose from; got "
             f"{shown(counts)}. For one or two recordings pass (1, 2)."
         )
@@ -204,7 +204,7 @@ def _check_bands(bandwidths: Any, sample_rate: int) -> list[tuple[float | None, 
 
 
 def _check_band(name: str, band: Any, sample_rate: int) -> tuple[float | None, float]:
-    if not isinstance(band, (tuple, list)):
+    if not isinstance(band, (tuple, list, np.ndarray)):
         return None, _check_edge(name, band, sample_rate)
     if len(band) != 2:
         raise ValueError(f"`{name}` must be a number or a pair (low, high); got {shown(band)}.")

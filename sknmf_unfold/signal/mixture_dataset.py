@@ -81,12 +81,11 @@ class MixtureDataset:
 
     Notes
     -----
-    The conditions follow one another: speed, room, equaliser, mixing at the signal-to-noise ratio,
-    rumble and hiss, band limit, gain. The ratio is that of the target (in a room: direct sound and
-    early reflections) to the interference with all of its reverberation; late reverberation of the
-    target, rumble and hiss do not count. A condition that is off takes no random numbers; with all
-    off (all defaults from `clean_fraction` on) the mixtures do not depend on them at all. With any
-    on, each mixture has random numbers of its own, which do not depend on the order of the calls.
+    The conditions are applied in this order: speed, room, equaliser, mixing at the signal-to-noise
+    ratio, rumble and hiss, band limit, gain. The ratio is that of the target (in a room: direct
+    sound and early reflections) to the interference with all of its reverberation; late
+    reverberation of the target, rumble and hiss do not count. Conditions that are off (all are by
+    default) take no random numbers.
 
     References
     ----------
@@ -265,7 +264,8 @@ class MixtureDataset:
         Yields
         ------
         x, y : ndarray of shape (n_times,)
-            A mixture and its target. In the order of the targets they are those of `draw`.
+            A mixture and its target. In the order of the targets they are those of `draw`; with
+            recording conditions (`clean_fraction` to `room_fraction`) in any order.
         """
         epoch = check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
         rng = np.random.RandomState([self.random_state, epoch])
