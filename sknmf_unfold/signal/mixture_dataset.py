@@ -16,7 +16,7 @@ from ._distribution import Distribution
 from ._mixture_conditions import Conditions
 from ._mixture_recipes import Settings, choose_targets, draw_recipes, mix
 from .augmentation import check_gains, check_speed_factors, check_values
-from .mixing import SNR_LIMITS_DB, observed_snrs
+from .mixing import SNR_LIMITS_DB, Interference, observed_snrs
 
 MAX_MIXTURES = 10**7
 
@@ -87,12 +87,11 @@ class MixtureDataset:
 
     Notes
     -----
-    The conditions follow one another: speed, room, equaliser, mixing at the signal-to-noise ratio,
-    rumble and hiss, band limit, gain. The ratio is that of the target (in a room: direct sound and
-    early reflections) to the interference with all of its reverberation; late reverberation of the
-    target, rumble and hiss do not count. A condition that is off takes no random numbers; with all
-    off (all defaults from `clean_fraction` on) the mixtures do not depend on them at all. With any
-    on, each mixture has random numbers of its own, which do not depend on the order of the calls.
+    The conditions are applied in this order: speed, room, equaliser, mixing at the signal-to-noise
+    ratio, rumble and hiss, band limit, gain. The ratio is that of the target (in a room: direct
+    sound and early reflections) to the interference with all of its reverberation; late
+    reverberation of the target, rumble and hiss do not count. Conditions that are off (all are by
+    default) take no random numbers.
 
     References
     ----------
@@ -238,7 +237,7 @@ class MixtureDataset:
     ) -> MixtureDataset:
         """Do what `from_mixtures` does, for pairs of waveforms that are already checked."""
         dataset = cls.__new__(cls)
-        interference = _Interference(X, y)
+        interference = Interference(X, y)
         dataset._set_recordings(y, interference, [len(waveform) for waveform in y])
         dataset.snr_db = observed_snrs(y, interference)
         checked = Conditions(**conditions)
@@ -276,7 +275,8 @@ class MixtureDataset:
         Yields
         ------
         x, y : ndarray of shape (n_times,)
-            A mixture and its target. In their order they are those of `draw`.
+            A mixture and its target. In their order they are those of `draw`; with recording
+            conditions (`clean_fraction` to `room_fraction`) in any order.
         """
         epoch = check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
         rng = np.random.RandomState([self.random_state, epoch])
@@ -289,16 +289,3 @@ class MixtureDataset:
             recipe, seed = drawn[j]
             own = rng if seed is None else np.random.RandomState(seed)
             yield mix(self.targets[indices[j]], self.interference, recipe, self.conditions, own)
-
-
-class _Interference(Sequence):
-    """Interference (mixture minus target), computed on access."""
-
-    def __init__(self, mixtures: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> None:
-        self._mixtures, self._targets = mixtures, targets
-
-    def __len__(self) -> int:
-        return len(self._targets)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._mixtures[index] - self._targets[index]
