@@ -1,40 +1,56 @@
-"""The open speech corpus: real voices in the sounds of a home.
+"""The open speech corpus: real voices in music, effects, and the sounds of homes and machines.
 
     python -m benchmarks.open_speech
 
-The command builds the corpus. Speech: telephone prompts, a game's dialogues and picture names, in
-ten languages; speakers of train, dev and test are disjoint. Interference: music, ambience, effects,
-other people. ``matched`` parts have other stretches of the recordings used in training (for sounds
-too short to divide: other sounds of the same collection), ``unseen`` parts have other recordings,
-and people of other languages. The cache holds utterances and tracks as 16-bit arrays, and a
-manifest with the plan of every mixture.
+The command builds the corpus. Speech: telephone prompts, dialogues of games, letters and names read
+by volunteers, sentences; voices of train, dev and test are disjoint. Interference: music, ambience,
+effects, other people. ``matched`` parts have other stretches of the recordings used in training
+(for sounds too short to divide: other sounds of the same collection), ``unseen`` parts have other
+recordings, and people of other languages. ``wild`` parts have other collections, rooms,
+microphones, SNRs up to nearly clean, and nobody else who speaks. Levels of targets are spread over
+30 dB in all parts. The cache holds utterances and tracks as 16-bit arrays at one level, wild
+mixtures as floats, and a manifest with licences and the plan of every mixture.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils import check_random_state
+from scipy.stats import uniform
 from tqdm import tqdm
 
 from benchmarks import open_speech_mixing as mixing
 from benchmarks import open_speech_sources as sources
+from benchmarks.open_speech_build import BANDWIDTHS_HZ, HOURS, VERSION, build_corpus
 
-VERSION = 2
-HOURS = {"full": 14.4, "tenth": 1.44, "dev": 1 / 3, "test": 1 / 3}
-CONDITIONS = ("matched", "unseen")
+CONDITIONS = ("matched", "unseen", "wild")
+# Keywords of `MixtureDataset` for training; with rooms: ``rooms=rooms()["train"],
+# room_fraction=ROOM_SHARE``. Ranges: scipy's `uniform` takes the lower end and the width.
+CONDITIONS_OF_TRAINING = {
+    "snr_db": uniform(-8, 30),
+    "gain_db": uniform(-22, 34),
+    "speed_factors": uniform(0.9, 0.2),
+    "clean_fraction": 0.03,
+    "n_interferences": (1, 1, 2),
+    "equalizer_db": 6,
+    "bandwidths": BANDWIDTHS_HZ,
+    "band_fraction": 0.15,
+    "rumble_db": uniform(-60, 45),
+    "hiss_db": uniform(-60, 40),
+}
+# Shares of time of the kinds of interference in training.
+SHARES = {"music": 0.3, "ambience": 0.3, "effects": 0.3, "people": 0.1}
 
 
 def cache_folder(cache=None):
     """Return the folder of the corpus: `cache`, or $SKNMF_UNFOLD_DATA, or ~/.cache."""
-    default = os.environ.get("SKNMF_UNFOLD_DATA", Path.home() / ".cache/sknmf_unfold/open_speech")
-    return Path(cache or default)
+    default = Path.home() / f".cache/sknmf_unfold/open_speech_{VERSION}"
+    return Path(cache or os.environ.get("SKNMF_UNFOLD_DATA", default))
 
 
 def build(cache=None, *, seed=0, verbose=True):
@@ -63,7 +79,7 @@ def build(cache=None, *, seed=0, verbose=True):
     path.unlink(missing_ok=True)
     start = time.perf_counter()
     with tqdm(total=sources.n_steps(), disable=not verbose) as bar:
-        manifest = _build(folder, seed, lambda message: _step(bar, message))
+        manifest = build_corpus(folder, seed, lambda message: _step(bar, message))
     manifest["build_seconds"] = round(time.perf_counter() - start, 1)
     path.write_text(json.dumps(manifest, indent=0))
     return path
@@ -81,101 +97,20 @@ def _step(bar, message):
     bar.update()
 
 
-def _build(folder, seed, report):
-    """Fetch, decode and plan everything; return the manifest."""
-    facts = []
-    for package in sources.packages():
-        facts.append(sources.fetch(package, folder / "packages"))
-        report(f"{package} {facts[-1]['version']}: {', '.join(facts[-1]['licences'])}")
-    rng = check_random_state(seed)
-    manifest = {"version": VERSION, "seed": seed, "sample_rate": sources.SAMPLE_RATE}
-    manifest |= {"packages": facts, "arrays": {}, "sources": {}}
-    utterances = _build_speech(folder, manifest, rng, report)
-    lengths = _build_interference(folder, manifest, rng, report)
-    manifest["mixtures"] = _plan(folder, utterances, lengths, rng)
-    plain = json.dumps([manifest["arrays"], manifest["mixtures"]], sort_keys=True)
-    manifest["sha256"] = hashlib.sha256(plain.encode()).hexdigest()
-    return manifest
+def _open(cache):
+    """Read the manifest; build the corpus first where needed."""
+    # A corpus built with any seed is accepted.
+    found = _read_manifest(cache_folder(cache) / "manifest.json")
+    return found or json.loads(build(cache).read_text())
 
 
-def _save(folder, manifest, name, waveform):
-    """Store as 16-bit samples; put the checksum into the manifest."""
-    array = np.round(np.clip(waveform, -1, 1) * 32767).astype("<i2")
-    np.save(folder / f"{name}.npy", array)
-    manifest["arrays"][name] = hashlib.sha256(array.tobytes()).hexdigest()
+def _read_array(cache, name):
+    """Map an array; 16-bit samples are converted only when they are needed."""
+    return np.load(cache_folder(cache) / f"{name}.npy", mmap_mode="r")
 
 
-def _build_speech(folder, manifest, rng, report):
-    """Store the utterances of every speaker; return [start, end] of each, by part and speaker."""
-    spans = {}
-    for part, speakers in sources.SPEECH.items():
-        spans[part] = {}
-        for speaker, (package, pattern) in speakers.items():
-            files = sources.speech_files(folder / "packages", package, pattern)
-            prompts = sources.decode_all(folder / "packages", files)
-            prompts = [mixing.trim(prompt) for prompt in prompts]
-            prompts = [p for p in prompts if len(p) > 0.2 * mixing.RATE and mixing.rms(p) > 1e-4]
-            joined = mixing.join_prompts(prompts, rng)
-            _save(folder, manifest, f"speech-{speaker}", np.concatenate(joined))
-            ends = np.cumsum([len(utterance) for utterance in joined])
-            spans[part][speaker] = [
-                [int(e - len(u)), int(e)] for u, e in zip(joined, ends, strict=True)
-            ]
-            manifest["sources"][f"speech-{speaker}"] = files
-            report(
-                f"{part} speaker {speaker}: {len(files)} prompts, {ends[-1] / mixing.RATE:.0f} s"
-            )
-    return spans
-
-
-def _build_interference(folder, manifest, rng, report):
-    """Store one track for every kind and part; return their lengths."""
-    lengths = {}
-    for kind in sources.INTERFERENCE:
-        files = sources.interference_files(folder / "packages", kind)
-        recordings = sources.decode_all(folder / "packages", files)
-        kept = mixing.distinct(recordings)
-        recordings = [recordings[i] for i in kept]
-        groups = [sources.group(kind, files[i]) for i in kept]
-        for part, pieces in mixing.split_recordings(recordings, rng, groups).items():
-            track = mixing.make_track(pieces, rng)
-            _save(folder, manifest, f"{kind}-{part}", track)
-            lengths.setdefault(part, {})[kind] = len(track)
-        seconds = sum(len(x) for x in recordings) / mixing.RATE
-        manifest["sources"][kind] = files
-        report(f"interference {kind}: {len(files)} recordings, {seconds:.0f} s")
-    return lengths
-
-
-def _plan(folder, utterances, lengths, rng):
-    """Plan every mixture of every part: speaker, span, SNR, segments."""
-    full = mixing.choose_utterances(utterances["train"], HOURS["full"], rng)
-    mixtures = {"full": _plan_part(folder, full, "train", lengths, rng)}
-    # Speakers take turns, so the beginning of the full set is a balanced part of it.
-    ends = np.cumsum([end - start for _, start, end in full])
-    n_tenth = int(np.searchsorted(ends, HOURS["tenth"] * 3600 * mixing.RATE)) + 1
-    mixtures["tenth"] = mixtures["full"][:n_tenth]
-    for part in ("dev", "test"):
-        chosen = mixing.choose_utterances(utterances[part], HOURS[part], rng)
-        for condition in CONDITIONS:
-            name = f"{part}-{condition}"
-            mixtures[name] = _plan_part(folder, chosen, name, lengths, rng)
-    return mixtures
-
-
-def _plan_part(folder, chosen, part, lengths, rng):
-    tracks = {kind: np.load(folder / f"{kind}-{part}.npy", mmap_mode="r") for kind in lengths[part]}
-    snrs = rng.permutation(np.resize(mixing.SNRS, len(chosen)))
-    plans = []
-    for (speaker, start, end), snr in zip(chosen, snrs, strict=True):
-        n_times = end - start
-
-        def audible(kind, first, n_times=n_times):
-            return mixing.rms(tracks[kind][first : first + n_times]) > 32767 * 10 ** (-50 / 20)
-
-        plan = mixing.plan_mixture(lengths[part], n_times, snr, rng, audible)
-        plans.append({"speaker": speaker, "span": [start, end], "part": part} | plan)
-    return plans
+def _to_floats(array):
+    return array.astype(np.float32) / 32767
 
 
 def load(part, condition="matched", *, cache=None, return_entries=False):
@@ -185,62 +120,155 @@ def load(part, condition="matched", *, cache=None, return_entries=False):
     ----------
     part : {"tenth", "full", "dev", "test"}
         Training sets by size, or an evaluation part.
-    condition : {"matched", "unseen"}, default="matched"
-        For dev and test: whether their interference was recorded together with the training's.
+    condition : {"matched", "unseen", "wild"}, default="matched"
+        For dev and test: which interference, see the description of this module.
     cache : str or Path, optional
         Folder, see `cache_folder`.
     return_entries : bool, default=False
-        Whether to return speaker, SNR and segments of each mixture too.
+        Whether to return facts about each mixture too.
 
     Returns
     -------
     X, Y : list of ndarray of shape (n_times,), float32
         Mixtures and targets at 16 kHz.
     entries : list of dict
-        Only with `return_entries`.
+        Only with `return_entries`: "speaker", "snr" (in dB, of the target to all else), "gain_db"
+        (of the target, above -26 dBFS), "condition", and where its samples are.
     """
     if part not in HOURS or condition not in CONDITIONS:
         raise ValueError(
             f"`part` must be one of {list(HOURS)} and `condition` one of {list(CONDITIONS)}; "
             f"got part={part!r}, condition={condition!r}."
         )
-    folder = cache_folder(cache)
-    # A corpus built with any seed is accepted.
-    manifest = _read_manifest(folder / "manifest.json") or json.loads(build(cache).read_text())
-    entries = manifest["mixtures"][part if part in ("tenth", "full") else f"{part}-{condition}"]
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in manifest["arrays"]}
-    X, Y = [], []
-    for entry in entries:
-        start, end = entry["span"]
-        clean = arrays[f"speech-{entry['speaker']}"][start:end].astype(np.float32) / 32767
-        tracks = {kind: arrays[f"{kind}-{entry['part']}"] for kind, _, _ in entry["segments"]}
-        X.append(mixing.mix(clean, tracks, entry))
-        Y.append(clean)
+    name = part if part in ("tenth", "full") else f"{part}-{condition}"
+    entries = _open(cache)["mixtures"][name]
+    make = _read_wild if entries and entries[0]["condition"] == "wild" else _mix
+    pairs = make(cache, entries)
+    X, Y = [x for x, _ in pairs], [y for _, y in pairs]
     return (X, Y, entries) if return_entries else (X, Y)
 
 
+def _read_wild(cache, entries):
+    """Read mixtures that are stored."""
+    part = entries[0]["part"]
+    arrays = [_read_array(cache, f"{name}-{part}") for name in ("mixtures", "targets")]
+    return [[np.array(array[slice(*entry["span"])]) for array in arrays] for entry in entries]
+
+
+def _mix(cache, entries):
+    """Make mixtures from their plans."""
+    parts = {(kind, entry["part"]) for entry in entries for kind, _, _ in entry["segments"]}
+    tracks = {(kind, part): _read_array(cache, f"{kind}-{part}") for kind, part in parts}
+    speakers = {entry["speaker"] for entry in entries}
+    speech = {speaker: _read_array(cache, f"speech-{speaker}") for speaker in speakers}
+    pairs = []
+    for entry in entries:
+        clean = _to_floats(speech[entry["speaker"]][slice(*entry["span"])])
+        own = {kind: tracks[kind, entry["part"]] for kind, _, _ in entry["segments"]}
+        pairs.append(mixing.mix(clean, own, entry))
+    return pairs
+
+
+def load_sources(cache=None):
+    """Load all utterances and all interference of training, to be mixed anew in every epoch.
+
+    Parameters
+    ----------
+    cache : str or Path, optional
+        Folder, see `cache_folder`.
+
+    Returns
+    -------
+    clean : list of ndarray of shape (n_times,), float32
+        Utterances of all voices of training, each 3 to 8 seconds, at -26 dBFS.
+    interference : list of ndarray of shape (n_times,), float32
+        Stretches of at most a minute, at about -26 dBFS. Kinds have about the shares `SHARES` of
+        the time: a stretch of a rare kind comes several times, as the same array.
+
+    Examples
+    --------
+    >>> clean, interference = load_sources()  # doctest: +SKIP
+    >>> mixtures = MixtureDataset(
+    ...     clean, interference, rooms=rooms()["train"], room_fraction=ROOM_SHARE,
+    ...     **CONDITIONS_OF_TRAINING)  # doctest: +SKIP
+    """
+    clean = []
+    for speaker, spans in _open(cache)["utterances"]["train"].items():
+        waveform = _to_floats(_read_array(cache, f"speech-{speaker}"))
+        clean += [waveform[start:end] for start, end in spans]
+    tracks = {kind: _to_floats(_read_array(cache, f"{kind}-train")) for kind in SHARES}
+    return clean, mixing.balance(tracks, SHARES)
+
+
+def rooms(cache=None):
+    """Load the impulse responses of simulated rooms; those of train, dev and test are disjoint.
+
+    Parameters
+    ----------
+    cache : str or Path, optional
+        Folder, see `cache_folder`.
+
+    Returns
+    -------
+    rooms : dict of list of ndarray of shape (n_taps,), float32
+        By part: "train", "dev", "test".
+    """
+    lengths = _open(cache)["rooms"]
+    return {
+        part: np.split(np.array(_read_array(cache, f"rooms-{part}")), np.cumsum(sizes)[:-1])
+        for part, sizes in lengths.items()
+    }
+
+
 def print_summary(manifest):
-    """Print hours by part and speaker, and the checksum."""
-    for name, entries in manifest["mixtures"].items():
-        seconds = {}
-        for entry in entries:
-            start, end = entry["span"]
-            speaker = entry["speaker"]
-            seconds[speaker] = seconds.get(speaker, 0) + (end - start) / manifest["sample_rate"]
-        shares = ", ".join(f"{speaker} {s / 60:.1f}" for speaker, s in seconds.items())
+    """Print minutes by part, condition and voice, and the checksum."""
+    rate = manifest["sample_rate"]
+    for part, voices in manifest["utterances"].items():
+        seconds = {voice: np.diff(spans).sum() / rate for voice, spans in voices.items()}
+        shares = ", ".join(f"{voice} {s / 60:.1f}" for voice, s in seconds.items())
         hours = sum(seconds.values()) / 3600
-        print(f"{name}: {len(entries)} mixtures, {hours:.2f} h (minutes: {shares})")
+        print(f"voices of {part}: {len(voices)}, {hours:.2f} h (minutes: {shares})")
+    for name, entries in manifest["mixtures"].items():
+        hours = sum(end - start for start, end in (e["span"] for e in entries)) / rate / 3600
+        snrs = [entry["snr"] for entry in entries]
+        levels = [entry["gain_db"] + mixing.LEVEL_DB for entry in entries]
+        print(
+            f"{name}: {len(entries)} mixtures, {len({e['speaker'] for e in entries})} voices, "
+            f"{hours:.2f} h, SNR {min(snrs):.0f} to {max(snrs):.0f} dB, levels of targets "
+            f"{min(levels):.0f} to {max(levels):.0f} dBFS"
+        )
     print(f"sha256 {manifest['sha256']}; built in {manifest['build_seconds']} s")
 
 
+def licence_table(manifest):
+    """Make a table of all packages for a model card.
+
+    Parameters
+    ----------
+    manifest : dict
+        Manifest of a corpus.
+
+    Returns
+    -------
+    rows : list of tuple of str
+        Package, version, licence of its sounds, who made them, what the corpus has of them.
+    """
+    names = ("package", "version", "sound_licence", "makers", "content")
+    return [tuple(fact[name] for name in names) for fact in manifest["packages"]]
+
+
 def main(arguments=None):
-    """Parse the command line and build."""
+    """Parse the command line, build, and print the summary."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.open_speech", description=__doc__)
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--licences", action="store_true", help="print the table of licences too")
     args = parser.parse_args(arguments)
     path = build(args.cache, seed=args.seed)
-    print_summary(json.loads(path.read_text()))
+    manifest = json.loads(path.read_text())
+    print_summary(manifest)
+    if args.licences:
+        print("\n".join(" | ".join(row) for row in licence_table(manifest)))
     print(f"manifest: {path}")
 
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from scipy.signal import butter, sosfilt
 
 from sknmf_unfold.datasets import mix_at_snr
 
 RATE = 16000
-LEVEL = 10 ** (-26 / 20)
+# Level at which utterances and tracks are stored, and range of the levels of targets, in dBFS.
+LEVEL_DB = -26
+LEVEL = 10 ** (LEVEL_DB / 20)
+TARGET_LEVELS_DB = (-45, -15)
+RUMBLE_HZ = 50
 SNRS = (-6, -3, 0, 3, 6, 9)
 # Samples; longer recordings are divided between the parts by time, shorter ones go to one part.
 MIN_DIVIDED_LENGTH = 20 * RATE
@@ -37,6 +42,12 @@ def fade(waveform, n_times=160):
     waveform[:n_times] *= ramp
     waveform[-n_times:] *= ramp[::-1]
     return waveform
+
+
+def remove_rumble(waveform):
+    """Take away what microphones and rooms add below the voice (second-order Butterworth)."""
+    sections = butter(2, RUMBLE_HZ, "highpass", fs=RATE, output="sos")
+    return sosfilt(sections, waveform).astype(np.float32) if len(waveform) else waveform
 
 
 def trim(waveform, threshold_db=-40.0, window=160, margin=800):
@@ -165,8 +176,34 @@ def make_track(pieces, rng):
     return np.concatenate(parts).astype(np.float32)
 
 
+def balance(tracks, shares, longest=60 * RATE):
+    """Cut tracks into stretches and repeat those of short tracks.
+
+    Parameters
+    ----------
+    tracks : dict of ndarray of shape (n_times,)
+        Track of each kind.
+    shares : dict of float
+        Relative duration of each kind among the stretches, reached as well as whole repetitions
+        allow; the kind with the most for its share comes once.
+    longest : int
+        Samples of a stretch at most.
+
+    Returns
+    -------
+    stretches : list of ndarray
+        Views of the tracks; a repeated one is the same array.
+    """
+    most = max(len(track) / shares[kind] for kind, track in tracks.items())
+    stretches = []
+    for kind, track in tracks.items():
+        cut = np.array_split(track, -(-len(track) // longest))
+        stretches += cut * max(round(most * shares[kind] / len(track)), 1)
+    return stretches
+
+
 def choose_utterances(speakers, hours, rng):
-    """Draw utterances of all speakers in turn, each again only when all of them were taken.
+    """Draw utterances of all speakers in turn, none again until all of everybody were taken.
 
     Parameters
     ----------
@@ -183,11 +220,12 @@ def choose_utterances(speakers, hours, rng):
     goal, chosen, total = hours * 3600 * RATE, [], 0
     queues = {speaker: [] for speaker in speakers}
     while True:
-        for speaker, spans in speakers.items():
+        if not any(queues.values()):
+            for speaker, spans in speakers.items():
+                queues[speaker] = [spans[i] for i in rng.permutation(len(spans))]
+        for speaker in [speaker for speaker, queue in queues.items() if queue]:
             if total >= goal:
                 return chosen
-            if not queues[speaker]:
-                queues[speaker] = [spans[i] for i in rng.permutation(len(spans))]
             chosen.append([speaker, *queues[speaker].pop()])
             total += chosen[-1][2] - chosen[-1][1]
 
@@ -210,7 +248,8 @@ def plan_mixture(lengths, n_times, snr, rng, audible=lambda kind, start: True):
     Returns
     -------
     plan : dict
-        ``snr`` and ``segments``, a list of [kind, first sample, gain in dB].
+        ``snr``, ``gain_db`` of mixture and target together, which gives the target a level in
+        `TARGET_LEVELS_DB`, and ``segments``, a list of [kind, first sample, gain in dB].
     """
     kinds = rng.permutation(sorted(lengths))[: rng.randint(1, 4)]
     segments = []
@@ -220,11 +259,12 @@ def plan_mixture(lengths, n_times, snr, rng, audible=lambda kind, start: True):
             if audible(kind, start):
                 break
         segments.append([str(kind), start, round(float(rng.uniform(-5, 5)), 2)])
-    return {"snr": int(snr), "segments": segments}
+    gain = round(float(rng.uniform(*TARGET_LEVELS_DB)) - LEVEL_DB, 2)
+    return {"snr": int(snr), "gain_db": gain, "segments": segments}
 
 
 def mix(utterance, tracks, plan):
-    """Make the mixture of a plan.
+    """Make the mixture and the target of a plan.
 
     Parameters
     ----------
@@ -236,10 +276,22 @@ def mix(utterance, tracks, plan):
 
     Returns
     -------
-    mixture : ndarray of shape (n_times,), float32
+    mixture, target : ndarray of shape (n_times,), float32
     """
     total = np.zeros(len(utterance))
-    for kind, start, gain_db in plan["segments"]:
+    for kind, start, gain in plan["segments"]:
         segment = np.asarray(tracks[kind][start : start + len(utterance)], dtype=np.float64)
-        total += segment / max(rms(segment), 1e-9) * 10 ** (gain_db / 20)
-    return mix_at_snr(utterance, fade(total).astype(np.float32), plan["snr"])
+        total += segment / max(rms(segment), 1e-9) * 10 ** (gain / 20)
+    target = utterance * np.float32(10 ** (plan["gain_db"] / 20))
+    return mix_at_snr(target, fade(total).astype(np.float32), plan["snr"]), target
+
+
+def snr_db(mixture, target):
+    """Compute the ratio of the energies of the target and of all else, in dB with two decimals."""
+    ratio = rms(target) / max(rms(mixture.astype(np.float64) - target), 1e-12)
+    return round(20 * float(np.log10(ratio)), 2)
+
+
+def gain_db(target):
+    """Compute the level of a target relative to that of stored utterances, in dB."""
+    return round(20 * float(np.log10(rms(target) / LEVEL)), 2)

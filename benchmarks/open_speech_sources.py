@@ -1,158 +1,227 @@
-"""Sources of the open speech corpus: packages, files, decoding.
+"""Sources of the open speech corpus: which file of which package is which voice or interference.
 
-All sources are Debian packages with human recordings under free licences. They are no part of this
-project: the package manager of the machine that builds the corpus downloads them.
+All sources are Debian packages with free licences. They are no part of this project: the package
+manager of the machine that builds the corpus downloads them.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import re
-import shutil
-import subprocess
 
-import joblib
-import numpy as np
+PARTS = ("train", "dev", "test")
+ASTERISK, STAMPS = "asterisk-core-sounds-{}-g722", "tuxpaint-stamps-default"
+PROMPTS = "asterisk-prompt-{}"
 
-SAMPLE_RATE = 16000
-# part: speaker: (package, pattern of the path). All prompts of a speaker are in one part.
+
+def _stamps(*languages):
+    return {f"stamps-{language}": (STAMPS, f"*_desc_{language}.ogg") for language in languages}
+
+
+def _prompts(*languages):
+    return {language: (ASTERISK.format(language), "*.g722") for language in languages}
+
+
+def _letters(*languages):
+    return {f"letters-{x}": ("klettres-data", f"*/klettres/{x}/*.ogg") for x in languages}
+
+
+def _potato(*languages):
+    return {f"potato-{x}": ("ktuberling-data", f"*/sounds/{x}/*") for x in languages}
+
+
+def _hedgehogs(*packs):
+    return {f"hedgehog-{x}": ("hedgewars-data", f"*/voices/{x}/*.ogg") for x in packs}
+
+
+# part: voice: (package, pattern of the path). A voice has all its prompts in one part. Of unnamed
+# people the recordings that may be of the same person are in one part: those of volunteers in one
+# language, and all of the game of hedgehogs.
 SPEECH = {
     "train": {
-        "en": ("asterisk-core-sounds-en-g722", "*.g722"),
-        "es": ("asterisk-core-sounds-es-g722", "*.g722"),
-        "it": ("asterisk-core-sounds-it-g722", "*.g722"),
+        **_prompts("en", "es", "it"),
+        "es-co": (PROMPTS.format("es-co"), "*.gsm"),
+        "fr-armelle": (PROMPTS.format("fr-armelle"), "*.gsm"),
+        "it-menardi": (PROMPTS.format("it-menardi-wav"), "*.wav"),
+        "festvox-ru": ("festvox-ru", "*.wav"),
         "cs-m": ("fillets-ng-data-cs", "*-m-*.ogg"),
         "cs-v": ("fillets-ng-data-cs", "*-v-*.ogg"),
-        "stamps-es": ("tuxpaint-stamps-default", "*_desc_es.ogg"),
-        "stamps-ca": ("tuxpaint-stamps-default", "*_desc_ca.ogg"),
-        "stamps-ro": ("tuxpaint-stamps-default", "*_desc_ro.ogg"),
-        "stamps-bg": ("tuxpaint-stamps-default", "*_desc_bg.ogg"),
-        "stamps-be": ("tuxpaint-stamps-default", "*_desc_be.ogg"),
+        "computer": ("warzone2100-data", "*/memressp/*/pcv*.ogg"),
+        "tutor": ("warzone2100-data", "*/audio/tutorial/*.ogg"),
+        "commander": ("warzone2100-data", "*/cmndrvoc/*.ogg"),
+        **_stamps("es", "ca", "ro", "bg", "be"),
+        **_hedgehogs("British", "Classic", "Default", "Default_es", "Default_pl", "Default_ru"),
+        **_hedgehogs("Default_uk", "HillBilly", "Mobster", "Pirate", "Russian", "Russian_pl"),
+        **_hedgehogs("Surfer"),
+        **_letters("cs", "de", "en", "en_GB", "es", "it", "nl", "pt_BR", "uk"),
+        **_potato("ca", "de", "en", "uk"),
     },
     "dev": {
-        "fr": ("asterisk-core-sounds-fr-g722", "*.g722"),
-        "stamps-fr": ("tuxpaint-stamps-default", "*_desc_fr.ogg"),
+        **_prompts("fr"),
+        **_stamps("fr"),
+        **_letters("fr", "da"),
+        **_potato("fr", "da", "wa"),
     },
     "test": {
-        "ru": ("asterisk-core-sounds-ru-g722", "*.g722"),
-        "stamps-el": ("tuxpaint-stamps-default", "*_desc_el.ogg"),
+        **_prompts("ru"),
+        **_stamps("el"),
+        **_letters("ru", "lt"),
+        **_potato("el", "ru", "lt", "sl"),
     },
 }
+# Languages of other people, who are interference and never targets.
+PEOPLE = ("ar", "fi", "ga", "gl", "he", "hu", "ml", "nb", "nds", "sr", "sv", "tn")
 # kind: [(package, pattern of the path)]
 INTERFERENCE = {
-    "music": [("wesnoth-1.16-music", "*.ogg")],
+    "music": [
+        ("wesnoth-1.16-music", "*.ogg"),
+        ("hedgewars-data", "*/Music/*.ogg"),
+        ("naev-data", "*/music/*.ogg"),
+    ],
     "ambience": [("lincity-ng-data", "*/sounds/*.wav")],
     "effects": [
         ("wesnoth-1.16-data", "*/sounds/*.ogg"),
         ("wesnoth-1.16-data", "*/sounds/*.wav"),
         ("sonic-pi-samples", "*.flac"),
-        ("tuxpaint-stamps-default", "*.ogg"),
+        (STAMPS, "*.ogg"),
+        ("hedgewars-data", "*/Sounds/[!v]*.ogg"),
     ],
     "people": [
-        ("ktuberling-data", "*/sounds/*.ogg"),
-        ("ktuberling-data", "*/sounds/*.wav"),
-        ("klettres-data", "*.ogg"),
+        *(("klettres-data", f"*/klettres/{language}/*.ogg") for language in PEOPLE),
+        *(("ktuberling-data", f"*/sounds/{language}/*") for language in PEOPLE),
     ],
 }
-# Prompts without a voice (the monkeys are the same in all languages), and spoken stamps, which have
-# the voices of the targets.
+# The music of naev-data that is by one team ("Vega Strike").
+VEGA = ("agri", "cosmo", "galac", "laun", "lift", "machina", "mission", "ocean", "peace", "snow")
+# part: kind: [(package, pattern)] of the condition "wild": nothing of it is anywhere else.
+WILD = {
+    "dev": {
+        "music": [("freedroidrpg-data", "*/music/*.ogg"), ("asterisk-moh-opsound-wav", "*.wav")],
+        "ambience": [
+            ("warzone2100-data", "*/sfx/building/*.ogg"),
+            ("warzone2100-data", "*/sfx/vehicle/*.ogg"),
+        ],
+        "effects": [
+            ("freedroidrpg-data", "*/effects/*.ogg"),
+            ("warzone2100-data", "*/sfx/weapons/*.ogg"),
+            ("warzone2100-data", "*/sfx/explons/*.ogg"),
+        ],
+    },
+    "test": {
+        "music": [("naev-data", f"*/music/{start}*.ogg") for start in VEGA],
+        "ambience": [("openarena-data", "*/world/*.wav")],
+        "effects": [
+            ("naev-data", "*/snd/sounds/*"),
+            ("openarena-data", "*/sound/items/*.wav"),
+            ("openarena-data", "*/sound/weapons/*.wav"),
+            ("openarena-data", "*/sound/player/footsteps/*.wav"),
+        ],
+    },
+}
+# Prompts without a voice (the monkeys are the same in all languages), and cries.
 NOT_SPEECH = re.compile(
-    r"/silence/|/beep|/ascending-2tone|/descending-2tone|/confbridge-(join|leave)|/tt-monkeys\."
+    r"/silence/|/beep|/ascending-2tone|/descending-2tone|/confbridge-(join|leave)|/tt-monkeys\.|"
+    r"/voices/\w+/(Firepunch|Hmm|Jump|Kamikaze|Laugh|Nooo|Ooff|Ouch|Ow|Poison)"
 )
-SPOKEN_STAMP = re.compile(
-    r"_desc|_[a-z]{2}(_[a-zA-Z]{2})?\.ogg$|/symbols/(alphabets|math)/|/dreydl-"
+# Spoken stamps have the voices of the targets, and so may cries of the hedgehogs and droids.
+SPOKEN = re.compile(
+    r"tuxpaint.*(_desc|_[a-z]{2}(_[a-zA-Z]{2})?\.ogg$|/symbols/(alphabets|math)/|/dreydl-)|"
+    r"/Sounds/(countdown|hell_|Hellish|hogchant|Yoohoo)|/voice_samples/|/tux_ingame|_Scream_"
 )
 LANGUAGE = re.compile(r"/(?:klettres|ktuberling/sounds)/([a-z]+)")
+# package: (licence of its sounds, who made them, what the corpus has of them)
+CREDITS = {
+    "asterisk-core-sounds-en-g722": ("CC-BY-SA-3.0", "Allison Smith", "voice en"),
+    "asterisk-core-sounds-es-g722": ("CC-BY-SA-3.0", "Allison Smith, Digium", "voice es"),
+    "asterisk-core-sounds-fr-g722": ("CC-BY-SA-3.0", "June Wallack", "voice fr"),
+    "asterisk-core-sounds-it-g722": ("CC-BY-3.0", "Carlo Flora", "voice it"),
+    "asterisk-core-sounds-ru-g722": ("CC-BY-3.0", "Maxim Topal", "voice ru"),
+    "asterisk-moh-opsound-wav": (
+        "CC-BY-SA-3.0",
+        "Paul Shuler (Macroform), Manolo Camp, Reno Project",
+        "music",
+    ),
+    "asterisk-prompt-es-co": ("GPL-2", "Avatar Ltda., July E. Jiménez", "voice es-co"),
+    "asterisk-prompt-fr-armelle": (
+        "BSD-like",
+        "Armelle Desjardins, Michel Gutierrez",
+        "voice fr-armelle",
+    ),
+    "asterisk-prompt-it-menardi-wav": (
+        "CC-BY-SA-3.0 (Italy)",
+        "Marco Menardi and Paola Dal Zot, http://www.voip.ammdomus.it",
+        "voice it-menardi",
+    ),
+    "festvox-ru": ("BSD-like", "Nickolay V. Shmyrev", "voice festvox-ru"),
+    "fillets-ng-data-cs": (
+        "GPL-2",
+        "Ivo Danihelka, ALTAR interactive",
+        "voices cs-m, cs-v",
+    ),
+    "freedroidrpg-data": ("GPL-2+", "the Freedroid developers", "music and effects"),
+    "hedgewars-data": (
+        "GFDL-1.3 (sounds), GPL-2",
+        "Andrey Korotaev, the Hedgewars Project",
+        "voices hedgehog-*, music, effects",
+    ),
+    "klettres-data": (
+        "GPL-2+",
+        "Anne-Marie Mahfouf and the KDE contributors",
+        "voices letters-*, other people",
+    ),
+    "ktuberling-data": (
+        "GPL-2+",
+        "Albert Astals Cid, Éric Bischoff and the KDE contributors",
+        "voices potato-*, other people",
+    ),
+    "lincity-ng-data": ("GPL-2+ or CC-BY-SA-2.0", "the LinCity-NG contributors", "ambience"),
+    "naev-data": (
+        "GPL-2+, GPL-3+, CC-BY-3.0, CC-BY-SA-3.0",
+        "Vega Strike, Nikola Whallon, Askyel, Zeropage, Tenshihan and others",
+        "music and effects",
+    ),
+    "openarena-data": ("GPL-2+", "the OpenArena team", "ambience and effects"),
+    "sonic-pi-samples": ("CC0-1.0", "contributors of freesound.org", "effects"),
+    STAMPS: ("GPL-2", "Bill Kendrick and the Tux Paint contributors", "voices stamps-*, effects"),
+    "warzone2100-data": (
+        "GPL-2+",
+        "Eidos Interactive, Warzone 2100 Project",
+        "voices computer, tutor, commander; ambience, effects",
+    ),
+    "wesnoth-1.16-data": ("GPL-2+", "the Wesnoth contributors", "effects"),
+    "wesnoth-1.16-music": ("GPL-2+", "the Wesnoth contributors", "music"),
+}
 
 
 def packages():
     """List the names of all packages, sorted."""
     pairs = [pair for part in SPEECH.values() for pair in part.values()]
-    pairs += [pair for kind in INTERFERENCE.values() for pair in kind]
+    tables = [INTERFERENCE, *WILD.values()]
+    pairs += [pair for table in tables for kind in table.values() for pair in kind]
     return sorted({package for package, _ in pairs})
 
 
 def n_steps():
-    """Count the packages, speakers and kinds, each of which a build reports once."""
-    return len(packages()) + sum(map(len, SPEECH.values())) + len(INTERFERENCE)
-
-
-def fetch(package, folder):
-    """Download and unpack one package, unless that is done.
-
-    Parameters
-    ----------
-    package : str
-        Name of the Debian package.
-    folder : Path
-        Gets ``package.deb`` and the folder ``package``.
-
-    Returns
-    -------
-    facts : dict
-        Name, version, sha256 and licences of the package.
-    """
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise RuntimeError(f"{tool} not found; the corpus needs Debian or its kin.")
-    archive, tree = folder / f"{package}.deb", folder / package
-    if not archive.exists():
-        _download(package, archive)
-    if not tree.exists():
-        partial = folder / f"{package}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        subprocess.run(["dpkg-deb", "-x", archive, partial], check=True)
-        partial.rename(tree)
-    version = subprocess.run(
-        ["dpkg-deb", "-f", archive, "Version"], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    return {
-        "package": package,
-        "version": version,
-        "sha256": digest,
-        "licences": _licences(package, tree),
-    }
-
-
-def _download(package, archive):
-    folder = archive.parent / f"{package}.download"
-    folder.mkdir(parents=True, exist_ok=True)
-    result = subprocess.run(
-        ["apt-get", "download", package], cwd=folder, capture_output=True, text=True
-    )
-    found = list(folder.glob("*.deb"))
-    if result.returncode or not found:
-        raise RuntimeError(
-            f"apt-get could not download {package}; run 'apt-get update' first, with a package "
-            f"source of Debian 12. It said: {result.stderr.strip()}"
-        )
-    found[0].rename(archive)
-    shutil.rmtree(folder)
-
-
-def _licences(package, tree):
-    """List the licences named in the package's copyright file, those of its other files too."""
-    path = tree / "usr/share/doc" / package / "copyright"
-    text = path.read_text(encoding="utf-8", errors="replace")
-    names = re.findall(r"^License:[ \t]*(\S.*?)[ \t]*$", text, re.MULTILINE)
-    # Older files have no such fields, but say where Debian keeps the full text.
-    names = names or re.findall(r"common-licenses/([\w.+-]*\w)", text)
-    return sorted(set(names) or {"see its copyright"})
+    """Count what a build reports: packages, voices, kinds, rooms and mixtures of each part."""
+    kinds = len(INTERFERENCE) + sum(map(len, WILD.values()))
+    return len(packages()) + sum(map(len, SPEECH.values())) + kinds + 1 + len(WILD)
 
 
 def speech_files(folder, package, pattern):
-    """List the prompts of one speaker, sorted, as paths relative to `folder`."""
-    files = _matching(folder, package, pattern)
+    """List the prompts of one voice, sorted, as paths relative to `folder`."""
+    files = _matching(folder, [(package, pattern)])
     return [path for path in files if not NOT_SPEECH.search("/" + path)]
 
 
 def interference_files(folder, kind):
     """List the recordings of one kind of interference, sorted, relative to `folder`."""
-    files = [path for pair in INTERFERENCE[kind] for path in _matching(folder, *pair)]
-    stamps = "tuxpaint-stamps-default"
-    return [p for p in files if not (p.startswith(stamps) and SPOKEN_STAMP.search(p))]
+    wild = {path for part in WILD for name in WILD[part] for path in wild_files(folder, part, name)}
+    return [path for path in _without_speech(folder, INTERFERENCE[kind]) if path not in wild]
+
+
+def wild_files(folder, part, kind):
+    """List the recordings of one kind that only the wild mixtures of `part` have."""
+    return _without_speech(folder, WILD[part][kind])
 
 
 def group(kind, path):
@@ -160,53 +229,14 @@ def group(kind, path):
     return LANGUAGE.search(path)[1] if kind == "people" else path
 
 
-def _matching(folder, package, pattern):
-    paths = (p.relative_to(folder).as_posix() for p in (folder / package).rglob("*") if p.is_file())
-    return sorted(path for path in paths if fnmatch.fnmatch(path, pattern))
+def _without_speech(folder, pairs):
+    return [path for path in _matching(folder, pairs) if not SPOKEN.search(path)]
 
 
-def decode(path):
-    """Decode one file to mono at 16 kHz.
-
-    Parameters
-    ----------
-    path : Path
-        G.722, Ogg, WAV or FLAC.
-
-    Returns
-    -------
-    waveform : ndarray of shape (n_times,), float32
-        The waveform less its mean; empty if nothing in the file can be decoded.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(
-            'decoding needs PyAV: python -m pip install "sknmf_unfold[bench]"'
-        ) from error
-    from scipy.signal import resample_poly
-
-    try:
-        kind = "g722" if path.suffix == ".g722" else None
-        with av.open(str(path), format=kind, metadata_errors="replace") as container:
-            rate = container.streams.audio[0].rate
-            # Planar floats, all channels; averaged here and resampled with a known filter.
-            resampler = av.AudioResampler(format="fltp")
-            chunks = [
-                out.to_ndarray().mean(axis=0)
-                for frame in container.decode(audio=0)
-                for out in resampler.resample(frame)
-            ]
-    except (av.error.FFmpegError, IndexError):
-        return np.zeros(0, dtype=np.float32)
-    waveform = np.concatenate(chunks) if chunks else np.zeros(0)
-    if len(waveform) and rate != SAMPLE_RATE:
-        divisor = np.gcd(rate, SAMPLE_RATE)
-        waveform = resample_poly(waveform, SAMPLE_RATE // divisor, rate // divisor)
-    return (waveform - waveform.mean() if len(waveform) else waveform).astype(np.float32)
-
-
-def decode_all(folder, files, n_jobs=2):
-    """Decode many files, `n_jobs` at a time; their order is kept."""
-    jobs = (joblib.delayed(decode)(folder / path) for path in files)
-    return joblib.Parallel(n_jobs=n_jobs)(jobs)
+def _matching(folder, pairs):
+    found = set()
+    for package, pattern in pairs:
+        paths = [p for p in (folder / package).rglob("*") if p.is_file()]
+        names = (path.relative_to(folder).as_posix() for path in paths)
+        found.update(name for name in names if fnmatch.fnmatchcase(name, pattern))
+    return sorted(found)
