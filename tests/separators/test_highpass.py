@@ -155,7 +155,7 @@ def test_stored_models_keep_it(pipe, tmp_path):
     assert clone(pipe["stft"]).highpass == STFT(highpass=CUTOFF).highpass
     state = pipe["sep"].__getstate__()
     state["stft_settings_"] = state["stft_settings_"] | {"highpass": 8000}
-    with pytest.raises(ValueError, match="`stft_settings_` of the loaded .*`highpass` must be"):
+    with pytest.raises(ValueError, match=r"`stft_settings_` of the loaded .*`highpass` must be"):
         clone(DRNMF).__setstate__(state)
 
 
