@@ -29,6 +29,7 @@ SEPARATORS = {
     "full dynamics": drnmf(80, **(PLAIN | {"dynamics": "full"})),
     "context": drnmf(20, **(PLAIN | {"context": 3})),
     "level": drnmf(20, level_frames=50, **PLAIN),
+    "high-pass": drnmf(20, **PLAIN),
     "level and context": drnmf(20, level_frames=1, **NETWORK),
     "GRU units": drnmf(20, n_gru_units=8, **NETWORK),
     "default": drnmf(20, **NETWORK),
@@ -48,6 +49,7 @@ STFTS = {
     "more components than bins": {"n_fft": 128, "hop_length": 32},
     "diagonal dynamics": {"n_fft": 128, "hop_length": 32},
     "full dynamics": {"n_fft": 128, "hop_length": 32},
+    "high-pass": {"highpass": 50},
     "paper": {"n_fft": 100, "hop_length": 30, "window": "hamming"},
     "warm_ista": {"n_fft": 64, "hop_length": 64, "window": np.ones(64)},
 }

@@ -63,11 +63,13 @@ def check_highpass(highpass: float | None, sample_rate: int) -> float | None:
 
 
 @functools.lru_cache(maxsize=32)
-def _sections(cutoff: float, sample_rate: int) -> np.ndarray:
-    """Compute the filter's coefficients, as second-order sections."""
+def _coefficients(cutoff: float, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute numerator and denominator of the filter, three coefficients each."""
     from scipy.signal import butter
 
-    return butter(ORDER, cutoff, "highpass", fs=sample_rate, output="sos")
+    # Sections are computed from zeros and poles: the gain at 0 Hz is 0 without rounding.
+    [section] = butter(ORDER, cutoff, "highpass", fs=sample_rate, output="sos")
+    return section[:3], section[3:]
 
 
 def warm_up_length(cutoff: float, sample_rate: int) -> int:
@@ -93,7 +95,7 @@ def warm_up_length(cutoff: float, sample_rate: int) -> int:
     2986
     """
     # The poles are a complex pair, whose product is the last coefficient.
-    radius = math.sqrt(_sections(cutoff, sample_rate)[0, -1])
+    radius = math.sqrt(_coefficients(cutoff, sample_rate)[1][-1])
     return math.ceil(math.log(WARM_UP_RESIDUE) / math.log(radius))
 
 
@@ -117,7 +119,7 @@ class HighPassed:
 
     def __init__(self, waveform: np.ndarray, cutoff: float, sample_rate: int) -> None:
         self._waveform = waveform
-        self._sections = _sections(cutoff, sample_rate)
+        self._coefficients = _coefficients(cutoff, sample_rate)
         self._warm_up = warm_up_length(cutoff, sample_rate)
         self._chunk = max(MIN_CHUNK_SAMPLES, self._warm_up)
 
@@ -139,10 +141,11 @@ class HighPassed:
 
     def _within_chunk(self, first: int, begin: int, end: int) -> np.ndarray:
         """Filter samples `begin` up to `end` of the chunk that begins at `first`, in float64."""
-        from scipy.signal import sosfilt
+        from scipy.signal import lfilter
 
         origin = max(first - self._warm_up, 0)
-        return sosfilt(self._sections, self._waveform[origin:end])[begin - origin :]
+        samples = self._waveform[origin:end].astype(np.float64)
+        return lfilter(*self._coefficients, samples)[begin - origin :]
 
 
 class RunningHighPass:
@@ -167,8 +170,8 @@ class RunningHighPass:
     """
 
     def __init__(self, cutoff: float, sample_rate: int, n_streams: int) -> None:
-        self._sections = _sections(cutoff, sample_rate)
-        self._state = np.zeros((len(self._sections), n_streams, 2))
+        self._coefficients = _coefficients(cutoff, sample_rate)
+        self._state = np.zeros((n_streams, ORDER))
 
     def reset(self) -> None:
         """Return to the state before the first sample."""
@@ -186,7 +189,8 @@ class RunningHighPass:
         filtered : ndarray of shape (n_streams, n_times)
             Of the same dtype.
         """
-        from scipy.signal import sosfilt
+        # For the few samples of a hop it takes a fifth of the time of `sosfilt`.
+        from scipy.signal import lfilter
 
-        filtered, self._state = sosfilt(self._sections, samples, axis=1, zi=self._state)
+        filtered, self._state = lfilter(*self._coefficients, samples, axis=1, zi=self._state)
         return filtered.astype(samples.dtype)

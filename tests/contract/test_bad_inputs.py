@@ -261,6 +261,8 @@ PARAMETERS = [
     (stft, "window", np.full(64, np.nan), "`window` must have n_fft=64 finite samples"),
     (stft, "sample_rate", 0, f"{WHOLE}1; got 0"),
     (stft, "sample_rate", "16k", f"{WHOLE}1; got '16k'"),
+    (stft, "highpass", 0, "`highpass` must be None or a number of Hz above 0 and below .* 8000"),
+    (stft, "highpass", "50", r"`highpass` must be a finite number; got '50' \(str\)"),
 ]
 
 

@@ -222,6 +222,7 @@ SETTINGS = {
     "other bins": ({"n_fft": 128}, r"have an n_fft of 33 bins .* got 128, which has 65"),
     "no window": ({"window": "nonesuch"}, "`window` must be 'sqrt_hann'"),
     "no rate": ({"sample_rate": 0}, "`sample_rate` must be"),
+    "no cutoff": ({"highpass": 0}, "`highpass` must be"),
     "one too many": ({"other": 1}, "be None or the settings of an STFT"),
 }
 

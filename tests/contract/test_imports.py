@@ -25,7 +25,7 @@ def loaded():
 
 
 def test_import_loads_no_torch_and_no_plotting(loaded):
-    heavy = {"torch", "matplotlib", "soundfile", "mir_eval", "scipy.signal", "tqdm"}
+    heavy = {"torch", "matplotlib", "soundfile", "soxr", "mir_eval", "scipy.signal", "tqdm"}
     assert "sknmf_unfold.metrics" in loaded[1] and not heavy.intersection(loaded[1])
 
 

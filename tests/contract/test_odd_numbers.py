@@ -68,7 +68,7 @@ ITERATIONS = ("n_iter", "max_iter", "max_epochs")
 # Where numbers are not what the parameter is for, or are but one of the things it takes.
 OTHERS = ("beta_loss", "max_frames", "batch_size", "step_size", "random_state", "verbose")
 OPTIONAL = ("learning_rate", "batch_size", "sequence_length", "max_epochs", "patience", "context")
-OPTIONAL += ("level_frames", "device")
+OPTIONAL += ("level_frames", "device", "highpass")
 
 
 def numeric_parameters(cls):

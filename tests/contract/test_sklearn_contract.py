@@ -71,6 +71,11 @@ def test_scikit_learn_check(estimator, check):
     count(f"scikit-learn checks passed, {type(estimator).__name__}")
 
 
+@pytest.mark.parametrize(("stft", "check"), pairs([STFT(highpass=50.0)]), ids=name_of)
+def test_scikit_learn_check_of_a_high_pass(stft, check):
+    run(check, stft)
+
+
 @pytest.mark.parametrize("estimator", public_estimators(), ids=name_of)
 def test_no_tag_turns_checks_off(estimator):
     tags = get_tags(estimator)
