@@ -267,11 +267,23 @@ def measure(estimates, Y, snrs):
     }
 
 
+def snr_row(entry):
+    """Return the SNR under which the SDR is reported: the wild ones to the nearest 5 dB.
+
+    Examples
+    --------
+    >>> snr_row({"snr": 3}), snr_row({"snr": 11.87, "condition": "wild"})
+    (3, 10)
+    """
+    wild = entry.get("condition") == "wild"
+    return 5 * round(entry["snr"] / 5) if wild else entry["snr"]
+
+
 def evaluate(system, data):
     """Measure a system, such as `separate`, on all parts; its loss is None without a mask."""
     results = {}
     for name, (X, Y, entries) in data.items():
-        snrs = np.array([entry["snr"] for entry in entries])
+        snrs = np.array([snr_row(entry) for entry in entries])
         estimates, loss = system(X, Y)
         results[name] = measure(estimates, Y, snrs)
         if loss is not None:

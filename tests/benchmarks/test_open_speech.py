@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import open_speech, open_speech_build, open_speech_packages, open_speech_sources
 from benchmarks import open_speech_mixing as mixing
-from benchmarks.table1 import parse_model, separate
+from benchmarks.table1 import parse_model, separate, snr_row
 from sknmf_unfold.datasets import MixtureDataset
 
 RATE = mixing.RATE
@@ -379,6 +379,11 @@ def test_licence_table_has_a_row_for_each_package():
     fact = {"package": "p", "version": "1", "sound_licence": "GPL-2", "makers": "m"}
     rows = open_speech.licence_table({"packages": [fact | {"content": "voice a", "sha256": "0"}]})
     assert rows == [("p", "1", "GPL-2", "m", "voice a")]
+
+
+def test_wild_mixtures_are_reported_by_rounded_snr():
+    assert [snr_row({"snr": snr, "condition": "wild"}) for snr in (-2.4, 12.6)] == [0, 15]
+    assert snr_row({"snr": -3, "condition": "matched"}) == snr_row({"snr": -3}) == -3
 
 
 def test_model_names():
