@@ -119,3 +119,8 @@ def load_model(path: Path) -> Pipeline:
             f"with a separator."
         )
     return pipe
+
+
+def resolve_model(name_or_path: str, trust_pickle: bool) -> Pipeline:
+    """Load a model file."""
+    return load_model(Path(name_or_path))

@@ -1,0 +1,304 @@
+"""Separation of files one after the other, with progress and a summary."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from sknmf_unfold.base.progress import progress_bar
+from sknmf_unfold.datasets._audio_input import ForwardFile, open_audio, read_channels
+from sknmf_unfold.datasets.audio_files import _check_rate
+from sknmf_unfold.validation.recordings import check_peak
+
+from ._interrupts import Interrupt
+from ._recordings import printable, say
+from ._separation import RecordingSeparator
+from ._separation_files import Job, Protected
+from ._shared_masks import ChannelSeparator
+from ._sound_writer import SoundFormat, SoundWriter, choose_output, open_writer
+
+# Values of a block, all channels together: about 1.5 s of stereo at 44.1 kHz.
+BLOCK_VALUES = 2**17
+BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+
+
+def separate_all(jobs: Sequence[Job], separation: FileSeparation) -> list[str]:
+    """Separate all files; those that cannot be read do not stop the others.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    separation : FileSeparation
+
+    Returns
+    -------
+    failures : list of str
+        Faults of files, one line for each.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After an interrupt; the file of that moment is not written.
+    OSError
+        If a result cannot be written, for example because the disk is full.
+    """
+    failures, summary = [], Summary()
+    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    with contextlib.ExitStack() as stack:
+        # One core suffices, and a second one would only wait for it.
+        stack.enter_context(threadpool_limits(1))
+        interrupt = stack.enter_context(Interrupt())
+        bar = stack.enter_context(progress_bar(len(jobs), is_shown, "separate", form=BAR_FORMAT))
+        for i, job in enumerate(jobs):
+            progress = Progress(bar, interrupt, f"Interrupted after {i} of {len(jobs)} files")
+            try:
+                summary.add(separation.run(job, progress))
+            except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+                failures.append(str(error))
+            progress.complete()
+    say(str(summary), sys.stderr)
+    return failures
+
+
+class Progress:
+    """Progress of one file, which an interrupt ends.
+
+    Parameters
+    ----------
+    bar : tqdm.tqdm or NoBar
+        One step for each file.
+    interrupt : Interrupt
+    message : str
+        Of the error that an interrupt raises.
+    """
+
+    def __init__(self, bar: Any, interrupt: Interrupt, message: str):
+        self._bar, self._interrupt, self._message = bar, interrupt, message
+        self._share = 0.0
+
+    def follow(self, blocks: Iterable[np.ndarray], n_expected: int) -> Iterator[np.ndarray]:
+        """Yield blocks; raise ``KeyboardInterrupt`` before the next one after an interrupt.
+
+        Parameters
+        ----------
+        blocks : iterable of ndarray of shape (n_times, n_channels)
+        n_expected : int
+            About the number of samples of each channel.
+        """
+        n_times = 0
+        for block in blocks:
+            if self._interrupt.happened:
+                raise KeyboardInterrupt(self._message)
+            yield block
+            n_times += len(block)
+            self._advance(min(n_times / max(n_expected, 1), 1.0))
+
+    def complete(self) -> None:
+        """Count the file as done."""
+        self._advance(1.0)
+
+    def _advance(self, share):
+        self._bar.update(share - self._share)
+        self._share = share
+
+    def write(self, line: str, file: Any) -> None:
+        """Print a line above the bar."""
+        self._bar.write(printable(line, file), file=file)
+
+
+class FileSeparation:
+    """Separate files of any format, in bounded memory.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted, of `STFT` and a separator.
+    protected : Protected
+        Files that must not be overwritten.
+    max_attenuation : float or None
+        Bound in dB on what is taken away.
+    residual : bool
+        Whether to write the interference too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the pipeline is another or not fitted, or the bound is invalid.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        protected: Protected,
+        max_attenuation: float | None = None,
+        residual: bool = False,
+    ):
+        self._pipeline, self._max_attenuation = pipeline, max_attenuation
+        self._protected, self._residual = protected, residual
+        self._separators: dict[int, ChannelSeparator] = {}
+        self._separator(1)
+
+    def _separator(self, n_channels):
+        """Return the separator of that many channels; making one takes long."""
+        if n_channels not in self._separators:
+            made = ChannelSeparator(self._pipeline, n_channels, self._max_attenuation)
+            self._separators[n_channels] = made
+        return self._separators[n_channels]
+
+    def run(self, job: Job, progress: Progress) -> Levels:
+        """Separate one file.
+
+        Parameters
+        ----------
+        job : Job
+        progress : Progress
+
+        Returns
+        -------
+        levels : Levels
+
+        Raises
+        ------
+        FileNotFoundError, IsADirectoryError, ValueError
+            If the file cannot be read or its result not written in any format.
+        OSError
+            If the result cannot be written.
+        """
+        with open_audio(job.source) as file:
+            separator = self._separator(file.channels)
+            _check_rate(job.source, file.samplerate, separator.sample_rate_)
+            target, form = choose_output(job.target, SoundFormat.of(file))
+            names = job._replace(target=target).outputs(self._residual)
+            blocks = progress.follow(read_checked(file, job.source), file.frames)
+            pairs = _separated(RecordingSeparator(separator, file.samplerate), blocks)
+            writers, levels = self._write(names, form, file, pairs)
+        _report(job, writers, progress)
+        return levels
+
+    def _write(self, names, form, file, pairs):
+        """Write target and interference; return the writers, which know what became of them."""
+        self._protected.check(names)
+        levels = Levels(file.samplerate)
+        with contextlib.ExitStack() as stack:
+            writers = [stack.enter_context(open_writer(n, form, file.frames)) for n in names]
+            for inputs, outputs in pairs:
+                levels.add(inputs, outputs)
+                for writer, samples in zip(writers, (outputs, inputs - outputs), strict=False):
+                    writer.write(samples)
+        return writers, levels
+
+
+def read_checked(file: ForwardFile, path: Path) -> Iterator[np.ndarray]:
+    """Iterate over the blocks of a recording.
+
+    Parameters
+    ----------
+    file : ForwardFile
+    path : Path
+        Its name, for messages.
+
+    Yields
+    ------
+    block : ndarray of shape (n_times, n_channels), float32
+
+    Raises
+    ------
+    ValueError
+        If the file is empty or cannot be decoded up to its end, or a sample is not finite or too
+        large.
+    """
+    n_times = 0
+    for block in read_channels(file, path, max(1, BLOCK_VALUES // file.channels)):
+        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if len(bad):
+            raise ValueError(f"{path} contains NaN or infinity at sample {n_times + bad[0]}.")
+        check_peak(block, str(path))
+        n_times += len(block)
+        yield block
+    if n_times == 0:
+        raise ValueError(f"{path} has no samples.")
+
+
+def _separated(separator, blocks):
+    """Yield samples of a recording and the same separated, up to its end."""
+    for block in blocks:
+        yield separator.process(block)
+    yield separator.flush()
+
+
+def _report(job: Job, writers: Sequence[SoundWriter], progress: Progress) -> None:
+    """Print the names of the files that were written, and where their format is another."""
+    for writer in writers:
+        progress.write(str(writer.path), sys.stdout)
+        if writer.path.suffix != job.target.suffix:
+            line = f"{job.source}: libsndfile cannot write this format; written as {writer.path}"
+            progress.write(line, sys.stderr)
+        if writer.n_clipped:
+            line = f"{writer.path}: {writer.n_clipped} samples beyond full scale were clipped"
+            progress.write(line, sys.stderr)
+
+
+class Levels:
+    """Energies of a recording before and after separation.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+    """
+
+    def __init__(self, sample_rate: int):
+        self._sample_rate, self._n_times = sample_rate, 0
+        self._before = self._after = 0.0
+
+    def add(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
+        """Add samples of shape (n_times, n_channels), before and after separation."""
+        self._n_times += len(inputs)
+        self._before += float(np.square(inputs, dtype=np.float64).sum())
+        self._after += float(np.square(outputs, dtype=np.float64).sum())
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self._n_times / self._sample_rate
+
+    @property
+    def reduction(self) -> float:
+        """Level before minus level after, in dB; NaN if either is silence."""
+        if min(self._before, self._after) == 0:
+            return math.nan
+        return 10 * math.log10(self._before / self._after)
+
+
+class Summary:
+    """Summary of all files, from the moment when it is made."""
+
+    def __init__(self) -> None:
+        self._start, self._n_files = time.perf_counter(), 0
+        self._seconds, self._reductions = 0.0, []
+
+    def add(self, levels: Levels) -> None:
+        """Add a file."""
+        self._n_files += 1
+        self._seconds += levels.seconds
+        if not math.isnan(levels.reduction):
+            self._reductions.append(levels.reduction)
+
+    def __str__(self) -> str:
+        elapsed = time.perf_counter() - self._start
+        text = (
+            f"{self._n_files} file{'s' * (self._n_files != 1)}, {self._seconds:.1f} s of sound in "
+            f"{elapsed:.1f} s ({self._seconds / elapsed:.1f} times real time)"
+        )
+        if self._reductions:
+            text += f", level reduced by {np.mean(self._reductions):.1f} dB on average"
+        return text
