@@ -19,6 +19,8 @@ from sknmf_unfold.validation.warn import warn_user
 if TYPE_CHECKING:
     from sknmf_unfold.training.checkpoint import Checkpoint, NoCheckpoint
 
+    from ._fit_data import FitData
+
 # Parameters that are not among the facts: the first two change no result, and "auto" stands for a
 # device, which is a fact.
 UNRELATED_PARAMETERS = ("verbose", "checkpoint_dir", "device")
@@ -35,15 +37,14 @@ CONTENT_ERRORS = (
 )
 
 
-def open_checkpoint(separator: Any, data: tuple) -> Checkpoint | NoCheckpoint:
+def open_checkpoint(separator: Any, data: FitData) -> Checkpoint | NoCheckpoint:
     """Make the checkpoint of a fit; without `checkpoint_dir` one that does nothing.
 
     Parameters
     ----------
     separator : TrainedSeparator
         Its parameters are checked; with `warm_start` the fit starts from its fitted attributes.
-    data : tuple
-        Checked mixtures, targets and None or the pair for validation.
+    data : FitData
 
     Returns
     -------
@@ -101,9 +102,13 @@ def naming(checkpoint: Checkpoint) -> Iterator[None]:
 def _facts(separator, data):
     parameters = separator.get_params(deep=False)
     facts = {k: _fingerprint(k, v) for k, v in parameters.items() if k not in UNRELATED_PARAMETERS}
-    names = ("X", "y", "validation_data")
-    contents = zip(names, map(_content, data), strict=True)
-    return facts | {name: _fingerprint(name, content) for name, content in contents}
+    contents = {
+        "X": data.mixtures.content,
+        "y": data.targets.content,
+        "validation_data": [part.content for part in data.validation or ()],
+        "training_mixtures": None if data.dataset is None else vars(data.dataset),
+    }
+    return facts | {name: _fingerprint(name, content) for name, content in contents.items()}
 
 
 def _fingerprint(name, value):
@@ -145,10 +150,3 @@ def _warn_of_others(path):
             f"torch, or on another device ({others[0]}); it stays, and this one trains from the "
             f"start.",
         )
-
-
-def _content(part):
-    """Return the content of recordings, or of a pair of them, for a fingerprint."""
-    if isinstance(part, tuple):
-        return [_content(each) for each in part]
-    return None if part is None else part.content

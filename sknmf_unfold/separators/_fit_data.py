@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
+from sknmf_unfold.signal.mixture_dataset import MixtureDataset
+from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.recordings import (
     as_list,
     check_list,
@@ -20,32 +23,93 @@ from sknmf_unfold.validation.warn import warn_user
 from ._checkpoints import resumes_fit
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
+# Parameters of the separators that a dataset of training mixtures replaces by its own.
+MIXING_PARAMETERS = ("speed_factors", "gain_db")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitData:
+    """Checked data of a fit.
+
+    Parameters
+    ----------
+    mixtures, targets : Sequences
+    validation : tuple of Sequences, or None
+        Mixtures and targets for the validation loss; None for a part of the others.
+    dataset : MixtureDataset or None
+        What training draws its mixtures from, in place of `mixtures` and `targets`.
+    """
+
+    mixtures: Sequences
+    targets: Sequences
+    validation: tuple[Sequences, Sequences] | None = None
+    dataset: MixtureDataset | None = None
 
 
 def check_fit_data(
-    separator: Any, X: Any, y: Any, validation_data: tuple[Any, Any] | None
-) -> tuple[Sequences, Sequences, tuple[Sequences, Sequences] | None]:
+    separator: Any,
+    X: Any,
+    y: Any,
+    validation_data: tuple[Any, Any] | None,
+    training_mixtures: MixtureDataset | None = None,
+) -> FitData:
     """Check all data of a fit.
 
     Parameters
     ----------
     separator : TrainedSeparator
         The one that is fitted.
-    X, y, validation_data
+    X, y, validation_data, training_mixtures
         Arguments of ``fit``.
 
     Returns
     -------
-    mixtures, targets : Sequences
-    validation : tuple of Sequences, or None
-        Mixtures and targets for the validation loss.
+    data : FitData
     """
     sequences, targets = check_pair(separator, X, y, resumes_fit(separator))
+    if training_mixtures is not None:
+        check_training_mixtures(separator, training_mixtures, sequences)
     if validation_data is None:
-        return sequences, targets, None
+        return FitData(sequences, targets, None, training_mixtures)
     validation = check_validation_data(separator, validation_data, sequences)
     warn_of_useless_targets(*validation)
-    return sequences, targets, validation
+    return FitData(sequences, targets, validation, training_mixtures)
+
+
+def check_training_mixtures(separator: Any, dataset: object, sequences: Sequences) -> None:
+    """Check the ``training_mixtures`` of ``fit``; its recordings were checked when it was made.
+
+    Parameters
+    ----------
+    separator : TrainedSeparator
+    dataset : object
+        What the user passed.
+    sequences : Sequences
+        Checked training mixtures.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no dataset, or contradicts the other arguments or the parameters.
+    """
+    if not isinstance(dataset, MixtureDataset):
+        raise TypeError(f"`training_mixtures` must be a MixtureDataset; got {shown(dataset)}.")
+    if sequences.kind != "spectrograms":
+        raise ValueError(
+            "`training_mixtures` are waveforms, so X must be spectrograms, as STFT makes them; X "
+            "has magnitudes."
+        )
+    if separator.remix is False:
+        raise ValueError(
+            "`training_mixtures` are drawn every epoch, which remix=False forbids. Use remix=None."
+        )
+    for name in MIXING_PARAMETERS:
+        value = getattr(separator, name)
+        if value is not None:
+            raise ValueError(
+                f"`{name}`={shown(value)} does not apply to `training_mixtures`, which have their "
+                f"own `{name}`. Use {name}=None."
+            )
 
 
 def check_pair(separator: Any, X: Any, y: Any, resumes: bool) -> tuple[Sequences, Sequences]:

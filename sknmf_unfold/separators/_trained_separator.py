@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from sknmf_unfold.base.tensors import (
     resolve_device,
     to_tensor,
     tree_to_numpy,
-    tree_to_tensors,
 )
 from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.runtime.level import TrainingLevel
@@ -27,12 +25,14 @@ from ._checkpoints import naming, note_interrupt, open_checkpoint, resumes_fit
 from ._epoch_reports import say_what_is_kept, train, warn_if_diverged
 from ._network_separator import NetworkSeparator
 from ._recipes import LEARN_FLAGS
-from ._resume import check_same_level
+from ._resume import check_same_level, restore_training
 from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
 from ._training_invariants import check_training
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 from ._fit_data import check_fit_data, check_pair, split_recordings
 
 
@@ -59,7 +59,13 @@ class TrainedSeparator(NetworkSeparator):
     @once_per_call()
     @default_settings()
     @one_thread_an_operation()
-    def fit(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        validation_data: tuple[Any, Any] | None = None,
+        training_mixtures: MixtureDataset | None = None,
+    ) -> Self:
         """Train from first weights or, with `warm_start`, from those of the last fit.
 
         An interrupt (Ctrl-C) is passed on. If it comes after the first epoch, the estimator has the
@@ -77,6 +83,11 @@ class TrainedSeparator(NetworkSeparator):
         validation_data : tuple (X, y), optional
             Recordings for the validation loss, instead of a part of X and y. Beside spectrograms
             its X may be raw waveforms, since a pipeline transforms only the X of its own ``fit``.
+        training_mixtures : MixtureDataset, optional
+            Draws the mixtures of every epoch, instead of X and y, from any amount of clean
+            recordings and interference, and with its own levels, speeds and conditions. X and y
+            are then the start: they set the input level and the first dictionaries, and the
+            validation loss is that of a part of them, or of `validation_data`.
 
         Returns
         -------
@@ -98,10 +109,10 @@ class TrainedSeparator(NetworkSeparator):
         context = self._init_callback_context(max_subtasks=settings["max_epochs"])
         task = FitTask(context, self, X, y)
         with gradients(), all_or_nothing(self) as keep:
-            data = check_fit_data(self, X, y, validation_data)
-            suit_data(settings, self, data[0])
-            self._set_level(settings, data[0], resumes_fit(self))
-            try_own_loss(self, settings, *data[:2])
+            data = check_fit_data(self, X, y, validation_data, training_mixtures)
+            suit_data(settings, self, data.mixtures)
+            self._set_level(settings, data.mixtures, resumes_fit(self))
+            try_own_loss(self, settings, data.mixtures, data.targets)
             with open_checkpoint(self, data) as checkpoint:
                 plan, trainer = self._prepare(data, settings, checkpoint)
                 mixing = {name: settings[name] for name in ("speed_factors", "gain_db")}
@@ -148,7 +159,7 @@ class TrainedSeparator(NetworkSeparator):
             start = self._begin(sequences, targets, rng) if first else self._fitted_values()
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
-                self._restore_training(trainer, settings)
+                restore_training(self, trainer, settings["learning_rate"])
             pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
             trainer.begin(pairs, None)
             trainer.epoch()
@@ -193,18 +204,18 @@ class TrainedSeparator(NetworkSeparator):
                 return plan, self._resume(data, settings, plan)
         rng = check_random_state(self.random_state)
         parts = None
-        if data[2] is None:
-            split = split_recordings(len(data[0]), self.validation_fraction, rng)
+        if data.validation is None:
+            split = split_recordings(len(data.mixtures), self.validation_fraction, rng)
             parts = [part.tolist() for part in split]
         is_first = not resumes_fit(self)
         if is_first:
-            sequences, targets = data[:2]
+            sequences, targets = data.mixtures, data.targets
             if parts is not None:
                 sequences, targets = sequences.subset(parts[0]), targets.subset(parts[0])
             start = self._begin(sequences, targets, rng)
         else:
             start = self._fitted_values()
-        trainer = self._make_trainer(start, settings, data[0].dtype, rng)
+        trainer = self._make_trainer(start, settings, data.mixtures.dtype, rng)
         seed = rng.randint(2**31 - 1) if settings["remix"] else None
         return {"parts": parts, "start": start, "is_first": is_first, "seed": seed}, trainer
 
@@ -213,11 +224,11 @@ class TrainedSeparator(NetworkSeparator):
         from sknmf_unfold.training.resume_checks import check_resumed
 
         # The saved state replaces this generator's; numpy's global one must stay as it is.
-        rng, dtype = np.random.RandomState(), data[0].dtype
+        rng, dtype = np.random.RandomState(), data.mixtures.dtype
         trainer = self._make_trainer(plan["start"], settings, dtype, rng)
         trainer.load_state_dict(plan.pop("trainer"))
-        n_divided = len(data[0]) if data[2] is None else None
-        check_resumed(trainer, plan, n_divided, data[0].n_freqs)
+        n_divided = len(data.mixtures) if data.validation is None else None
+        check_resumed(trainer, plan, n_divided, data.mixtures.n_freqs)
         if plan["is_first"]:
             self._remember_start(plan["start"])
         return trainer
@@ -243,23 +254,6 @@ class TrainedSeparator(NetworkSeparator):
         values = {name: value.to(device, dtype) for name, value in start.items()}
         network = LevelledNetwork(self._make_network(values, **learned), n_frames)
         return Trainer(network, Recipe(**settings), rng, loss)
-
-    def _restore_training(self, trainer, settings):
-        """Give a trainer the state of an earlier call of ``partial_fit``."""
-        # A copy: tensors share memory with arrays, and training changes them.
-        state = tree_to_tensors(copy.deepcopy(self._training_state))
-        # The fitted attributes, the trainer's first weights, are the best ones.
-        best = vars(trainer.best) | {"epoch": self.best_epoch_}
-        trainer.rng = np.random.RandomState()
-        try:
-            trainer.load_state_dict(state | {"best": best})
-        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise ValueError(
-                f"`_training_state` of this {type(self).__name__}, from which partial_fit resumes, "
-                f"is not that of its network ({error}). Other parameters train another part of it: "
-                f"set them back, or call fit with warm_start=True."
-            ) from error
-        trainer.optimizer.param_groups[0]["lr"] = settings["learning_rate"]
 
     def _train(self, trainer, pairs, task, checkpoint, plan, keep):
         """Train; if that is interrupted after an epoch, keep the best weights."""

@@ -93,7 +93,7 @@ def trusted_mix_at_snr(
     """
     # Overflow is reported below, by name.
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = _scale_to_snr(target, interference, snr_db)
+        scaled = scale_to_snr(target, interference, snr_db)
         mixture = target + scaled
     if not np.isfinite(mixture).all():
         raise ValueError(
@@ -103,8 +103,26 @@ def trusted_mix_at_snr(
     return mixture, scaled
 
 
-def _scale_to_snr(target: np.ndarray, interference: np.ndarray, snr_db: float) -> np.ndarray:
-    """Scale interference to a ratio; return an unscaled copy if one of the two is silent."""
+def scale_to_snr(target: np.ndarray, interference: np.ndarray, snr_db: float) -> np.ndarray:
+    """Scale interference to a signal-to-noise ratio.
+
+    Parameters
+    ----------
+    target, interference : ndarray of shape (n_times,), float32 or float64
+        Finite waveforms.
+    snr_db : float
+        Signal-to-noise ratio in dB.
+
+    Returns
+    -------
+    scaled : ndarray of shape (n_times,)
+        An unscaled copy if one of the two is silent.
+
+    Examples
+    --------
+    >>> scale_to_snr(np.array([1.0, -1.0]), np.array([0.5, 0.5]), 20.0)
+    array([0.1, 0.1])
+    """
     powers = _energy(target), _energy(interference)
     if min(powers) == 0:
         return interference.copy()

@@ -13,17 +13,10 @@ from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import check_same_length, check_waveforms, rows_of
 
 from ._distribution import Distribution
-from .augmentation import (
-    GAIN_LIMITS_DB,
-    SPEED_FACTOR_LIMITS,
-    change_speed,
-    check_gains,
-    check_speed_factors,
-    check_values,
-    draw_values,
-    random_excerpt,
-)
-from .mixing import SNR_LIMITS_DB, observed_snrs, trusted_mix_at_snr
+from ._mixture_conditions import Conditions
+from ._mixture_recipes import Settings, draw_recipes, mix
+from .augmentation import check_gains, check_speed_factors, check_values
+from .mixing import SNR_LIMITS_DB, observed_snrs
 
 
 class MixtureDataset:
@@ -48,6 +41,36 @@ class MixtureDataset:
     speed_factors : list of float, or a distribution, default=(1,)
         Playback speeds from 0.5 to 2, drawn for the target and for its interference separately. At
         1.1 a recording is faster, higher and shorter by a tenth [1]_.
+    clean_fraction : float, default=0.0
+        Share of the mixtures without interference, from 0 to 1. Rooms, rumble and hiss stay:
+        without them such a mixture equals its target.
+    n_interferences : list of int, default=(1,)
+        Numbers of recordings of interference in a mixture to choose from. Several are summed at
+        levels that differ by at most 5 dB, then scaled together to the signal-to-noise ratio.
+    equalizer_db : float, default=0.0
+        Largest gain in dB, 60 or less, of a gentle random equaliser: a low shelf, a broad peak and
+        a high shelf [2]_, drawn for target and interference separately. The target is the
+        equalised one.
+    bandwidths : list of float or of tuple (low, high), default=()
+        Bands in Hz to choose from: a cut-off frequency, or both edges, such as ``(300, 3400)`` of
+        the telephone; from 10 Hz to 0.49 times `sample_rate`.
+    band_fraction : float, default=0.0
+        Share of the mixtures that are limited to one of the bands, together with their targets.
+    rumble_db, hiss_db : list of float, or a distribution, or None, default=None
+        Levels of low-frequency noise (below about 80 Hz) and of white or gently coloured noise, in
+        dB relative to the target (ratio of energies), which are added to every mixture whose target
+        is not silent. None adds none.
+    rooms : list of ndarray of shape (n_taps,), default=()
+        Impulse responses of rooms at `sample_rate`; see ``datasets.simulate_rooms``, and
+        ``datasets.load_audio`` for measured ones in files.
+    room_fraction : float, default=0.0
+        Share of the mixtures in rooms. The target and each recording of interference are convolved
+        with responses drawn separately. The mixture has all of the response, the target only direct
+        sound and early reflections, until 50 ms after the direct sound, which is not delayed. The
+        energy of this early part of the response is scaled to 1, so that targets keep about their
+        level.
+    sample_rate : int, default=16000
+        Sampling rate of all recordings in Hz, 1000 or more, for the filters.
     random_state : int, default=0
         Seed: the same epoch of the same dataset is always the same.
 
@@ -56,10 +79,21 @@ class MixtureDataset:
     ValueError, TypeError
         If the data or a parameter are not as described.
 
+    Notes
+    -----
+    The conditions follow one another: speed, room, equaliser, mixing at the signal-to-noise ratio,
+    rumble and hiss, band limit, gain. The ratio is that of the target (in a room: direct sound and
+    early reflections) to the interference with all of its reverberation; late reverberation of the
+    target, rumble and hiss do not count. A condition that is off takes no random numbers; with all
+    off (all defaults from `clean_fraction` on) the mixtures do not depend on them at all. With any
+    on, each mixture has random numbers of its own, which do not depend on the order of the calls.
+
     References
     ----------
     .. [1] Ko, Peddinti, Povey, Khudanpur, "Audio augmentation for speech recognition", Interspeech
        2015: speed perturbation.
+    .. [2] Valin, "A hybrid DSP/deep learning approach to real-time full-band speech enhancement",
+       MMSP 2018: random spectral envelopes.
 
     Examples
     --------
@@ -79,13 +113,35 @@ class MixtureDataset:
         snr_db: Sequence[float] | Distribution = (-6, -3, 0, 3, 6, 9),
         gain_db: Sequence[float] | Distribution = (0,),
         speed_factors: Sequence[float] | Distribution = (1,),
+        clean_fraction: float = 0.0,
+        n_interferences: Sequence[int] = (1,),
+        equalizer_db: float = 0.0,
+        bandwidths: Sequence[float | tuple[float, float]] = (),
+        band_fraction: float = 0.0,
+        rumble_db: Sequence[float] | Distribution | None = None,
+        hiss_db: Sequence[float] | Distribution | None = None,
+        rooms: Sequence[ArrayLike] | np.ndarray = (),
+        room_fraction: float = 0.0,
+        sample_rate: int = 16000,
         random_state: int = 0,
     ) -> None:
+        conditions = Conditions(
+            clean_fraction=clean_fraction,
+            n_interferences=n_interferences,
+            equalizer_db=equalizer_db,
+            bandwidths=bandwidths,
+            band_fraction=band_fraction,
+            rumble_db=rumble_db,
+            hiss_db=hiss_db,
+            rooms=rooms,
+            room_fraction=room_fraction,
+            sample_rate=sample_rate,
+        )
         clean = check_waveforms(rows_of(targets, "targets"), "targets")
         rest = check_waveforms(rows_of(interference, "interference"), "interference")
         self._set_recordings(clean, rest, [len(waveform) for waveform in rest])
         self.snr_db = check_values("snr_db", snr_db, SNR_LIMITS_DB)
-        self._set_augmentation(gain_db, speed_factors, random_state)
+        self._set_augmentation(gain_db, speed_factors, random_state, conditions)
 
     def _set_recordings(
         self,
@@ -101,7 +157,9 @@ class MixtureDataset:
         gain_db: Sequence[float] | Distribution,
         speed_factors: Sequence[float] | Distribution,
         random_state: int,
+        conditions: Conditions,
     ) -> None:
+        self.conditions = conditions
         self.gain_db = check_gains(gain_db)
         self.speed_factors = check_speed_factors(speed_factors)
         self.random_state = check_number(
@@ -122,6 +180,7 @@ class MixtureDataset:
         gain_db: Sequence[float] | Distribution = (0,),
         speed_factors: Sequence[float] | Distribution = (1,),
         random_state: int = 0,
+        **conditions: Any,
     ) -> MixtureDataset:
         """Make a dataset that remixes the targets and the interference of given mixtures.
 
@@ -134,6 +193,8 @@ class MixtureDataset:
             See `MixtureDataset`.
         random_state : int, default=0
             Seed.
+        **conditions
+            All other keywords of `MixtureDataset`, from `clean_fraction` to `sample_rate`.
 
         Returns
         -------
@@ -149,7 +210,9 @@ class MixtureDataset:
         mixtures = check_waveforms(rows_of(X, "X"), "X")
         targets = check_waveforms(rows_of(y, "y"), "y")
         check_same_length(mixtures, targets)
-        return cls.from_checked(mixtures, targets, gain_db, speed_factors, random_state)
+        return cls.from_checked(
+            mixtures, targets, gain_db, speed_factors, random_state, **conditions
+        )
 
     @classmethod
     @default_settings()
@@ -160,13 +223,15 @@ class MixtureDataset:
         gain_db: Sequence[float] | Distribution = (0,),
         speed_factors: Sequence[float] | Distribution = (1,),
         random_state: int = 0,
+        **conditions: Any,
     ) -> MixtureDataset:
         """Do what `from_mixtures` does, for pairs of waveforms that are already checked."""
         dataset = cls.__new__(cls)
         interference = _Interference(X, y)
         dataset._set_recordings(y, interference, [len(waveform) for waveform in y])
         dataset.snr_db = observed_snrs(y, interference)
-        dataset._set_augmentation(gain_db, speed_factors, random_state)
+        checked = Conditions(**conditions)
+        dataset._set_augmentation(gain_db, speed_factors, random_state, checked)
         return dataset
 
     def draw(self, epoch: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -204,22 +269,14 @@ class MixtureDataset:
         """
         epoch = check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
         rng = np.random.RandomState([self.random_state, epoch])
-        which = rng.choice(len(self._probabilities), len(self), p=self._probabilities)
-        snrs = draw_values("snr_db", self.snr_db, SNR_LIMITS_DB, len(self), rng)
-        gains_db = draw_values("gain_db", self.gain_db, GAIN_LIMITS_DB, len(self), rng)
-        gains = 10 ** (gains_db / 20)
-        speeds = self._draw_speeds(rng)
+        settings = Settings(
+            self._probabilities, self.snr_db, self.gain_db, self.speed_factors, self.conditions
+        )
+        drawn = list(draw_recipes(settings, len(self), rng))
         for j in range(len(self)) if order is None else order:
-            pair = self.targets[j], self.interference[which[j]]
-            yield _mix(*pair, speeds[j], float(snrs[j]), gains[j], rng)
-
-    def _draw_speeds(self, rng: np.random.RandomState) -> np.ndarray:
-        """Draw the speed factors of each target and of its interference."""
-        size = (len(self), 2)
-        # A single speed takes no random numbers, so that excerpts are the same as without speeds.
-        if self.speed_factors == [1.0]:
-            return np.ones(size)
-        return draw_values("speed_factors", self.speed_factors, SPEED_FACTOR_LIMITS, size, rng)
+            recipe, seed = drawn[j]
+            own = rng if seed is None else np.random.RandomState(seed)
+            yield mix(self.targets[j], self.interference, recipe, self.conditions, own)
 
 
 class _Interference(Sequence):
@@ -233,23 +290,3 @@ class _Interference(Sequence):
 
     def __getitem__(self, index: Any) -> Any:
         return self._mixtures[index] - self._targets[index]
-
-
-@default_settings()
-def _mix(
-    target: np.ndarray,
-    interference: np.ndarray,
-    speed_factors: np.ndarray,
-    snr_db: float,
-    gain: float,
-    rng: np.random.RandomState,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mix a target and an excerpt of interference; return the mixture and the target."""
-    target = change_speed(target, speed_factors[0])
-    excerpt = random_excerpt(interference, len(target), speed_factors[1], rng)
-    # An overflow here makes the mixture overflow, which is reported.
-    with np.errstate(over="ignore"):
-        excerpt = excerpt.astype(target.dtype)
-    mixture, _ = trusted_mix_at_snr(target, excerpt, snr_db)
-    gain = target.dtype.type(gain)
-    return gain * mixture, gain * target

@@ -9,8 +9,9 @@ from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.metrics import sdr
-from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _training_data
-from sknmf_unfold.separators._training_data import Remix, make_pairs
+from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _drawn_pairs
+from sknmf_unfold.separators._drawn_pairs import remixed_pairs
+from sknmf_unfold.separators._frames import make_pairs
 from sknmf_unfold.training.losses import LOSSES
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.targets import check_targets
@@ -79,7 +80,7 @@ def test_a_loss_that_needs_a_phase_says_so(speech, spectrograms):
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr", "si_sdr"])
 def test_remixed_epochs_have_the_targets_and_other_mixtures(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
-    remix = Remix(LOSSES[loss], mixtures, targets, seed=3)
+    remix = remixed_pairs(LOSSES[loss], mixtures, targets, seed=3)
     plain = make_pairs(LOSSES[loss], mixtures, targets)
     (first,), (second,), (again,) = remix(1), remix(2), remix(1)
     for i in range(len(plain)):
@@ -96,10 +97,8 @@ def test_what_would_not_fit_into_memory_is_remixed_in_parts(
     speed_factors, speech, spectrograms, monkeypatch
 ):
     mixtures, targets = sequences(speech, spectrograms)
-    monkeypatch.setattr(
-        _training_data, "MAX_REMIXED_BYTES", sum(x.nbytes for x in speech[1]) / 1.25
-    )
-    remix = Remix(LOSSES["snr"], mixtures, targets, seed=3, speed_factors=speed_factors)
+    monkeypatch.setattr(_drawn_pairs, "MAX_REMIXED_BYTES", sum(x.nbytes for x in speech[1]) / 1.25)
+    remix = remixed_pairs(LOSSES["snr"], mixtures, targets, seed=3, speed_factors=speed_factors)
     plain = [np.asarray(y) for y in make_pairs(LOSSES["snr"], mixtures, targets).targets]
     orders = []
     for epoch in (1, 2, 1):
@@ -123,7 +122,7 @@ def test_what_would_not_fit_into_memory_is_remixed_in_parts(
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr"])
 def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spectrograms):
     mixtures, targets = sequences(speech, spectrograms)
-    (pairs,) = Remix(LOSSES[loss], mixtures, targets, seed=3, speed_factors=[0.8, 1.25])(1)
+    (pairs,) = remixed_pairs(LOSSES[loss], mixtures, targets, seed=3, speed_factors=[0.8, 1.25])(1)
     lengths = [len(np.asarray(x)) for x in pairs.targets]
     assert lengths == [len(np.asarray(x)) for x in pairs.mixtures]
     for length, item in zip(lengths, spectrograms, strict=True):
@@ -141,7 +140,7 @@ def test_remixed_epochs_at_other_speeds_have_targets_that_fit(loss, speech, spec
 def test_remixed_epochs_are_not_checked_again(loss, speech, spectrograms):
     """What `MixtureDataset` draws goes into training as it is."""
     mixtures, targets = sequences(speech, spectrograms)
-    remix = Remix(LOSSES[loss], mixtures, targets, seed=3, speed_factors=[0.8, 1.25])
+    remix = remixed_pairs(LOSSES[loss], mixtures, targets, seed=3, speed_factors=[0.8, 1.25])
     drawn = list(remix.dataset.mixtures(1))
     remix.dataset.mixtures = lambda epoch, order: iter(drawn)
     checks = []
@@ -247,11 +246,11 @@ def test_partial_fit_trains_for_the_loss(speech, spectrograms):
 
 @pytest.mark.parametrize("loss", ["signal_approximation", "phase_sensitive", "snr", "si_sdr"])
 def test_frames_computed_batch_by_batch_train_the_same(loss, speech, spectrograms, monkeypatch):
-    from sknmf_unfold.separators import _training_data
+    from sknmf_unfold.separators import _frames
     from sknmf_unfold.training.batches import LazyFrames
 
     kept = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
-    monkeypatch.setattr(_training_data, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(_frames, "MAX_KEPT_BYTES", 0)
     pairs = make_pairs(LOSSES[loss], *sequences(speech, spectrograms))
     assert all(isinstance(x, LazyFrames) for x in pairs.mixtures + pairs.targets)
     computed = DRNMFSeparator(**QUICK, loss=loss).fit(spectrograms, speech[1])
