@@ -83,7 +83,7 @@ class RecordingSeparator:
         inputs, outputs : ndarray of shape (n_rest, n_channels), float32
         """
         inputs, outputs = self._advance(self._padding, last=True)
-        n_rest = len(inputs) - (self._n_out - self._n_in)
+        n_rest = self._n_in - (self._n_out - len(inputs))
         return inputs[:n_rest], outputs[:n_rest]
 
     def _advance(self, samples, last):
@@ -100,8 +100,10 @@ class RecordingSeparator:
             seen, outputs = np.hsplit(self._back.process(pair, last), 2)
         inputs = self._inputs.take(len(outputs))
         if self._resampled:
-            outputs = outputs + self._gain.take(len(outputs)) * (inputs - seen)
-        self._n_out += len(outputs)
+            # Two resamplings of the end may round to a sample more than there was.
+            rest = inputs - seen[: len(inputs)]
+            outputs = outputs[: len(inputs)] + self._gain.take(len(inputs)) * rest
+        self._n_out += len(inputs)
         return inputs, outputs
 
 

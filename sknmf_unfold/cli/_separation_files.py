@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ._folders import find_recordings
 from ._model_files import MODEL_SIGNATURES
-from ._recordings import _is_recording, _report_skipped
 
 # First bytes of a skops model, which is a ZIP file.
 ZIP_SIGNATURE = b"PK\x03\x04"
@@ -69,25 +68,12 @@ def find_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
 
 
 def _search(folder, output):
-    """List the recordings below a folder; report other files."""
-    files = list(_files_below(folder, output))
-    found = [path for path in files if _is_recording(path)]
-    _report_skipped(folder, [str(p.relative_to(folder)) for p in sorted({*files} - {*found})])
-    if not found:
-        raise ValueError(f"{folder} has no audio files, nor have its subfolders.")
-    return found
-
-
-def _files_below(folder: Path, output: Path) -> Iterator[Path]:
-    """Iterate over the files of a folder and its subfolders, without hidden ones."""
-    for place, folders, names in os.walk(folder):
-        visible = sorted(name for name in folders if not name.startswith("."))
-        folders[:] = [n for n in visible if not _is_same(Path(place, n), output)]
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _is_same(first, second):
-    return second.exists() and first.samefile(second)
+    """List the recordings below a folder, without earlier results."""
+    results = output.resolve()
+    if folder.resolve() == results:
+        raise ValueError(f"{folder} would get results among its recordings; choose another -o.")
+    found = [recording.path for recording in find_recordings([folder])]
+    return [path for path in found if results not in path.resolve().parents]
 
 
 def _refuse_model(path):

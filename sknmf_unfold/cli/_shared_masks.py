@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from sknmf_unfold.runtime.masks import MaskEstimator
 from sknmf_unfold.streaming import StreamingSeparator

@@ -1,4 +1,4 @@
-"""The command `separate`: separate recordings of any format, rate, number of channels and length."""
+"""The command `separate`: separate recordings of any format, rate and length."""
 
 from __future__ import annotations
 
