@@ -183,12 +183,12 @@ class StreamingSeparator:
             **self._settings, n_streams=n_streams, max_frames=MAX_BLOCK_FRAMES, dtype=dtype
         )
         self._overlap_add = RunningOverlapAdd(**self._settings)
-        self._masks = self._make_masks(dtype, n_streams)
+        self._masks = self._make_masks(np.dtype(dtype), n_streams)
         # The first calls of libraries are slow: none of them should delay a sample.
         self._run(np.zeros((n_streams, self.hop_length_), dtype))
         self.reset()
 
-    def _make_masks(self, dtype, n_streams) -> MaskEstimator:
+    def _make_masks(self, dtype: np.dtype, n_streams: int) -> MaskEstimator:
         masks = self._separator.running_masks(dtype, n_streams)
         return masks if self._floor is None else FlooredMasks(masks, self._floor)
 

@@ -46,18 +46,18 @@ class RecordingSeparator:
 
     def __init__(self, channels: ChannelSeparator, sample_rate: int):
         self._channels, n_channels = channels, channels.n_channels
-        rates = sample_rate, channels.sample_rate_
-        highest = min(rates) / 2
+        rate, model_rate = sample_rate, channels.sample_rate_
+        highest = min(rate, model_rate) / 2
         channels.begin(*(share * highest for share in GAIN_BAND))
-        self._resampled = rates[0] != rates[1]
+        self._resampled = rate != model_rate
         if self._resampled:
-            self._there = Resampler(*rates, n_channels)
+            self._there = Resampler(rate, model_rate, n_channels)
             # The recording as the model sees it, and the separated one.
-            self._back = Resampler(*reversed(rates), 2 * n_channels)
+            self._back = Resampler(model_rate, rate, 2 * n_channels)
         # Zeros that make the recording long enough to be complete after both resamplings.
-        self._padding = np.zeros((rates[0] // rates[1] + 1, n_channels), np.float32)
+        self._padding = np.zeros((rate // model_rate + 1, n_channels), np.float32)
         self._inputs, self._seen = Waiting(n_channels), Waiting(n_channels)
-        self._gain = BandGain(channels.hop_length_, channels.latency_, rates[1] / rates[0])
+        self._gain = BandGain(channels.hop_length_, channels.latency_, model_rate / rate)
         self._n_in = self._n_out = 0
 
     def process(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -128,12 +128,16 @@ class FileSeparation:
         with open_audio(job.source) as file:
             separator = self._separator(file.channels)
             _check_rate(job.source, file.samplerate, separator.sample_rate_)
-            target, form = choose_output(job.target, SoundFormat.of(file))
+            found = SoundFormat.of(file)
+            target, form = choose_output(job.target, found)
             names = job._replace(target=target).outputs(self._residual)
             blocks = progress.follow(read_checked(file, job.source), file.frames)
             pairs = _separated(RecordingSeparator(separator, file.samplerate), blocks)
             writers, levels = self._write(names, form, file, pairs)
-        _report(job, writers, progress)
+        if form != found:
+            line = f"{job.source}: libsndfile cannot write this format; written as {target}"
+            progress.write(line, sys.stderr)
+        _report(writers, progress)
         return levels
 
     def _write(self, names, form, file, pairs):
@@ -187,13 +191,10 @@ def _separated(separator, blocks):
     yield separator.flush()
 
 
-def _report(job: Job, writers: Sequence[SoundWriter], progress: Progress) -> None:
-    """Print the names of the files that were written, and where their format is another."""
+def _report(writers: Sequence[SoundWriter], progress: Progress) -> None:
+    """Print the names of the files that were written, and where samples were clipped."""
     for writer in writers:
         progress.write(str(writer.path), sys.stdout)
-        if writer.path.suffix != job.target.suffix:
-            line = f"{job.source}: libsndfile cannot write this format; written as {writer.path}"
-            progress.write(line, sys.stderr)
         if writer.n_clipped:
             line = f"{writer.path}: {writer.n_clipped} samples beyond full scale were clipped"
             progress.write(line, sys.stderr)

@@ -96,7 +96,8 @@ class Summary:
 
     def __init__(self) -> None:
         self._start, self._n_files = time.perf_counter(), 0
-        self._seconds, self._reductions = 0.0, []
+        self._seconds = 0.0
+        self._reductions: list[float] = []
 
     def add(self, levels: Levels) -> None:
         """Add a file."""

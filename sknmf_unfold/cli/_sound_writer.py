@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class SoundFormat(NamedTuple):
         """Whether samples beyond [-1, 1] are clipped."""
         return not self.subtype.startswith(UNBOUNDED_SUBTYPES)
 
-    def open(self, file, path: Path) -> AudioOutput:
+    def open(self, file: BinaryIO, path: Path) -> AudioOutput:
         """Open a binary file object for writing; `path` names it in messages."""
         settings = (self.sample_rate, self.subtype, self.n_channels, self.container)
         return AudioOutput(file, path, *settings)
