@@ -1,6 +1,7 @@
 """Source separation by sparse NMF and deep recurrent NMF, as scikit-learn estimators."""
 
 from ._version import __version__
+from .base.model_files import load_model, save_model
 from .nmf import SparseNMF
 from .separators import DRNMFSeparator, SupervisedNMFSeparator
 from .signal import STFT, Spectrogram, Spectrograms
@@ -13,4 +14,6 @@ __all__ = [
     "Spectrograms",
     "SupervisedNMFSeparator",
     "__version__",
+    "load_model",
+    "save_model",
 ]

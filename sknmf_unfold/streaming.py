@@ -108,11 +108,10 @@ class StreamingSeparator:
         # A copy, which later fits and changes of parameters leave alone.
         self._separator = copy.copy(_separator_of(pipeline))
         self._n_streams = n_streams
-        settings = dict(self._separator.stft_settings_)
-        self.sample_rate_ = settings.pop("sample_rate")
+        self._settings = settings = dict(self._separator.stft_settings_)
+        self.sample_rate_ = settings["sample_rate"]
         self.hop_length_ = settings["hop_length"]
         self.latency_ = settings["n_fft"]
-        self._settings = settings
         self._build(np.dtype(np.float32))
 
     def __copy__(self) -> StreamingSeparator:
@@ -169,7 +168,7 @@ class StreamingSeparator:
         n_in = self._n_in
         n_frames = n_frames_of(n_in, self.latency_, self.hop_length_)
         silence = np.zeros((self._n_streams or 1, n_frames * self.hop_length_ - n_in), self._dtype)
-        rest = self._finished(self._run(silence), stop=n_in)
+        rest = self._finished(self._run(silence, is_padding=True), stop=n_in)
         self.reset()
         return rest
 
@@ -182,22 +181,23 @@ class StreamingSeparator:
         self._stft = RunningSTFT(
             **self._settings, n_streams=n_streams, max_frames=MAX_BLOCK_FRAMES, dtype=dtype
         )
-        self._overlap_add = RunningOverlapAdd(**self._settings)
-        self._masks = self._make_masks(dtype, n_streams)
+        synthesis = {name: self._settings[name] for name in ("n_fft", "hop_length", "window")}
+        self._overlap_add = RunningOverlapAdd(**synthesis)
+        self._masks = self._make_masks(np.dtype(dtype), n_streams)
         # The first calls of libraries are slow: none of them should delay a sample.
         self._run(np.zeros((n_streams, self.hop_length_), dtype))
         self.reset()
 
-    def _make_masks(self, dtype, n_streams) -> MaskEstimator:
+    def _make_masks(self, dtype: np.dtype, n_streams: int) -> MaskEstimator:
         masks = self._separator.running_masks(dtype, n_streams)
         return masks if self._floor is None else FlooredMasks(masks, self._floor)
 
-    def _run(self, samples):
+    def _run(self, samples, is_padding=False):
         """Process samples; return the target's samples that they finish, in pieces."""
         pieces = []
         while samples.shape[1]:
             part, samples = np.split(samples, [self._stft.n_free], axis=1)
-            n_frames = self._stft.append(part)
+            n_frames = self._stft.append(part, is_padding)
             if n_frames:
                 frames = self._stft.frames(n_frames)
                 masks = self._masks(np.abs(frames))

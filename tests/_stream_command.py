@@ -2,12 +2,11 @@
 
 from types import SimpleNamespace
 
-import joblib
 import pytest
 import soundfile
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT, SupervisedNMFSeparator
+from sknmf_unfold import STFT, SupervisedNMFSeparator, save_model
 from sknmf_unfold.cli.main import main
 
 
@@ -17,8 +16,8 @@ def store_model(folder, speech):
     settings = {"inference": "warm_ista", "n_iter": 2, "max_iter": 10, "random_state": 0}
     separator = SupervisedNMFSeparator(5, **settings)
     pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
-    path = folder / "model.joblib"
-    joblib.dump(pipe, path)
+    path = folder / "model.skops"
+    save_model(pipe, path)
     soundfile.write(folder / "in.wav", X[0], 16000, subtype="FLOAT")
     return SimpleNamespace(pipe=pipe, path=path, folder=folder, x=X[0])
 

@@ -1,26 +1,19 @@
-"""Model files: written by the command `fit`, read by the other commands."""
+"""Models of the commands: shipped ones by name, and files that `fit` writes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import joblib
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT
-from sknmf_unfold.base.atomic_files import check_writable, replacing
+from sknmf_unfold.base import model_files
+from sknmf_unfold.base.atomic_files import check_writable
+from sknmf_unfold.base.model_files import MODEL_SIGNATURES, save_model
 from sknmf_unfold.base.versions import is_fitted
+from sknmf_unfold.datasets.pretrained import PRETRAINED_NAMES, load_pretrained
 
-# First bytes of pickles, plain or compressed by zlib, gzip, bz2, lzma, xz or lz4, as by joblib.
-MODEL_SIGNATURES = (
-    b"\x80",
-    *(b"\x78" + level for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
-    b"\x1f\x8b",
-    b"BZ",
-    b"\x5d\x00",
-    b"\xfd7zXZ",
-    b"\x04\x22\x4d\x18",
-)
+__all__ = ["check_model_output", "resolve_model", "save_model", "save_unfinished"]
 
 
 def check_model_output(path: Path) -> None:
@@ -56,23 +49,6 @@ def check_model_output(path: Path) -> None:
         )
 
 
-def save_model(pipe: Pipeline, path: Path) -> None:
-    """Save a fitted pipeline; an existing model is replaced at the end, or not at all.
-
-    Parameters
-    ----------
-    pipe : Pipeline
-    path : Path
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, for example because the disk is full.
-    """
-    with replacing(path) as unfinished:
-        joblib.dump(pipe, unfinished)
-
-
 def save_unfinished(pipe: Pipeline, path: Path) -> str:
     """Save the best model of an interrupted fit, if there is one.
 
@@ -103,15 +79,43 @@ def save_unfinished(pipe: Pipeline, path: Path) -> str:
     )
 
 
-def load_model(path: Path) -> Pipeline:
-    """Load a pipeline that `fit` saved; raise ``ValueError`` for any other file."""
-    try:
-        pipe = joblib.load(path)
-    except OSError:
-        raise
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise ValueError(f"{path} is not a model saved by 'fit' ({reason}).") from error
+def resolve_model(name_or_path: str | Path, trust_pickle: bool = False) -> Pipeline:
+    """Load a shipped model by its name, or a model from a file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name of `datasets.load_pretrained`, which always means the shipped model (``./speech``
+        is a file of that name), or a file.
+    trust_pickle : bool, default=False
+        Whether to load a pickle, which can run any code.
+
+    Returns
+    -------
+    pipe : Pipeline
+        It begins with an `STFT`, and can predict.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not a model, another kind of model, or a pickle that is not trusted.
+
+    Examples
+    --------
+    >>> resolve_model("no_such_model")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: no_such_model is neither a file nor one of the models 'speech', ...
+    """
+    if str(name_or_path) in PRETRAINED_NAMES:
+        return load_pretrained(str(name_or_path))
+    path = Path(name_or_path)
+    if not path.exists():
+        names = ", ".join(repr(name) for name in PRETRAINED_NAMES)
+        raise FileNotFoundError(f"{path} is neither a file nor one of the models {names}.")
+    pipe = model_files.load_model(path, trust_pickle=trust_pickle)
     whole = isinstance(pipe, Pipeline) and len(pipe) > 1
     if not (whole and isinstance(pipe[0], STFT) and hasattr(pipe, "predict")):
         raise ValueError(

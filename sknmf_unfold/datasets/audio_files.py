@@ -22,11 +22,10 @@ from sknmf_unfold.validation.parameters import MAX_SAMPLE_RATE, check_sample_rat
 from sknmf_unfold.validation.recordings import check_waveform
 
 from ._audio_output import AudioOutput
+from ._resampling import resample
 
 # Lower rates in a header are errors, not rates of recordings.
 MIN_RECORDING_RATE_HZ = 1000
-# Resampling by this factor needs a filter of 160 MiB.
-MAX_RESAMPLING_FACTOR = 2**20
 # Samples of one block that is written.
 WRITE_BLOCK_SAMPLES = 2**16
 
@@ -126,29 +125,21 @@ def _read(path: Path, sample_rate: int | None) -> tuple[np.ndarray, int]:
 
 
 def _check_rate(path: Path, rate: int, new_rate: int) -> None:
-    """Raise if a file cannot be resampled in reasonable time and memory."""
-    if rate == new_rate:
-        return
-    if not MIN_RECORDING_RATE_HZ <= rate <= MAX_SAMPLE_RATE:
+    """Raise if a file is to be resampled from a rate that cannot be true."""
+    if rate != new_rate and not MIN_RECORDING_RATE_HZ <= rate <= MAX_SAMPLE_RATE:
         raise ValueError(
             f"{path} has a sampling rate of {rate} Hz in its header; a recording has from "
             f"{MIN_RECORDING_RATE_HZ} to {MAX_SAMPLE_RATE} Hz. Correct the header, or read it with "
             f"`sample_rate=None`, which does not change the samples."
-        )
-    if max(rate, new_rate) // np.gcd(rate, new_rate) > MAX_RESAMPLING_FACTOR:
-        raise ValueError(
-            f"{path} has {rate} Hz, which would take too much memory to resample to {new_rate} Hz; "
-            f"choose a `sample_rate` with a larger common divisor."
         )
 
 
 def _resample(waveform: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     if rate == new_rate:
         return waveform
-    from scipy.signal import resample_poly
-
-    divisor = np.gcd(rate, new_rate)
-    return resample_poly(waveform, new_rate // divisor, rate // divisor).astype(np.float32)
+    resampled = resample(waveform, rate, new_rate)
+    # A recording that is shorter than half a sample at the new rate keeps one.
+    return resampled if len(resampled) else waveform[:1]
 
 
 @default_settings()

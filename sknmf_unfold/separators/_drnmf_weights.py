@@ -38,7 +38,7 @@ WEIGHT_ATTRIBUTES = {
 FITTED = (
     *TRAINING_INVARIANTS,
     Invariant("output_components_", "2*pairs freqs", low=0.0),
-    Invariant("initial_components_", "2*pairs freqs", low=0.0),
+    Invariant("initial_components_", "2*pairs freqs | 0 freqs", low=0.0),
     Invariant("components_", "layers 2*pairs freqs", low=0.0),
     Invariant("envelopes_", "layers 2*pairs context", low=0.0),
     Invariant("step_sizes_", "layers", positive=True),
@@ -83,8 +83,8 @@ gru_bias_ : ndarray of shape (2, 3 * n_gru_units)
     Biases of the first and of the second.
 gru_evidence_ : ndarray of shape (n_gru_units, n_freqs)
     Weight of evidence of each unit, whose activity is between -1 and 1.
-initial_components_ : ndarray of shape (2 * n_components, n_freqs)
-    The NMF dictionaries that training started from.
+initial_components_ : ndarray of shape (2 * n_components, n_freqs) or (0, n_freqs)
+    The NMF dictionaries that training started from; models that `store_pretrained` wrote have none.
 """
 
 

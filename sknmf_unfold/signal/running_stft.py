@@ -8,6 +8,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, DTypeLike
 
+from .highpass import RunningHighPass
 from .windows import analysis_window
 
 
@@ -28,6 +29,10 @@ class RunningSTFT:
         Largest number of frames computed together.
     dtype : dtype
         Type of the samples, float32 or float64.
+    sample_rate : int, default=16000
+        Sampling rate in Hz, which matters to the filter only.
+    highpass : float, optional
+        Cutoff in Hz of the high-pass filter before the analysis.
 
     Examples
     --------
@@ -47,6 +52,8 @@ class RunningSTFT:
         n_streams: int,
         max_frames: int,
         dtype: DTypeLike,
+        sample_rate: int = 16000,
+        highpass: float | None = None,
     ) -> None:
         self.hop_length = hop_length
         self.capacity = max_frames * hop_length
@@ -55,6 +62,9 @@ class RunningSTFT:
         self._samples = np.zeros((n_streams, self._before + self.capacity), dtype)
         self._windowed = np.empty((n_streams, max_frames, n_fft), dtype)
         self._n_waiting = 0
+        self._filter = None
+        if highpass is not None:
+            self._filter = RunningHighPass(highpass, sample_rate, n_streams)
         self._make_views()
 
     def _make_views(self) -> None:
@@ -75,19 +85,25 @@ class RunningSTFT:
         """Return to the state before the first sample."""
         self._samples[...] = 0
         self._n_waiting = 0
+        if self._filter is not None:
+            self._filter.reset()
 
-    def append(self, samples: np.ndarray) -> int:
+    def append(self, samples: np.ndarray, is_padding: bool = False) -> int:
         """Append samples and count the frames that are complete.
 
         Parameters
         ----------
         samples : ndarray of shape (n_streams, n_times)
             At most `n_free` samples.
+        is_padding : bool, default=False
+            Whether they are zeros after the end of the recording, which no filter changes.
 
         Returns
         -------
         n_frames : int
         """
+        if self._filter is not None and not is_padding:
+            samples = self._filter(samples)
         begin = self._before + self._n_waiting
         self._samples[:, begin : begin + samples.shape[1]] = samples
         self._n_waiting += samples.shape[1]

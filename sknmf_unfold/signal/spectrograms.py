@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.magnitudes import check_mask
 
+from .highpass import HighPassed
 from .overlap_add import OverlapAdd
 from .stft import n_frames_of, stft
 
@@ -36,6 +37,9 @@ class Spectrogram:
         Sampling rate in Hz.
     mask : ndarray of shape (n_frames, n_freqs), optional
         Multiplies the frames.
+    highpass : float, optional
+        Cutoff in Hz of a causal high-pass filter before the analysis. The item keeps the waveform
+        as it is, and filters what the frames need when they are computed.
 
     Examples
     --------
@@ -57,6 +61,7 @@ class Spectrogram:
         window: str | tuple | ArrayLike,
         sample_rate: int,
         mask: np.ndarray | None = None,
+        highpass: float | None = None,
     ) -> None:
         self.waveform = waveform
         self.n_fft = n_fft
@@ -64,6 +69,7 @@ class Spectrogram:
         self.window = window
         self.sample_rate = sample_rate
         self.mask = mask
+        self.highpass = highpass
 
     @property
     def n_times(self) -> int:
@@ -82,7 +88,7 @@ class Spectrogram:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """STFT settings as plain values: n_fft, hop_length, window, sample_rate (Hz)."""
+        """STFT settings as plain values, those of time in samples, those of frequency in Hz."""
         plain = isinstance(self.window, (str, tuple))
         window = self.window if plain else tuple(np.asarray(self.window, dtype=float).tolist())
         return {
@@ -90,6 +96,7 @@ class Spectrogram:
             "hop_length": self.hop_length,
             "window": window,
             "sample_rate": self.sample_rate,
+            "highpass": self.highpass,
         }
 
     def __len__(self) -> int:
@@ -119,8 +126,15 @@ class Spectrogram:
         -------
         frames : ndarray of shape (n_frames, n_freqs), complex
         """
-        frames = stft(self.waveform, self.n_fft, self.hop_length, self.window, start, stop)
+        frames = stft(self._analysed, self.n_fft, self.hop_length, self.window, start, stop)
         return frames if self.mask is None else frames * self.mask[start:stop]
+
+    @property
+    def _analysed(self) -> np.ndarray | HighPassed:
+        """The samples whose STFT is taken."""
+        if self.highpass is None:
+            return self.waveform
+        return HighPassed(self.waveform, self.highpass, self.sample_rate)
 
     @default_settings()
     def magnitude(self) -> np.ndarray:
@@ -153,9 +167,9 @@ class Spectrogram:
         complex_dtype = np.result_type(self.dtype, np.complex64)
         gains = gains.astype(complex_dtype if gains.dtype.kind == "c" else self.dtype, copy=False)
         gains = gains if self.mask is None else self.mask * gains
-        return Spectrogram(
-            self.waveform, self.n_fft, self.hop_length, self.window, self.sample_rate, gains
-        )
+        masked = self.of(self.waveform)
+        masked.mask = gains
+        return masked
 
     def of(self, waveform: np.ndarray) -> Spectrogram:
         """Make the spectrogram of another waveform with the same settings, without a mask.
@@ -168,7 +182,8 @@ class Spectrogram:
         -------
         other : Spectrogram
         """
-        return Spectrogram(waveform, self.n_fft, self.hop_length, self.window, self.sample_rate)
+        analysis = self.n_fft, self.hop_length, self.window, self.sample_rate
+        return Spectrogram(waveform, *analysis, highpass=self.highpass)
 
     @default_settings()
     def inverse(self) -> np.ndarray:
@@ -177,6 +192,7 @@ class Spectrogram:
         Returns
         -------
         waveform : ndarray of shape (n_times,)
+            With `highpass`, of the frames of the filtered waveform.
         """
         inverse = self.overlap_add()
         for start in range(0, len(self), BLOCK_FRAMES):

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike
 
+from .highpass import HighPassed
 from .overlap_add import OverlapAdd
 from .windows import analysis_window
 
@@ -35,7 +36,7 @@ def n_frames_of(n_times: int, n_fft: int, hop_length: int) -> int:
 
 
 def stft(
-    waveform: np.ndarray,
+    waveform: np.ndarray | HighPassed,
     n_fft: int = 512,
     hop_length: int = 128,
     window: str | tuple | ArrayLike = "sqrt_hann",
@@ -50,8 +51,8 @@ def stft(
 
     Parameters
     ----------
-    waveform : ndarray of shape (n_times,), float32 or float64
-        Samples in [-1, 1].
+    waveform : ndarray of shape (n_times,), float32 or float64, or HighPassed
+        Samples in [-1, 1]. Of a `HighPassed` only the samples under the frames are filtered.
     n_fft, hop_length : int
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
@@ -82,7 +83,7 @@ def stft(
     return scipy.fft.rfft(frames * values, axis=-1)
 
 
-def _padded_excerpt(waveform: np.ndarray, first: int, length: int) -> np.ndarray:
+def _padded_excerpt(waveform: np.ndarray | HighPassed, first: int, length: int) -> np.ndarray:
     """Copy samples from index `first` on, with zeros before and after the waveform."""
     excerpt = np.zeros(length, dtype=waveform.dtype)
     inside = waveform[max(first, 0) : max(first + length, 0)]

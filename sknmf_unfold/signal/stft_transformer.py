@@ -35,6 +35,11 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
     sample_rate : int, default=16000
         Sampling rate of the waveforms in Hz. Nothing is resampled; models store it and reject input
         of another rate.
+    highpass : float or None, default=None
+        Cutoff in Hz of a causal high-pass filter (Butterworth, second order) that is applied to
+        the waveforms before the analysis; None for no filter. 50 Hz removes offset and rumble of
+        recordings of speech. Models store it and reject input of another cutoff. Their output is
+        high-passed too.
 
     Attributes
     ----------
@@ -72,11 +77,13 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         hop_length: int = 128,
         window: str | tuple | ArrayLike = "sqrt_hann",
         sample_rate: int = 16000,
+        highpass: float | None = None,
     ) -> None:
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.window = window
         self.sample_rate = sample_rate
+        self.highpass = highpass
 
     @with_callbacks
     @default_settings()
@@ -138,7 +145,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
 
     @default_settings()
     def inverse_transform(self, X: Sequence[Spectrogram]) -> list[np.ndarray]:
-        """Synthesise waveforms of exactly the original lengths.
+        """Synthesise waveforms of exactly the original lengths, high-passed if `highpass` is set.
 
         Parameters
         ----------
@@ -169,7 +176,8 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         return settings, waveforms
 
     def _check_parameters(self) -> dict[str, Any]:
-        return check_stft_settings(self.n_fft, self.hop_length, self.window, self.sample_rate)
+        analysis = self.n_fft, self.hop_length, self.window
+        return check_stft_settings(*analysis, self.sample_rate, self.highpass)
 
     def _check_input(self, X: Any, reset: bool) -> list[np.ndarray]:
         X = as_list(X)

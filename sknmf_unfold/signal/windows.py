@@ -13,6 +13,8 @@ from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_n_fft, check_number, check_sample_rate
 from sknmf_unfold.validation.recordings import as_numbers
 
+from .highpass import check_highpass
+
 # Least ratio of the minimum to the maximum of the overlapped squared windows. Below it the inverse
 # would amplify rounding, and every change that a mask makes, where the overlap is small.
 MIN_OVERLAP_RATIO = 1e-2
@@ -119,7 +121,11 @@ def synthesis_window(window: str | tuple | ArrayLike, n_fft: int, hop_length: in
 
 
 def check_stft_settings(
-    n_fft: int, hop_length: int, window: str | tuple | ArrayLike, sample_rate: int
+    n_fft: int,
+    hop_length: int,
+    window: str | tuple | ArrayLike,
+    sample_rate: int,
+    highpass: float | None,
 ) -> dict[str, Any]:
     """Check the settings of an STFT that has an inverse.
 
@@ -131,6 +137,8 @@ def check_stft_settings(
         The analysis window.
     sample_rate : int
         Sampling rate in Hz.
+    highpass : float or None
+        Cutoff in Hz of the high-pass filter before the analysis; None for no filter.
 
     Returns
     -------
@@ -144,16 +152,18 @@ def check_stft_settings(
 
     Examples
     --------
-    >>> check_stft_settings(np.int64(64), 16, "hann", 8000)
-    {'n_fft': 64, 'hop_length': 16, 'window': 'hann', 'sample_rate': 8000}
+    >>> check_stft_settings(np.int64(64), 16, "hann", 8000, 50)
+    {'n_fft': 64, 'hop_length': 16, 'window': 'hann', 'sample_rate': 8000, 'highpass': 50.0}
     """
     n_fft = check_n_fft(n_fft)
     hop_length = check_number("hop_length", hop_length, low=1, high=n_fft, integer=True)
     sample_rate = check_sample_rate(sample_rate)
+    highpass = check_highpass(highpass, sample_rate)
     synthesis_window(window, n_fft, hop_length)
     return {
         "n_fft": n_fft,
         "hop_length": hop_length,
         "window": window,
         "sample_rate": sample_rate,
+        "highpass": highpass,
     }

@@ -5,11 +5,11 @@ import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 import soundfile
 
+from sknmf_unfold import load_model
 from sknmf_unfold.cli.main import main
 from sknmf_unfold.datasets import make_noisy_speech
 
@@ -23,7 +23,7 @@ def folders(tmp_path_factory):
         (root / kind).mkdir()
         for i, x in enumerate(waveforms):
             soundfile.write(root / kind / f"{i}.wav", x, 16000, subtype="FLOAT")
-    fit = ["fit", str(root / "noisy"), str(root / "clean"), "-o", str(root / "model.joblib")]
+    fit = ["fit", str(root / "noisy"), str(root / "clean"), "-o", str(root / "model.skops")]
     assert main([*fit, "--components", "10", "--max-epochs", "2"]) == 0
     return root
 
@@ -59,7 +59,7 @@ def test_the_module_names_itself_in_its_help():
 def test_separate_writes_audio_of_the_same_length(folders, capsys):
     inputs = [str(folders / "noisy" / f"{i}.wav") for i in (0, 3)]
     assert (
-        main(["separate", str(folders / "model.joblib"), *inputs, "-o", str(folders / "out")]) == 0
+        main(["separate", str(folders / "model.skops"), *inputs, "-o", str(folders / "out")]) == 0
     )
     for i in (0, 3):
         noisy, _ = soundfile.read(folders / "noisy" / f"{i}.wav")
@@ -69,7 +69,7 @@ def test_separate_writes_audio_of_the_same_length(folders, capsys):
 
 
 def test_score_prints_an_improvement(folders, capsys):
-    paths = [str(folders / name) for name in ("model.joblib", "noisy", "clean")]
+    paths = [str(folders / name) for name in ("model.skops", "noisy", "clean")]
     assert main(["score", *paths]) == 0
     rows = {row.split()[0]: row.split() for row in capsys.readouterr().out.splitlines()}
     for metric in ("SDR", "SI-SDR"):
@@ -78,21 +78,21 @@ def test_score_prints_an_improvement(folders, capsys):
 
 
 def test_fit_of_nmf(folders, capsys):
-    paths = [str(folders / "noisy"), str(folders / "clean"), "-o", str(folders / "nmf.joblib")]
+    paths = [str(folders / "noisy"), str(folders / "clean"), "-o", str(folders / "nmf.skops")]
     assert main(["fit", *paths, "--model", "nmf", "--components", "5"]) == 0
-    assert (folders / "nmf.joblib").stat().st_size > 1000
+    assert (folders / "nmf.skops").stat().st_size > 1000
 
 
 def test_folders_that_do_not_pair_up(folders, tmp_path, capsys):
     soundfile.write(tmp_path / "other.wav", np.zeros(100), 16000)
-    message = fails(capsys, "fit", folders / "noisy", tmp_path, "-o", tmp_path / "m.joblib")
+    message = fails(capsys, "fit", folders / "noisy", tmp_path, "-o", tmp_path / "m.skops")
     assert "files pair up by name" in message and "Traceback" not in message
 
 
 def test_missing_and_foreign_files(folders, tmp_path, capsys):
     text = tmp_path / "text.wav"
     text.write_text("not audio")
-    model = folders / "model.joblib"
+    model = folders / "model.skops"
     assert "no-such" in fails(capsys, "separate", model, tmp_path / "no-such.wav", "-o", tmp_path)
     assert "text.wav" in fails(capsys, "separate", model, text, "-o", tmp_path / "out")
     assert "text.wav" in fails(capsys, "score", text, folders / "noisy", folders / "clean")
@@ -102,7 +102,7 @@ def test_missing_and_foreign_files(folders, tmp_path, capsys):
 def test_inputs_are_never_overwritten(folders, capsys):
     source = folders / "noisy" / "0.wav"
     before = source.read_bytes()
-    message = fails(capsys, "separate", folders / "model.joblib", source, "-o", folders / "noisy")
+    message = fails(capsys, "separate", folders / "model.skops", source, "-o", folders / "noisy")
     assert "would overwrite an input" in message
     assert source.read_bytes() == before
 
@@ -121,19 +121,19 @@ def test_demo_on_a_small_scale(tmp_path, capsys):
 @pytest.mark.parametrize(("option", "expected"), [("--remix", True), ("--no-remix", False)])
 def test_fit_remixes_where_told(option, expected, folders, tmp_path):
     fit = ["fit", str(folders / "noisy"), str(folders / "clean"), option, "--components", "4"]
-    path = tmp_path / "model.joblib"
+    path = tmp_path / "model.skops"
     assert main([*fit, "--max-epochs", "1", "-o", str(path)]) == 0
-    assert joblib.load(path)["sep"].remix is expected
-    assert joblib.load(folders / "model.joblib")["sep"].remix is None
+    assert load_model(path)["sep"].remix is expected
+    assert load_model(folders / "model.skops")["sep"].remix is None
 
 
 def test_fit_normalises_by_a_running_level_where_told(folders, tmp_path):
     fit = ["fit", str(folders / "noisy"), str(folders / "clean"), "--components", "4"]
-    path = tmp_path / "model.joblib"
+    path = tmp_path / "model.skops"
     options = ["--level-frames", "50", "--gain-db", "-3", "0", "--max-epochs", "1"]
     assert main([*fit, *options, "-o", str(path)]) == 0
-    assert joblib.load(path)["sep"].gain_db == [-3, -2, -1, 0]
-    assert joblib.load(path)["sep"].level_frames_ == 50
-    assert joblib.load(folders / "model.joblib")["sep"].level_frames_ == 250
+    assert load_model(path)["sep"].gain_db == [-3, -2, -1, 0]
+    assert load_model(path)["sep"].level_frames_ == 50
+    assert load_model(folders / "model.skops")["sep"].level_frames_ == 250
     assert main([*fit, "--model", "nmf", "--level-frames", "50", "-o", str(path)]) == 0
-    assert joblib.load(path)["sep"].level_frames_ == 50
+    assert load_model(path)["sep"].level_frames_ == 50

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -13,9 +14,8 @@ import pytest
 import soundfile
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
+from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator, load_model, save_model
 from sknmf_unfold.base import atomic_files
-from sknmf_unfold.cli import _model_files
 from sknmf_unfold.cli._model_files import check_model_output
 from sknmf_unfold.cli.main import main
 from tests._refusals import refuses
@@ -35,7 +35,7 @@ def folder(tmp_path):
             soundfile.write(tmp_path / name / f"{i}.wav", scale * wave, 16000)
     separator = SupervisedNMFSeparator(2, max_iter=3, random_state=0)
     pipe = Pipeline([("stft", STFT(64, 16)), ("sep", separator)])
-    joblib.dump(pipe.fit(WAVES, [wave / 2 for wave in WAVES]), tmp_path / "model.joblib")
+    save_model(pipe.fit(WAVES, [wave / 2 for wave in WAVES]), tmp_path / "model.skops")
     return tmp_path
 
 
@@ -67,9 +67,9 @@ def no_folder_can_be_written(monkeypatch):
 # What must not be replaced
 
 
-@pytest.mark.parametrize("name", ["noisy/0.wav", "clean/1.wav", "link.joblib", "notes.txt"])
+@pytest.mark.parametrize("name", ["noisy/0.wav", "clean/1.wav", "link.skops", "notes.txt"])
 def test_fit_replaces_no_recording(name, folder, capsys, monkeypatch):
-    (folder / "link.joblib").symlink_to(folder / "noisy" / "0.wav")
+    (folder / "link.skops").symlink_to(folder / "noisy" / "0.wav")
     (folder / "notes.txt").write_text("notes")
     before = contents(folder)
     monkeypatch.setattr(Pipeline, "fit", lambda *_: pytest.fail("trained in vain"))
@@ -85,11 +85,13 @@ def test_fit_replaces_models(compress, tmp_path):
         check_model_output(tmp_path / "model")
     (tmp_path / "model").write_bytes(b"")
     check_model_output(tmp_path / "model")
+    save_model(STFT(), tmp_path / "model")
+    check_model_output(tmp_path / "model")
 
 
 def test_the_model_and_the_inputs_are_not_replaced_by_sound(folder, capsys):
     model = folder / "0.wav"
-    (folder / "model.joblib").rename(model)
+    (folder / "model.skops").rename(model)
     source, before = folder / "noisy" / "0.wav", contents(folder)
     for command, outputs in (("separate", (folder, source.parent)), ("stream", (model, source))):
         for output in outputs:
@@ -106,11 +108,11 @@ def test_commands_try_to_write_before_they_work(
 ):
     monkeypatch.setattr(Pipeline, "fit", lambda *_: pytest.fail("trained in vain"))
     monkeypatch.setattr(Pipeline, "predict", lambda *_: pytest.fail("separated in vain"))
-    model, source = folder / "model.joblib", folder / "noisy" / "0.wav"
+    model, source = folder / "model.skops", folder / "noisy" / "0.wav"
     out = folder / "out"
     commands = {
         ("demo", "-o", out): "results",
-        fit(folder, folder / "new.joblib"): "new.joblib",
+        fit(folder, folder / "new.skops"): "new.skops",
         ("separate", model, source, "-o", out): "results",
         ("stream", model, source, "-o", folder / "out.wav"): "out.wav",
     }
@@ -122,18 +124,18 @@ def test_commands_try_to_write_before_they_work(
 
 def test_a_relative_folder_is_tried_too(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
-    assert main(["separate", "model.joblib", "noisy/0.wav", "-o", "new/deep"]) == 0
+    assert main(["separate", "model.skops", "noisy/0.wav", "-o", "new/deep"]) == 0
     assert soundfile.info("new/deep/0.wav").frames == 4000
 
 
 def test_a_full_disk_keeps_the_old_model(folder, tmp_path, capsys):
     (folder / "disk").mkdir()
     with small_disk(folder / "disk", 4) as disk:
-        path = disk / "model.joblib"
-        path.write_bytes(b"\x80old")
+        path = disk / "model.skops"
+        path.write_bytes(b"PK\x03\x04old")
         message = ends(2, capsys, *fit(folder, path))
         assert "No space left on device" in message and str(path) in message
-        assert path.read_bytes() == b"\x80old" and list(disk.iterdir()) == [path]
+        assert path.read_bytes() == b"PK\x03\x04old" and list(disk.iterdir()) == [path]
 
 
 def test_a_model_can_be_written_into_a_pipe(folder, tmp_path, capsys):
@@ -144,7 +146,7 @@ def test_a_model_can_be_written_into_a_pipe(folder, tmp_path, capsys):
     assert main([str(argument) for argument in fit(folder, pipe)]) == 0
     thread.join()
     (tmp_path / "copy").write_bytes(read[0])
-    assert isinstance(joblib.load(tmp_path / "copy"), Pipeline)
+    assert isinstance(load_model(tmp_path / "copy"), Pipeline)
 
 
 def test_a_failed_export_keeps_the_old_file(tmp_path, monkeypatch, magnitudes):
@@ -178,7 +180,7 @@ def test_separate_keeps_what_is_finished(folder, capsys, monkeypatch):
     monkeypatch.setattr(Pipeline, "predict", interrupted)
     sources = [folder / "noisy" / f"{i}.wav" for i in (0, 1)]
     out = folder / "out"
-    line = ends(130, capsys, "separate", folder / "model.joblib", *sources, "-o", out)
+    line = ends(130, capsys, "separate", folder / "model.skops", *sources, "-o", out)
     assert line == "Interrupted"
     assert [path.name for path in out.iterdir()] == ["0.wav"]
     assert soundfile.info(out / "0.wav").frames == 4000
@@ -189,11 +191,11 @@ def test_fit_that_has_learned_nothing_writes_nothing(folder, capsys, monkeypatch
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(SupervisedNMFSeparator, "fit", interrupted)
-    model = folder / "model.joblib"
+    model = folder / "model.skops"
     before = contents(folder)
     line = ends(130, capsys, *fit(folder, model))
     assert line == f"Interrupted before there was a trained model; nothing was written to {model}"
-    ends(130, capsys, *fit(folder, folder / "new.joblib"))
+    ends(130, capsys, *fit(folder, folder / "new.skops"))
     assert contents(folder) == before
 
 
@@ -207,28 +209,28 @@ def test_fit_saves_what_it_has_learned(best_epoch, folder, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DRNMFSeparator, "fit", interrupted)
-    model = folder / "model.joblib"
+    model = folder / "model.skops"
     before = model.read_bytes()
     line = ends(130, capsys, *fit(folder, model)[:-4], "--components", "2")
     if best_epoch:
         assert (
             line == f"Interrupted after 3 epochs; the unfinished model, of epoch 2, is in {model}"
         )
-        assert joblib.load(model)["sep"].best_epoch_ == 2
+        assert load_model(model)["sep"].best_epoch_ == 2
     else:
         assert line.endswith(f"nothing was written to {model}") and model.read_bytes() == before
 
 
 def test_an_interrupt_while_saving_keeps_the_old_model(folder, capsys, monkeypatch):
-    dump = joblib.dump
+    write = Path.write_bytes
 
-    def interrupted(pipe, path):
-        dump(pipe, path)
+    def interrupted(path, content):
+        write(path, content[:100])
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(_model_files.joblib, "dump", interrupted)
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
     before = contents(folder)
-    assert ends(130, capsys, *fit(folder, folder / "model.joblib")) == "Interrupted"
+    assert ends(130, capsys, *fit(folder, folder / "model.skops")) == "Interrupted"
     assert contents(folder) == before
 
 
@@ -242,7 +244,7 @@ def test_readers_that_stop_end_a_command_quietly(out, folder):
         "-m",
         "sknmf_unfold",
         "score",
-        *map(str, (folder / "model.joblib", folder / "noisy", folder / "clean")),
+        *map(str, (folder / "model.skops", folder / "noisy", folder / "clean")),
     ]
     status, errors = run_into(out, command)
     if out == "pipe":

@@ -8,13 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 import soundfile
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT, SupervisedNMFSeparator
+from sknmf_unfold import STFT, SupervisedNMFSeparator, load_model, save_model
 from sknmf_unfold.cli._recordings import find_recordings
 from sknmf_unfold.datasets import load_audio, save_audio
 from tests._counts import count
@@ -39,7 +38,7 @@ def folder(tmp_path_factory):
     pipe = Pipeline([("stft", STFT(64, 16)), ("sep", separator)]).fit(
         waves, [wave / 2 for wave in waves]
     )
-    joblib.dump(pipe, root / "small.joblib")
+    save_model(pipe, root / "small.skops")
     save_audio(root / "long" / "a.wav", np.resize(waves[0], HALF_AN_HOUR))
     np.save(root / "long" / "a.npy", np.resize(waves[0], HALF_AN_HOUR))
     return root
@@ -99,9 +98,9 @@ def test_killed_audio_is_the_old_or_the_new_whole(command, folder):
 
 
 def test_a_killed_fit_leaves_the_old_or_the_new_model_whole(folder):
-    path = folder / "out" / "model.joblib"
+    path = folder / "out" / "model.skops"
     old = Pipeline([("stft", STFT())])
     for _ in kills("fit", folder):
-        padding = getattr(joblib.load(path), "padding", None)
+        padding = getattr(load_model(path), "padding", None)
         assert padding is None or (len(padding) == 4_000_000 and (padding == 1).all())
-        joblib.dump(old, path)
+        save_model(old, path)

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 import sknmf_unfold.cli.main as command_line
+from sknmf_unfold.base import model_files
 from sknmf_unfold.base.atomic_files import replacing
-from sknmf_unfold.cli import _model_files
 from sknmf_unfold.datasets import audio_files, save_audio
 
 
@@ -23,12 +23,12 @@ def fit(folder):
     # What is written is as large as that of a real fit, which takes longer.
     Pipeline.fit = learn
     command = ["fit", str(folder / "noisy"), str(folder / "clean"), "--model", "nmf"]
-    command_line.main([*command, "-o", str(folder / "out" / "model.joblib")])
+    command_line.main([*command, "-o", str(folder / "out" / "model.skops")])
 
 
 def separate(folder):
     Pipeline.predict = lambda self, X: X
-    command = ["separate", str(folder / "small.joblib"), str(folder / "long" / "a.wav")]
+    command = ["separate", str(folder / "small.skops"), str(folder / "long" / "a.wav")]
     command_line.main([*command, "-o", str(folder / "out")])
 
 
@@ -48,7 +48,7 @@ def announced(path):
 
 if __name__ == "__main__":
     command, folder = sys.argv[1], Path(sys.argv[2])
-    for module in (audio_files, _model_files):
+    for module in (audio_files, model_files):
         module.replacing = announced
     {"fit": fit, "separate": separate, "save": save}[command](folder)
     say("ends")

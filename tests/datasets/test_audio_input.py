@@ -130,12 +130,9 @@ def test_rates_that_nothing_is_recorded_at(rate, tmp_path):
 
 def test_rates_with_nothing_in_common(tmp_path):
     path = tmp_path / "a.wav"
-    # A prime: the filter would have 200 million coefficients.
-    soundfile.write(path, WAVE, 9_999_991)
-    message = "a.wav has 9999991 Hz, which would take too much memory to resample to 16000 Hz"
-    refuses(message, lambda: load_audio(path))
-    soundfile.write(path, WAVE, 44101)
-    assert len(load_audio(path)[0]) == -(-20000 * 16000 // 44101)
+    for rate in (9_999_991, 44101):
+        soundfile.write(path, WAVE, rate)
+        assert len(load_audio(path)[0]) == round(20000 * 16000 / rate)
 
 
 NO_PATHS = {

@@ -104,7 +104,8 @@ def test_bad_bounds_are_refused(pipe, speech):
     )
     for call in calls:
         for bound in (-1, np.nan, np.inf):
-            refuses("`max_attenuation` must be a finite number >= 0", functools.partial(call, bound))
+            message = "`max_attenuation` must be a finite number >= 0"
+            refuses(message, functools.partial(call, bound))
         for bound in ("12", True, [12]):
             message = "`max_attenuation` must be a finite number"
             refuses(message, functools.partial(call, bound), TypeError)
