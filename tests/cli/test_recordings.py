@@ -159,7 +159,8 @@ def test_separate_does_what_can_be_done(root, capsys):
     soundfile.write(root / "noisy" / "loud.wav", np.full(100, 1e38), 16000, "DOUBLE")
     names = ["a.wav", "b.wav", "missing.wav", "loud.wav", "c.wav"]
     inputs = [root / "noisy" / name for name in names]
-    assert run("separate", root / "model", *inputs, root / "clean", "-o", root / "out") == 1
+    options = ["--model", root / "model", "--trust-pickle"]
+    assert run("separate", *inputs, *options, "-o", root / "out") == 1
     captured = capsys.readouterr()
     assert sorted(path.name for path in (root / "out").iterdir()) == ["b.wav", "c.wav"]
     assert captured.out.split() == [str(root / "out" / name) for name in ("b.wav", "c.wav")]
@@ -167,16 +168,15 @@ def test_separate_does_what_can_be_done(root, capsys):
         r"a\.wav is not an audio file that can be read:",
         r"missing\.wav does not exist",
         r"loud\.wav peaks at",
-        r"clean is a folder",
     ]
-    for line, reason in zip(captured.err.splitlines(), reasons, strict=True):
+    for line, reason in zip(captured.err.splitlines()[1:], reasons, strict=True):
         assert re.match(f"error: .*{reason}", line)
 
 
 def test_nothing_that_could_be_done_is_an_error(root, capsys):
     spoil(root)
     missing = [root / "x.wav", root / "y.wav"]
-    assert run("separate", root / "model", *missing, "-o", root / "out") == 2
+    assert run("separate", *missing, "--model", root / "model", "-o", root / "out") == 2
     assert capsys.readouterr().err.count("does not exist") == 2
     (root / "noisy" / "d.wav").write_text("no sound")
     assert run("score", root / "model", root / "noisy", root / "clean") == 2
@@ -197,7 +197,7 @@ def test_names_of_any_bytes(root, capsys):
     source, model = odd / "noisy" / os.fsdecode(b"\xff.wav"), odd / "m"
     assert run("fit", odd / "noisy", odd / "clean", "-o", model, *NMF) == 0
     assert run("score", model, odd / "noisy", odd / "clean") == 0
-    assert run("separate", model, source, odd / "noisy" / "none", "-o", odd / "out") == 1
+    assert run("separate", source, odd / "none", "--model", model, "-o", odd / "out") == 1
     assert run("stream", model, source, "-o", odd / os.fsdecode(b"\xfd.wav"), "--no-wait") == 0
     assert sorted(os.fsencode(path.name) for path in odd.glob("**/*.wav"))[-2:] == [
         b"\xff.wav",
@@ -215,6 +215,6 @@ def test_names_that_a_terminal_cannot_write(root, monkeypatch, tmp_path):
     with (root / "printed").open("w", encoding="ascii") as printed:
         monkeypatch.setattr(sys, "stdout", printed)
         inputs = root / "noisy" / "café.wav"
-        assert run("separate", root / "model", inputs, "-o", root / "out") == 0
+        assert run("separate", inputs, "--model", root / "model", "-o", root / "out") == 0
     assert r"caf\xe9.wav" in (root / "printed").read_text()
     assert (root / "out" / "café.wav").exists()
