@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ._folders import find_recordings
-from ._model_files import MODEL_SIGNATURES
+from sknmf_unfold.base.model_files import MODEL_SIGNATURES
 
-# First bytes of a skops model, which is a ZIP file.
-ZIP_SIGNATURE = b"PK\x03\x04"
+from ._folders import find_recordings
 
 
 class Job(NamedTuple):
@@ -82,7 +80,7 @@ def _refuse_model(path):
         return
     with path.open("rb") as file:
         start = file.read(8)
-    if start.startswith((*MODEL_SIGNATURES, ZIP_SIGNATURE)):
+    if start.startswith(MODEL_SIGNATURES):
         raise ValueError(f"{path} is a model, not a recording; pass it as --model {path}")
 
 

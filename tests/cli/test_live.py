@@ -70,7 +70,7 @@ def model(tmp_path_factory, speech):
 
 
 def live(model, *arguments):
-    settings = ["--model", str(model.path), "--trust-pickle", *map(str, arguments)]
+    settings = ["--model", str(model.path), *map(str, arguments)]
     return main(["stream", "--live", *settings])
 
 
@@ -130,7 +130,7 @@ def fails(capsys, *arguments):
 
 
 def test_what_stands_in_the_way(model, card, capsys, monkeypatch):
-    trusted = ["--model", model.path, "--trust-pickle"]
+    model = ["--model", model.path]
     assert "leave out all files" in fails(capsys, "stream", "--live", "in.wav")
     assert "are for --live" in fails(capsys, "stream", "in.wav", "--input-device", 1)
     assert "or --live" in fails(capsys, "stream")
@@ -139,13 +139,13 @@ def test_what_stands_in_the_way(model, card, capsys, monkeypatch):
         raise PortAudioError("Error querying device -1")
 
     card.Stream = absent
-    message = fails(capsys, "stream", "--live", *trusted)
+    message = fails(capsys, "stream", "--live", *model)
     assert message == (
         "error: sound device: Error querying device -1; --list-devices shows the devices.\n"
     )
     # None makes its import fail as if it were not there.
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    message = fails(capsys, "stream", "--live", *trusted)
+    message = fails(capsys, "stream", "--live", *model)
     assert "pip install 'sknmf_unfold[live]'" in message
     assert "sknmf_unfold[live]" in fails(capsys, "stream", "--list-devices")
 

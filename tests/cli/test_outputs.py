@@ -104,7 +104,7 @@ def test_the_model_and_the_inputs_are_not_replaced_by_sound(folder, capsys):
     (folder / "model.skops").rename(model)
     source, before = folder / "noisy" / "0.wav", contents(folder)
     commands = {
-        ("separate", model, source): (folder, source.parent),
+        ("separate", source, *with_model(model)): (folder, source.parent),
         ("stream", source, *with_model(model)): (model, source),
     }
     for command, outputs in commands.items():
@@ -127,7 +127,7 @@ def test_commands_try_to_write_before_they_work(
     commands = {
         ("demo", "-o", out): "results",
         fit(folder, folder / "new.skops"): "new.skops",
-        ("separate", model, source, "-o", out): "results",
+        ("separate", source, *with_model(model), "-o", out): "results",
         ("stream", source, *with_model(model), "-o", folder / "out.wav"): "out.wav",
     }
     for command, name in commands.items():
@@ -138,7 +138,7 @@ def test_commands_try_to_write_before_they_work(
 
 def test_a_relative_folder_is_tried_too(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
-    assert main(["separate", "model.skops", "noisy/0.wav", "-o", "new/deep"]) == 0
+    assert main(["separate", "noisy/0.wav", "--model", "model.skops", "-o", "new/deep"]) == 0
     assert soundfile.info("new/deep/0.wav").frames == 4000
 
 
@@ -180,24 +180,6 @@ def test_a_failed_export_keeps_the_old_file(tmp_path, monkeypatch, magnitudes):
 
 
 # Interrupts
-
-
-def test_separate_keeps_what_is_finished(folder, capsys, monkeypatch):
-    n_calls, predict = [], Pipeline.predict
-
-    def interrupted(self, X):
-        n_calls.append(1)
-        if len(n_calls) == 2:
-            signal.raise_signal(signal.SIGINT)
-        return predict(self, X)
-
-    monkeypatch.setattr(Pipeline, "predict", interrupted)
-    sources = [folder / "noisy" / f"{i}.wav" for i in (0, 1)]
-    out = folder / "out"
-    line = ends(130, capsys, "separate", folder / "model.skops", *sources, "-o", out)
-    assert line == "Interrupted"
-    assert [path.name for path in out.iterdir()] == ["0.wav"]
-    assert soundfile.info(out / "0.wav").frames == 4000
 
 
 def test_fit_that_has_learned_nothing_writes_nothing(folder, capsys, monkeypatch):

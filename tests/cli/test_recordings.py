@@ -5,13 +5,12 @@ import re
 import sys
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 import soundfile
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT, SupervisedNMFSeparator
+from sknmf_unfold import STFT, SupervisedNMFSeparator, save_model
 from sknmf_unfold.cli._folders import find_recordings, pair_recordings
 from sknmf_unfold.cli.main import main
 from tests._refusals import refuses
@@ -31,7 +30,7 @@ def root(tmp_path):
             soundfile.write(tmp_path / folder / f"{letter}.wav", wave, 16000, "FLOAT")
     separator = SupervisedNMFSeparator(2, max_iter=3, random_state=0)
     pipe = Pipeline([("stft", STFT(64, 16)), ("sep", separator)]).fit(NOISY, CLEAN)
-    joblib.dump(pipe, tmp_path / "model")
+    save_model(pipe, tmp_path / "model")
     return tmp_path
 
 
@@ -40,9 +39,9 @@ def pair(root):
     return "--noisy", root / "noisy", "--clean", root / "clean"
 
 
-def trusted(model):
-    """Options of a model that is a pickle."""
-    return "--model", model, "--trust-pickle"
+def with_model(model):
+    """Options of a model."""
+    return "--model", model
 
 
 def run(*arguments):
@@ -109,7 +108,7 @@ def test_one_folder_has_no_pairs(root, monkeypatch, capsys):
     monkeypatch.chdir(root / "noisy")
     for other in (root / "noisy", link, Path(), root / "clean" / ".." / "noisy"):
         refuses("to both", lambda other=other: pair_recordings([root / "noisy"], [other]))
-        for command in (["fit", "-o", root / "m", *NMF], ["score", *trusted(root / "model")]):
+        for command in (["fit", "-o", root / "m", *NMF], ["score", *with_model(root / "model")]):
             assert run(*command, "--noisy", root / "noisy", "--clean", other) == 2
             message = "belongs to both --noisy and --clean; pass different recordings"
             assert message in capsys.readouterr().err
@@ -122,7 +121,7 @@ def test_there_is_nothing_to_learn_from_copies(root, capsys):
     assert run("fit", *pair(root), "-o", root / "m", *NMF) == 2
     assert "nothing to learn from" in capsys.readouterr().err and not (root / "m").exists()
     # Clean recordings among noisy ones are something to learn from, and can be scored alone.
-    assert run("score", *pair(root), *trusted(root / "model")) == 0
+    assert run("score", *pair(root), *with_model(root / "model")) == 0
     soundfile.write(root / "clean" / "a.wav", CLEAN[0], 16000, "FLOAT")
     with pytest.warns(UserWarning, match="equal to the mixture"):
         assert run("fit", *pair(root), "-o", root / "m", *NMF) == 0
@@ -156,7 +155,7 @@ def test_fit_names_all_bad_files_before_it_learns(root, capsys):
 
 def test_score_measures_the_pairs_that_can_be_read(root, capsys):
     spoil(root)
-    assert run("score", *pair(root), *trusted(root / "model")) == 1
+    assert run("score", *pair(root), *with_model(root / "model")) == 1
     captured = capsys.readouterr()
     target = CLEAN[3] * (CLEAN[3] @ NOISY[3]) / (CLEAN[3] @ CLEAN[3])
     si_sdr = 20 * np.log10(np.linalg.norm(target) / np.linalg.norm(NOISY[3] - target))
@@ -171,7 +170,7 @@ def test_separate_does_what_can_be_done(root, capsys):
     soundfile.write(root / "noisy" / "loud.wav", np.full(100, 1e38), 16000, "DOUBLE")
     names = ["a.wav", "b.wav", "missing.wav", "loud.wav", "c.wav"]
     inputs = [root / "noisy" / name for name in names]
-    assert run("separate", root / "model", *inputs, root / "clean", "-o", root / "out") == 1
+    assert run("separate", *inputs, *with_model(root / "model"), "-o", root / "out") == 1
     captured = capsys.readouterr()
     assert sorted(path.name for path in (root / "out").iterdir()) == ["b.wav", "c.wav"]
     assert captured.out.split() == [str(root / "out" / name) for name in ("b.wav", "c.wav")]
@@ -179,19 +178,18 @@ def test_separate_does_what_can_be_done(root, capsys):
         r"a\.wav is not an audio file that can be read:",
         r"missing\.wav does not exist",
         r"loud\.wav peaks at",
-        r"clean is a folder",
     ]
-    for line, reason in zip(captured.err.splitlines(), reasons, strict=True):
+    for line, reason in zip(captured.err.splitlines()[1:], reasons, strict=True):
         assert re.match(f"error: .*{reason}", line)
 
 
 def test_nothing_that_could_be_done_is_an_error(root, capsys):
     spoil(root)
     missing = [root / "x.wav", root / "y.wav"]
-    assert run("separate", root / "model", *missing, "-o", root / "out") == 2
+    assert run("separate", *missing, "--model", root / "model", "-o", root / "out") == 2
     assert capsys.readouterr().err.count("does not exist") == 2
     (root / "noisy" / "d.wav").write_text("no sound")
-    assert run("score", *pair(root), *trusted(root / "model")) == 2
+    assert run("score", *pair(root), *with_model(root / "model")) == 2
     assert "4 recordings cannot be used" in capsys.readouterr().err
 
 
@@ -208,12 +206,10 @@ def test_names_of_any_bytes(root, capsys):
         (odd / folder / os.fsdecode(b"\xfe.txt")).touch()
     source, model = odd / "noisy" / os.fsdecode(b"\xff.wav"), odd / "m"
     assert run("fit", *pair(odd), "-o", model, *NMF) == 0
-    assert run("score", *pair(odd), *trusted(model)) == 0
-    assert run("separate", model, source, odd / "noisy" / "none", "-o", odd / "out") == 1
-    assert (
-        run("stream", source, *trusted(model), "-o", odd / os.fsdecode(b"\xfd.wav"), "--no-wait")
-        == 0
-    )
+    assert run("score", *pair(odd), *with_model(model)) == 0
+    assert run("separate", source, odd / "none", "--model", model, "-o", odd / "out") == 1
+    out = odd / os.fsdecode(b"\xfd.wav")
+    assert run("stream", source, *with_model(model), "-o", out, "--no-wait") == 0
     assert sorted(os.fsencode(path.name) for path in odd.glob("**/*.wav"))[-2:] == [
         b"\xff.wav",
         b"\xff.wav",
@@ -230,6 +226,6 @@ def test_names_that_a_terminal_cannot_write(root, monkeypatch, tmp_path):
     with (root / "printed").open("w", encoding="ascii") as printed:
         monkeypatch.setattr(sys, "stdout", printed)
         inputs = root / "noisy" / "café.wav"
-        assert run("separate", root / "model", inputs, "-o", root / "out") == 0
+        assert run("separate", inputs, "--model", root / "model", "-o", root / "out") == 0
     assert r"caf\xe9.wav" in (root / "printed").read_text()
     assert (root / "out" / "café.wav").exists()

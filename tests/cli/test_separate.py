@@ -151,9 +151,14 @@ def test_a_very_long_wav_of_floats_gets_the_longer_header(separate, monkeypatch)
     assert kinds == ["WAV", "RF64"]
 
 
-@pytest.mark.parametrize(("name", "expected"), [("a.mp3", "a.mp3.wav"), ("a.wav", "a.wav")])
-def test_formats_that_cannot_be_written_become_wav(name, expected, separate, monkeypatch, capsys):
-    soundfile.write(name, noise(5000, 2), 44100)
+@pytest.mark.parametrize(
+    ("name", "subtype", "expected"),
+    [("a.mp3", None, "a.mp3.wav"), ("a.wav", "ULAW", "a.wav")],
+)
+def test_formats_that_cannot_be_written_become_wav(
+    name, subtype, expected, separate, monkeypatch, capsys
+):
+    soundfile.write(name, noise(5000, 2), 44100, subtype)
     unwritable = property(lambda form: form.container == "WAV" and form.n_channels == 3)
     monkeypatch.setattr(_sound_writer.SoundFormat, "is_writable", unwritable)
     assert separate(name) == 0

@@ -126,7 +126,7 @@ def test_what_is_wrong_with_the_input_is_not_said_of_the_output(model, tmp_path,
 def stream_command(model):
     """The command of a process."""
     command = [sys.executable, "-m", "sknmf_unfold", "stream"]
-    return [*command, "--model", str(model.path), "--trust-pickle"]
+    return [*command, "--model", str(model.path)]
 
 
 def interrupted(model, capsys, *arguments):
