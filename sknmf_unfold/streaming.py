@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .base.global_settings import default_settings
 from .base.threads import one_thread_a_product
+from .runtime.masks import FlooredMasks, MaskEstimator, mask_floor
 from .separators._base import BaseSeparator
 from .separators._finite_masks import check_masks
 from .signal import STFT
@@ -41,6 +42,8 @@ class StreamingSeparator:
     n_streams : int or None, default=None
         Number of independent streams that are processed together, with samples of shape (n_streams,
         n_times). None stands for one stream, with samples of shape (n_times,).
+    max_attenuation : float or None, default=None
+        Bound in dB on what is taken away, as in ``predict``; None for no bound.
 
     Attributes
     ----------
@@ -54,9 +57,10 @@ class StreamingSeparator:
     Raises
     ------
     TypeError
-        If `pipeline` is neither.
+        If `pipeline` is neither, or another parameter is not a number.
     ValueError
-        If its separator was fitted on bare magnitudes, which cannot be converted back to samples.
+        If its separator was fitted on bare magnitudes, which cannot be converted back to samples,
+        or another parameter is out of bounds.
 
     Notes
     -----
@@ -92,9 +96,15 @@ class StreamingSeparator:
     True
     """
 
-    def __init__(self, pipeline: Pipeline | BaseSeparator, n_streams: int | None = None):
+    def __init__(
+        self,
+        pipeline: Pipeline | BaseSeparator,
+        n_streams: int | None = None,
+        max_attenuation: float | None = None,
+    ):
         if n_streams is not None:
             n_streams = check_size("n_streams", n_streams, high=MAX_STREAMS)
+        self._floor = mask_floor(max_attenuation)
         # A copy, which later fits and changes of parameters leave alone.
         self._separator = copy.copy(_separator_of(pipeline))
         self._n_streams = n_streams
@@ -173,10 +183,14 @@ class StreamingSeparator:
         )
         synthesis = {name: self._settings[name] for name in ("n_fft", "hop_length", "window")}
         self._overlap_add = RunningOverlapAdd(**synthesis)
-        self._masks = self._separator.running_masks(dtype, n_streams)
+        self._masks = self._make_masks(np.dtype(dtype), n_streams)
         # The first calls of libraries are slow: none of them should delay a sample.
         self._run(np.zeros((n_streams, self.hop_length_), dtype))
         self.reset()
+
+    def _make_masks(self, dtype: np.dtype, n_streams: int) -> MaskEstimator:
+        masks = self._separator.running_masks(dtype, n_streams)
+        return masks if self._floor is None else FlooredMasks(masks, self._floor)
 
     def _run(self, samples, is_padding=False):
         """Process samples; return the target's samples that they finish, in pieces."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from typing import Any, TextIO
 
 # Duration of an epoch after which its batches get a bar of their own.
 MIN_EPOCH_SECONDS = 1.0
 
 
-def progress_bar(total: int, verbose: int | bool, description: str, initial: int = 0) -> Any:
+def progress_bar(
+    total: int, verbose: int | bool, description: str, initial: int = 0, form: str | None = None
+) -> Any:
     """Open a progress bar on standard error, or one that shows nothing.
 
     Parameters
@@ -22,17 +24,20 @@ def progress_bar(total: int, verbose: int | bool, description: str, initial: int
         Text in front of the bar.
     initial : int, default=0
         Number of steps done before.
+    form : str or None, default=None
+        Form of the line, in the words of tqdm's ``bar_format``.
 
     Returns
     -------
     bar : tqdm.tqdm or NoBar
-        A context manager with ``update(n)`` and ``set_postfix_str(text, refresh=...)``.
+        A context manager with ``update(n)``, ``write(line, file)`` and ``set_postfix_str(text,
+        refresh=...)``.
     """
     if not verbose:
         return NoBar()
     if initial:
         description += f" (resumed from epoch {initial})"
-    return _bar_class()(total=total, desc=description, initial=initial)
+    return _bar_class()(total=total, desc=description, initial=initial, bar_format=form)
 
 
 def batch_bar(verbose: int | bool, epoch: int) -> BatchBar | NoBar:
@@ -78,8 +83,12 @@ class NoBar:
     def __exit__(self, *_):
         """There is nothing to close."""
 
-    def update(self, n: int = 1) -> None:
+    def update(self, n: float = 1) -> None:
         """Count nothing."""
+
+    def write(self, s: str, file: TextIO | None = None) -> None:
+        """Print a line."""
+        print(s, file=file)
 
     def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
         """Show nothing."""

@@ -13,7 +13,7 @@ from sknmf_unfold.base.model_files import MODEL_SIGNATURES, save_model
 from sknmf_unfold.base.versions import is_fitted
 from sknmf_unfold.datasets.pretrained import PRETRAINED_NAMES, load_pretrained
 
-__all__ = ["check_model_output", "load_model", "resolve_model", "save_model", "save_unfinished"]
+__all__ = ["check_model_output", "resolve_model", "save_model", "save_unfinished"]
 
 
 def check_model_output(path: Path) -> None:
@@ -123,8 +123,3 @@ def resolve_model(name_or_path: str | Path, trust_pickle: bool = False) -> Pipel
             f"with a separator."
         )
     return pipe
-
-
-def load_model(path: Path) -> Pipeline:
-    """Load a model from a file that is not a pickle."""
-    return resolve_model(path)

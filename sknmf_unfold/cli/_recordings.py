@@ -1,8 +1,7 @@
-"""Recordings of a command: search of folders, pairs of files, reading, report of failures."""
+"""Recordings of a command: reading, checks and the report of those that failed."""
 
 from __future__ import annotations
 
-import itertools
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -10,105 +9,7 @@ from typing import TextIO
 import numpy as np
 
 from sknmf_unfold.datasets import load_audio
-from sknmf_unfold.datasets._audio_input import open_audio
 from sknmf_unfold.validation.recordings import check_peak
-
-# An unreadable file with one of these suffixes is a broken recording, not one to be left out.
-AUDIO_SUFFIXES = frozenset(
-    ".wav .wave .bwf .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .caf .w64 .rf64".split()
-)
-# Files that the line about files left out names, before it counts the rest.
-MAX_NAMED_FILES = 20
-
-
-def find_recordings(folder: Path) -> list[Path]:
-    """List the recordings of a folder, sorted by name; report other files on standard error.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder. Its subfolders and hidden files are ignored.
-
-    Returns
-    -------
-    files : list of Path
-        Files with the usual suffixes, and all others that libsndfile opens.
-
-    Raises
-    ------
-    ValueError
-        If it is not a folder, has no recordings, or has two of one name without suffix.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder.")
-    content = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    files = [path for path in content if _is_recording(path)]
-    _report_skipped(folder, sorted({path.name for path in content} - {path.name for path in files}))
-    if not files:
-        raise ValueError(f"{folder} has no audio files.")
-    for first, second in itertools.pairwise(sorted(files, key=lambda path: path.stem)):
-        if first.stem == second.stem:
-            raise ValueError(
-                f"{folder} has two recordings of one name, {first.name} and {second.name}; names "
-                f"without suffix tell recordings apart."
-            )
-    return files
-
-
-def _is_recording(path):
-    """Whether a file is audio by its suffix, or can be opened as such."""
-    if not path.is_file():
-        return False
-    if path.suffix.lower() in AUDIO_SUFFIXES:
-        return True
-    try:
-        open_audio(path).close()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _report_skipped(folder, names):
-    """Name files that are left out, in one line on standard error."""
-    if names:
-        n_more = len(names) - MAX_NAMED_FILES
-        more = f" and {n_more} more" if n_more > 0 else ""
-        listed = ", ".join(names[:MAX_NAMED_FILES]) + more
-        say(f"{folder}: no audio that libsndfile reads, left out: {listed}", sys.stderr)
-
-
-def pair_recordings(noisy_dir: Path, clean_dir: Path) -> list[tuple[Path, Path]]:
-    """Pair the recordings of two folders by their names without suffix.
-
-    Parameters
-    ----------
-    noisy_dir, clean_dir : Path
-        Folders that have one file each for every recording.
-
-    Returns
-    -------
-    pairs : list of tuple of Path
-        Noisy and clean.
-
-    Raises
-    ------
-    ValueError
-        If both are one folder, or a file has no partner.
-    """
-    if noisy_dir.is_dir() and clean_dir.is_dir() and noisy_dir.samefile(clean_dir):
-        raise ValueError(
-            f"{noisy_dir} and {clean_dir} are one folder; pass the one with the noisy recordings, "
-            f"then the one with the clean ones."
-        )
-    folders = [{path.stem: path for path in find_recordings(d)} for d in (noisy_dir, clean_dir)]
-    alone = sorted(set(folders[0]) ^ set(folders[1]))
-    if alone:
-        where = noisy_dir if alone[0] in folders[0] else clean_dir
-        raise ValueError(
-            f"{len(alone)} recordings are in one of {noisy_dir} and {clean_dir} only, for example "
-            f"{alone[0]!r} in {where}; files pair up by name."
-        )
-    return [(folders[0][stem], folders[1][stem]) for stem in sorted(folders[0])]
 
 
 def read_recording(path: Path, sample_rate: int) -> np.ndarray:

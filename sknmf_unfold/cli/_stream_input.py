@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from sknmf_unfold.datasets._audio_input import open_audio, read_blocks
+from sknmf_unfold.datasets.audio_files import MIN_RECORDING_RATE_HZ
+from sknmf_unfold.validation.parameters import MAX_SAMPLE_RATE
 
 # Bytes at the beginning of standard input that tell a sound file from raw samples.
 HEAD_BYTES = 64
@@ -32,9 +35,9 @@ FILE_SIGNATURES = {
 
 
 def open_input(
-    stack: contextlib.ExitStack, source: str | Path, rate: int, chunk: int
-) -> Iterator[np.ndarray]:
-    """Iterate over chunks of samples, mono.
+    stack: contextlib.ExitStack, source: str | Path, pcm_rate: int
+) -> tuple[int, Callable[[int], Iterator[np.ndarray]]]:
+    """Open a sound file or standard input, to be read in chunks of samples, mono.
 
     Parameters
     ----------
@@ -42,25 +45,31 @@ def open_input(
         Closes the file.
     source : str or Path
         A sound file, or ``"-"`` for 16-bit PCM from standard input.
-    rate : int
-        Sampling rate in Hz, which a file must have.
-    chunk : int
-        Samples of a chunk.
+    pcm_rate : int
+        Sampling rate of standard input in Hz.
 
     Returns
     -------
-    chunks : iterator of ndarray of shape (chunk,)
-        The last one may be shorter.
+    rate : int
+        Sampling rate in Hz.
+    read : callable
+        Iterates over ndarrays of as many samples as its argument says; the last one may be shorter.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it cannot be read, or has an impossible sampling rate.
     """
     if str(source) == "-":
-        return _read_pcm(rate, chunk)
+        return pcm_rate, functools.partial(_read_pcm, pcm_rate)
     source = Path(source)
     file = stack.enter_context(open_audio(source))
-    if file.samplerate != rate:
+    if not MIN_RECORDING_RATE_HZ <= file.samplerate <= MAX_SAMPLE_RATE:
         raise ValueError(
-            f"{source} has {file.samplerate} Hz but the model works at {rate} Hz; resample it."
+            f"{source} has a sampling rate of {file.samplerate} Hz in its header; a recording has "
+            f"from {MIN_RECORDING_RATE_HZ} to {MAX_SAMPLE_RATE} Hz. Correct the header."
         )
-    return _finite(read_blocks(file, source, chunk), source)
+    return file.samplerate, lambda chunk: _finite(read_blocks(file, source, chunk), source)
 
 
 def _finite(chunks, source):

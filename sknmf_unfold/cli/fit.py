@@ -1,83 +1,165 @@
-"""The command `fit`: train on a folder of noisy and one of clean recordings."""
+"""The command `fit`: train on pairs of noisy and clean recordings, or on voices and noise."""
 
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
-from sknmf_unfold.validation.parameters import check_sample_rate
+from sknmf_unfold.metrics import mean_over_active, sdr
+from sknmf_unfold.validation.parameters import check_number, check_sample_rate
 
-from . import _recordings
 from ._model_files import check_model_output, save_model, save_unfinished
+from ._pipelines import ESTIMATORS, new_pipeline, started_pipeline
 from ._recordings import say
+from ._settings import merge_options, parse_settings
+from ._training_data import (
+    Split,
+    TrainingData,
+    condition_names,
+    read_clean_and_noise,
+    read_noisy_and_clean,
+)
+
+ABOUT = """\
+Train a model. The recordings are either pairs (--noisy and --clean), where files of one name below
+the folders belong together, or clean recordings and noise (--clean and --noise), which are mixed
+anew for every epoch. Folders are searched with their subfolders. At least a tenth of the recordings
+is held out to choose the best epoch, whole subfolders (speakers) if they suit.
+"""
+EPILOG = """\
+examples:
+  sknmf-unfold fit --clean voices/ --noise noises/ -o model.skops
+  sknmf-unfold fit --noisy noisy/ --clean clean/ --set n_gru_units=128 n_fft=1024
+  sknmf-unfold fit --clean mine/ --noise room.wav --start-from speech --max-epochs 10
+"""
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
-    sub = commands.add_parser("fit", help="train on a folder of noisy and one of clean recordings")
-    sub.add_argument("noisy_dir", type=Path)
-    sub.add_argument("clean_dir", type=Path)
-    sub.add_argument("-o", "--output", type=Path, default=Path("model.joblib"))
-    sub.add_argument("--model", choices=["drnmf", "nmf"], default="drnmf")
-    sub.add_argument("--layers", type=int, default=2, help="ISTA iterations per frame (K)")
-    sub.add_argument("--components", type=int, default=100, help="for each of the two sources")
-    sub.add_argument("--max-epochs", type=int, default=None)
-    sub.add_argument("--recipe", choices=["default", "paper"], default="default")
-    remix = "remix the recordings every epoch (default: as the recipe says)"
-    sub.add_argument("--remix", action=argparse.BooleanOptionalAction, default=None, help=remix)
-    gain = "lowest and highest gain in dB of a remixed recording (default: -24 12)"
-    bounds = ("LOWEST", "HIGHEST")
-    sub.add_argument("--gain-db", type=float, nargs=2, metavar=bounds, default=None, help=gain)
-    level = "frames of the running level that normalises each frame; 0 for none (default: 250)"
-    sub.add_argument("--level-frames", type=int, default=None, help=level)
-    sub.add_argument("--sample-rate", type=int, default=16000, help="Hz; files are resampled to it")
-    sub.add_argument("--device", default="auto")
-    sub.add_argument("--seed", type=int, default=0)
+    sub = commands.add_parser(
+        "fit",
+        help="train on your own recordings",
+        description=ABOUT,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_recordings(sub)
+    _add_model(sub)
     sub.set_defaults(run=run)
 
 
+def _add_recordings(sub):
+    places = {"type": Path, "nargs": "+", "action": "extend", "metavar": "PATH", "default": []}
+    sub.add_argument("--clean", **places, help="files or folders of clean recordings")
+    sub.add_argument("--noisy", **places, help="files or folders of the same, noisy")
+    sub.add_argument("--noise", **places, help="files or folders of noise alone")
+    rooms = "impulse responses of rooms, for --noise (default: none)"
+    sub.add_argument("--rooms", **places, help=rooms)
+    rate = "files are resampled to it (default: 16000, or that of --start-from)"
+    sub.add_argument("--sample-rate", type=int, metavar="HZ", default=None, help=rate)
+
+
+def _add_model(sub):
+    sub.add_argument("-o", "--output", type=Path, default=Path("model.skops"), help="model file")
+    kinds = "deep recurrent NMF (the default) or supervised sparse NMF"
+    sub.add_argument("--estimator", choices=list(ESTIMATORS), default=None, help=kinds)
+    start = "train on from a shipped model or a model file"
+    sub.add_argument("--start-from", metavar="NAME_OR_FILE", default=None, help=start)
+    trust = "let --start-from read a pickle, which can run any code"
+    sub.add_argument("--trust-pickle", action="store_true", help=trust)
+    sub.add_argument("--max-epochs", type=int, metavar="N", default=None)
+    sub.add_argument("--seed", type=int, default=0, help="of all random choices (default: 0)")
+    checkpoints = "folder for checkpoints: the same command resumes a training that was ended"
+    sub.add_argument("--checkpoints", type=Path, metavar="DIR", default=None, help=checkpoints)
+    settings = (
+        "any parameter of DRNMFSeparator (or SupervisedNMFSeparator), STFT and, with --noise, "
+        "MixtureDataset, such as n_gru_units=128 n_fft=1024 'snr_db=[0, 5, 10]'"
+    )
+    sub.add_argument(
+        "--set", nargs="+", action="extend", metavar="NAME=VALUE", default=[], help=settings
+    )
+
+
 def run(args: argparse.Namespace) -> None:
-    """Fit a pipeline on two folders and save it."""
+    """Train a pipeline on recordings and save it."""
     check_model_output(args.output)
-    check_sample_rate(args.sample_rate)
-    pairs = _recordings.pair_recordings(args.noisy_dir, args.clean_dir)
-    X, Y, failures = _recordings.read_pairs(pairs, args.sample_rate)
-    _recordings.refuse_failures(failures)
-    _recordings.refuse_equal(X, Y, pairs)
-    stft = STFT(sample_rate=args.sample_rate)
-    pipe = Pipeline([("stft", stft), ("sep", _make_separator(args))])
-    try:
-        pipe.fit(X, Y)
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(save_unfinished(pipe, args.output)) from error
+    _check_kinds(args)
+    pipe, conditions = _make_pipeline(args)
+    rate = check_sample_rate(pipe[0].sample_rate)
+    split = Split(_validation_fraction(pipe), _seed(pipe), rate)
+    if args.noise:
+        data = read_clean_and_noise(args.clean, args.noise, args.rooms, conditions, split)
+    else:
+        data = read_noisy_and_clean(args.noisy, args.clean, split)
+    _train(pipe, data, args.output)
     save_model(pipe, args.output)
-    say(f"Fitted on {len(X)} recordings; the model is in {args.output}")
+    say(f"Trained on {data.description}; the model is in {args.output}")
+    if data.validation is not None:
+        _report(pipe, *data.validation)
 
 
-def _make_separator(args: argparse.Namespace) -> SupervisedNMFSeparator | DRNMFSeparator:
-    settings = {"n_components": args.components, "random_state": args.seed, "verbose": 1}
-    if args.model == "nmf":
-        if args.level_frames is not None:
-            settings["level_frames"] = args.level_frames
-        return SupervisedNMFSeparator(**settings)
-    names = ("max_epochs", "recipe", "remix", "gain_db", "level_frames", "device")
-    training: dict = {name: getattr(args, name) for name in names}
-    if args.gain_db is not None:
-        training["gain_db"] = decibels_between(*args.gain_db)
-    return DRNMFSeparator(args.layers, **settings, **training)
+def _check_kinds(args):
+    """Raise unless the options say which recordings belong together."""
+    if not args.clean or bool(args.noisy) == bool(args.noise):
+        raise ValueError(
+            "Pass --noisy and --clean for pairs of recordings, or --clean and --noise for clean "
+            "recordings and noise to mix."
+        )
+    if args.rooms and not args.noise:
+        raise ValueError("--rooms is for clean recordings that are mixed with --noise.")
+    if args.start_from and args.estimator:
+        raise ValueError("--start-from has its own estimator; leave --estimator out.")
 
 
-def decibels_between(lowest: float, highest: float) -> list[float]:
-    """List gains from `lowest` to `highest`, at most one decibel apart.
+def _make_pipeline(args):
+    """Make the pipeline of the options; return it and the conditions of mixtures."""
+    options = {
+        "max_epochs": ("--max-epochs", args.max_epochs),
+        "sample_rate": ("--sample-rate", args.sample_rate),
+        "checkpoint_dir": ("--checkpoints", args.checkpoints),
+    }
+    settings = {"random_state": args.seed} | parse_settings(args.set)
+    settings = merge_options(settings, options)
+    names = condition_names() if args.noise else ()
+    if args.start_from:
+        return started_pipeline(args.start_from, args.trust_pickle, settings, names)
+    return new_pipeline(args.estimator or "drnmf", settings, names)
 
-    Examples
-    --------
-    >>> decibels_between(-1, 1)
-    [-1.0, 0.0, 1.0]
-    """
-    return np.linspace(lowest, highest, math.ceil(abs(highest - lowest)) + 1).tolist()
+
+def _validation_fraction(pipe):
+    fraction = pipe[-1].get_params(deep=False).get("validation_fraction", 0.1)
+    return check_number("validation_fraction", fraction, low=0, high=0.9, open_low=True)
+
+
+def _seed(pipe):
+    seed = pipe[-1].random_state
+    return check_number("random_state", seed, low=0, high=2**32 - 1, integer=True)
+
+
+def _train(pipe: Pipeline, data: TrainingData, path: Path) -> None:
+    """Fit a pipeline; save the best model so far if that is interrupted."""
+    name, separator = pipe.steps[-1]
+    # Only these are trained epoch by epoch.
+    is_trained = "warm_start" in separator.get_params(deep=False)
+    given = {"validation_data": data.validation, "training_mixtures": data.mixtures}
+    further = {k: v for k, v in given.items() if is_trained and v is not None}
+    before = getattr(separator, "history_", None)
+    try:
+        pipe.fit(*data.training, **{f"{name}__{k}": v for k, v in further.items()})
+    except KeyboardInterrupt as error:
+        if before is not None and separator.history_ is before:
+            message = f"Interrupted before the first epoch; nothing was written to {path}"
+        else:
+            message = save_unfinished(pipe, path)
+        raise KeyboardInterrupt(message) from error
+
+
+def _report(pipe, X, y):
+    """Print the SDR of the recordings that were held out, before and after."""
+    before, after = (mean_over_active(sdr(y, signals)) for signals in (X, pipe.predict(X)))
+    say(
+        f"SDR of {len(X)} recordings held out: {before:.2f} dB before, {after:.2f} dB after "
+        f"separation"
+    )

@@ -1,4 +1,4 @@
-"""The command `score`: measure a saved model on pairs of recordings."""
+"""The command `score`: measure a model on pairs of recordings."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from pathlib import Path
 from sknmf_unfold.metrics import mean_over_active, sdr, si_sdr
 
 from . import _recordings
-from ._model_files import load_model
+from ._folders import pair_recordings
+from ._model_files import resolve_model
+from .separate import add_model_arguments
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
-    sub = commands.add_parser("score", help="measure a saved model on pairs of recordings")
-    sub.add_argument("model", type=Path)
-    sub.add_argument("noisy_dir", type=Path)
-    sub.add_argument("clean_dir", type=Path)
+    sub = commands.add_parser("score", help="measure a model on pairs of recordings")
+    places = {"type": Path, "nargs": "+", "action": "extend", "metavar": "PATH", "required": True}
+    sub.add_argument("--noisy", **places, help="files or folders, searched with their subfolders")
+    sub.add_argument("--clean", **places, help="files or folders of the same names")
+    add_model_arguments(sub)
     sub.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print SDR and SI-SDR before and after separation."""
-    pipe = load_model(args.model)
-    pairs = _recordings.pair_recordings(args.noisy_dir, args.clean_dir)
-    X, Y, failures = _recordings.read_pairs(pairs, pipe[0].sample_rate)
+    pipe = resolve_model(args.model, args.trust_pickle)
+    pairs = pair_recordings(args.noisy, args.clean)
+    X, Y, failures = _recordings.read_pairs(list(pairs.values()), pipe[0].sample_rate)
     if not X:
         _recordings.refuse_failures(failures)
     estimates = pipe.predict(X)

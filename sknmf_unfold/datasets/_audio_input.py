@@ -87,12 +87,39 @@ def read_blocks(file: ForwardFile, path: Path, n_times: int | None = None) -> It
     ValueError
         If the file cannot be decoded up to its end.
     """
-    n_times = n_times or max(1, READ_BLOCK_VALUES // file.channels)
-    while len(block := _read_block(file, path, n_times)):
+    for block in read_channels(file, path, n_times):
         # `load_audio` reports infinities with their position.
         with np.errstate(over="ignore", invalid="ignore"):
             mono = block.mean(axis=1)
         yield mono
+
+
+def read_channels(
+    file: ForwardFile, path: Path, n_times: int | None = None
+) -> Iterator[np.ndarray]:
+    """Iterate over the blocks of a sound file, with all channels.
+
+    Parameters
+    ----------
+    file : ForwardFile
+    path : Path
+        Name of the file, for messages.
+    n_times : int or None, default=None
+        Samples of a block; by default 4 MiB of values.
+
+    Yields
+    ------
+    block : ndarray of shape (n_times, n_channels), float32
+        The last one may be shorter.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be decoded up to its end.
+    """
+    n_times = n_times or max(1, READ_BLOCK_VALUES // file.channels)
+    while len(block := _read_block(file, path, n_times)):
+        yield block
 
 
 def native_name(path: Path) -> str | bytes:

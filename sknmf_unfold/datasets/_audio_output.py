@@ -43,7 +43,7 @@ def check_format(path: Path) -> None:
 
 
 class AudioOutput:
-    """Mono audio file, open for writing; a context manager.
+    """Audio file, open for writing; a context manager.
 
     Parameters
     ----------
@@ -55,6 +55,10 @@ class AudioOutput:
         Sampling rate in Hz.
     subtype : str or None, default=None
         Encoding of the samples, as libsndfile calls it; None takes the default of the format.
+    n_channels : int, default=1
+        Number of channels.
+    format : str or None, default=None
+        Format, as libsndfile calls it; None takes that of the suffix.
 
     Raises
     ------
@@ -75,14 +79,21 @@ class AudioOutput:
     """
 
     def __init__(
-        self, file: BinaryIO, path: Path, sample_rate: int, subtype: str | None = None
+        self,
+        file: BinaryIO,
+        path: Path,
+        sample_rate: int,
+        subtype: str | None = None,
+        n_channels: int = 1,
+        format: str | None = None,
     ) -> None:
         from soundfile import SoundFile
 
-        check_format(path)
+        if format is None:
+            check_format(path)
         self._disk, self._path = _Disk(file), path
-        settings = {"subtype": subtype, "format": path.suffix[1:]}
-        self._audio = self._try(SoundFile, self._disk, "w", sample_rate, 1, **settings)
+        settings = {"subtype": subtype, "format": format or path.suffix[1:]}
+        self._audio = self._try(SoundFile, self._disk, "w", sample_rate, n_channels, **settings)
 
     def __enter__(self) -> AudioOutput:
         return self
@@ -95,7 +106,7 @@ class AudioOutput:
 
         Parameters
         ----------
-        samples : array-like of shape (n_times,)
+        samples : array-like of shape (n_times,), or (n_times, n_channels)
         """
         self._try(self._audio.write, samples)
 

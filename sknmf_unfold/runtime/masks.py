@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import expit
 
 from sknmf_unfold.signal.masks import trusted_ratio_masks
+from sknmf_unfold.validation.parameters import check_number
 
 from .gru import RunningGRU
 
@@ -107,6 +108,60 @@ class RunningMasks:
         self._infer.reset()
         if self._log_odds is not None:
             self._log_odds.reset()
+
+
+class FlooredMasks:
+    """Masks that attenuate by at most some decibels.
+
+    Parameters
+    ----------
+    masks : MaskEstimator
+    floor : float
+        Lowest mask, see `mask_floor`.
+    """
+
+    def __init__(self, masks: MaskEstimator, floor: float):
+        self._masks, self._floor = masks, floor
+
+    def __call__(self, magnitude: np.ndarray) -> np.ndarray:
+        """Estimate the mask of the next frames, see `MaskEstimator`."""
+        return np.maximum(self._masks(magnitude), self._floor)
+
+    def reset(self) -> None:
+        """Return to the state before the first frame."""
+        self._masks.reset()
+
+
+def mask_floor(max_attenuation: float | None) -> float | None:
+    """Convert the parameter `max_attenuation` to the lowest mask.
+
+    Parameters
+    ----------
+    max_attenuation : float or None
+        In dB, at least 0; None for no bound.
+
+    Returns
+    -------
+    floor : float or None
+        ``10 ** (-max_attenuation / 20)``; None for no bound.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a finite number of at least 0.
+
+    Examples
+    --------
+    >>> mask_floor(20), mask_floor(None)
+    (0.1, None)
+    >>> mask_floor(-6)
+    Traceback (most recent call last):
+    ...
+    ValueError: `max_attenuation` must be a finite number >= 0; got -6.
+    """
+    if max_attenuation is None:
+        return None
+    return 10 ** (-check_number("max_attenuation", max_attenuation, low=0) / 20)
 
 
 def ratio_mask(target: np.ndarray, interference: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.base.versions import VersionedEstimator
 from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.runtime.level import InputLevel, MasksAtReferenceLevel, at_reference_level
-from sknmf_unfold.runtime.masks import MaskEstimator
+from sknmf_unfold.runtime.masks import MaskEstimator, mask_floor
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.tables import check_sample_weight
@@ -93,13 +93,19 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @default_settings()
     @one_thread_an_operation()
-    def predict(self, X: Any) -> list[np.ndarray] | np.ndarray:
+    def predict(
+        self, X: Any, max_attenuation: float | None = None
+    ) -> list[np.ndarray] | np.ndarray:
         """Separate the target from the mixtures.
 
         Parameters
         ----------
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures: spectrograms, magnitudes, or a 2-D table of independent frames.
+        max_attenuation : float or None, default=None
+            Bound in dB, at least 0, on what is taken away at each time and frequency: masks are at
+            least ``10 ** (-max_attenuation / 20)``. Some interference then remains, and faults of
+            the masks become less audible. None for no bound.
 
         Returns
         -------
@@ -110,13 +116,21 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         Raises
         ------
         ValueError
-            If X does not look like what the estimator was fitted on.
+            If X does not look like what the estimator was fitted on, or `max_attenuation` is
+            negative or not finite.
+        TypeError
+            If `max_attenuation` is not a number.
         """
         sequences = self._check_input(X)
-        step = FiniteMasks(self._mask_step(sequences.dtype), self._reason)
+        step = self._checked_step(sequences.dtype, max_attenuation)
         target = self._separate(sequences, step)
         finish(step)
         return target
+
+    def _checked_step(self, dtype, max_attenuation):
+        """Make the function that estimates finite masks that attenuate by at most some decibels."""
+        floor = mask_floor(max_attenuation)
+        return FiniteMasks(self._mask_step(dtype), self._reason, floor)
 
     def _separate(self, sequences, step):
         """Apply the masks of a step to all frames; return waveforms or magnitudes."""
@@ -135,13 +149,17 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
 
     @default_settings()
     @one_thread_an_operation()
-    def predict_mask(self, X: Any) -> list[np.ndarray] | np.ndarray:
+    def predict_mask(
+        self, X: Any, max_attenuation: float | None = None
+    ) -> list[np.ndarray] | np.ndarray:
         """Estimate the masks of the target.
 
         Parameters
         ----------
         X : Spectrograms, list of ndarray of shape (n_frames, n_freqs), or array-like
             Mixtures.
+        max_attenuation : float or None, default=None
+            As in `predict`.
 
         Returns
         -------
@@ -149,8 +167,7 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             In [0, 1]; the interference's mask is ``1 - mask``.
         """
         sequences = self._check_input(X)
-        step = FiniteMasks(self._mask_step(sequences.dtype), self._reason)
-        return self._run(sequences, step)
+        return self._run(sequences, self._checked_step(sequences.dtype, max_attenuation))
 
     @default_settings()
     @one_thread_an_operation()

@@ -1,4 +1,4 @@
-"""Refusal of masks that are not finite."""
+"""Refusal of masks that are not finite, and a lower bound of those that are."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ._blocks import after
 
 
 class FiniteMasks:
-    """A step whose masks are refused where they are no numbers."""
+    """A step whose masks are refused where they are no numbers, and raised to a floor."""
 
-    def __init__(self, step, reason):
-        self._step, self._reason = step, reason
+    def __init__(self, step, reason, floor=None):
+        self._step, self._reason, self._floor = step, reason, floor
 
     def __call__(self, magnitude, state):
         masks, state = self._step(magnitude, state)
@@ -19,7 +19,7 @@ class FiniteMasks:
 
     def _checked(self, masks):
         check_masks(masks, self._reason)
-        return masks
+        return masks if self._floor is None else np.maximum(masks, self._floor)
 
     def finish(self):
         """Let the step that makes them warn."""

@@ -14,7 +14,7 @@ import soundfile
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT, SupervisedNMFSeparator, load_model, save_model
-from sknmf_unfold.cli._recordings import find_recordings
+from sknmf_unfold.cli._folders import find_recordings
 from sknmf_unfold.datasets import load_audio, save_audio
 from tests._counts import count
 
@@ -93,7 +93,7 @@ def test_killed_audio_is_the_old_or_the_new_whole(command, folder):
         whole[digest(path)] = len(waveform)
     for _ in kills(command, folder):
         assert soundfile.info(path).frames == whole[digest(path)]
-        assert find_recordings(path.parent) == [path]
+        assert [each.path for each in find_recordings([path.parent])] == [path]
         save_audio(path, old)
 
 

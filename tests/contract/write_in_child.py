@@ -12,23 +12,29 @@ from sklearn.pipeline import Pipeline
 import sknmf_unfold.cli.main as command_line
 from sknmf_unfold.base import model_files
 from sknmf_unfold.base.atomic_files import replacing
+from sknmf_unfold.cli import _separation_jobs, _sound_writer
+from sknmf_unfold.cli._separation import RecordingSeparator
 from sknmf_unfold.datasets import audio_files, save_audio
 
 
 def fit(folder):
-    def learn(self, X, Y):
+    def learn(self, X, Y, **further):
         self.padding = np.full(4_000_000, 1.0)
         return self
 
     # What is written is as large as that of a real fit, which takes longer.
     Pipeline.fit = learn
-    command = ["fit", str(folder / "noisy"), str(folder / "clean"), "--model", "nmf"]
+    Pipeline.predict = lambda self, X: X
+    pairs = ["--noisy", str(folder / "noisy"), "--clean", str(folder / "clean")]
+    command = ["fit", *pairs, "--estimator", "nmf"]
     command_line.main([*command, "-o", str(folder / "out" / "model.skops")])
 
 
 def separate(folder):
-    Pipeline.predict = lambda self, X: X
-    command = ["separate", str(folder / "small.skops"), str(folder / "long" / "a.wav")]
+    RecordingSeparator.process = lambda self, samples: (samples, samples)
+    # The summary of the command would be taken for the end.
+    _separation_jobs.say = lambda *_: None
+    command = ["separate", str(folder / "long" / "a.wav"), "--model", str(folder / "small.skops")]
     command_line.main([*command, "-o", str(folder / "out")])
 
 
@@ -48,7 +54,7 @@ def announced(path):
 
 if __name__ == "__main__":
     command, folder = sys.argv[1], Path(sys.argv[2])
-    for module in (audio_files, model_files):
+    for module in (_sound_writer, audio_files, model_files):
         module.replacing = announced
     {"fit": fit, "separate": separate, "save": save}[command](folder)
     say("ends")
