@@ -72,10 +72,10 @@ def check_writable(path: Path) -> None:
 
     Examples
     --------
-    >>> check_writable(Path("no_such_folder") / "model.joblib")
+    >>> check_writable(Path("no_such_folder") / "model.skops")
     Traceback (most recent call last):
     ...
-    FileNotFoundError: no_such_folder/model.joblib: there is no folder no_such_folder; create it ...
+    FileNotFoundError: no_such_folder/model.skops: there is no folder no_such_folder; create it ...
     """
     with naming(path):
         _check_place(path)

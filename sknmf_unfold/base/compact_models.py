@@ -22,6 +22,8 @@ RESET_PARAMETERS = ("nmf", "warm_start", "checkpoint_dir", "device", "verbose")
 PLAIN_TYPES = (type(None), bool, int, float, str, np.ndarray, np.generic)
 # The settings must stay those of the STFT, to the last bit.
 EXACT_ATTRIBUTES = ("stft_settings_",)
+# Attributes that tell where training began, except in networks that have them as weights.
+START_ATTRIBUTES = ("initial_components_",)
 # Seconds differ from run to run.
 DROPPED_COLUMNS = ("seconds",)
 # The earliest date of a zip archive.
@@ -47,7 +49,7 @@ def round_to_half_precision(array: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> round_to_half_precision(np.array([1 + 2**-10, 1 + 2**-12, 1e-10]))
-    array([1.0009766e+00, 1.0000000e+00, 9.9998...e-11], dtype=float32)
+    array([1.0009766e+00, 1.0000000e+00, 9.9987574e-11], dtype=float32)
     """
     significand, exponent = np.frexp(np.asarray(array, dtype=np.float64))
     scale = 2.0**HALF_PRECISION_BITS
@@ -159,7 +161,8 @@ def _is_plain(value: Any) -> bool:
 
 def _compact_attribute(step: VersionedEstimator, name: str) -> Any:
     value = getattr(step, name)
-    if name in step._start_attributes:
+    weights = getattr(step, "_weight_attributes", {}).values()
+    if name in START_ATTRIBUTES and name not in weights:
         value = value[:0]
     if name == "history_":
         return _summary(value, step)

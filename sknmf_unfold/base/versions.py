@@ -29,13 +29,11 @@ class VersionedEstimator(BaseEstimator, ABC):
     ``ValueError``. All ways to load or copy a model go through ``__setstate__``.
 
     A subclass lists its fitted attributes in `_fitted_attributes`; a model that has the attribute
-    `_fitted_mark` must have all of them. Those in `_start_attributes` describe the start of
-    training, and compact models have them with no rows.
+    `_fitted_mark` must have all of them.
     """
 
     _fitted_attributes: tuple[Invariant, ...] = ()
     _fitted_mark = ""
-    _start_attributes: tuple[str, ...] = ()
 
     @abstractmethod
     def fit(self, X: Any, y: Any) -> VersionedEstimator:

@@ -73,7 +73,12 @@ def load_pretrained(name: str = "speech") -> Pipeline:
 
 
 def write_checksums() -> Path:
-    """Write the checksums of all models in the package's folder; return the path of the file.
+    """Write the checksums of all models in the package's folder.
+
+    Returns
+    -------
+    path : Path
+        The file with the checksums.
 
     Raises
     ------

@@ -168,7 +168,6 @@ class DRNMFSeparator(StartsFromNMF):
         self.verbose = verbose
 
     _weight_attributes = WEIGHT_ATTRIBUTES
-    _start_attributes = ("initial_components_",)
 
     def _invariants(self):
         return drnmf_invariants(vars(self))

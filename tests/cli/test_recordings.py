@@ -5,13 +5,12 @@ import re
 import sys
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 import soundfile
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT, SupervisedNMFSeparator
+from sknmf_unfold import STFT, SupervisedNMFSeparator, save_model
 from sknmf_unfold.cli._recordings import find_recordings, pair_recordings
 from sknmf_unfold.cli.main import main
 from tests._refusals import refuses
@@ -31,7 +30,7 @@ def root(tmp_path):
             soundfile.write(tmp_path / folder / f"{letter}.wav", wave, 16000, "FLOAT")
     separator = SupervisedNMFSeparator(2, max_iter=3, random_state=0)
     pipe = Pipeline([("stft", STFT(64, 16)), ("sep", separator)]).fit(NOISY, CLEAN)
-    joblib.dump(pipe, tmp_path / "model")
+    save_model(pipe, tmp_path / "model")
     return tmp_path
 
 

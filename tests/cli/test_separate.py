@@ -1,10 +1,12 @@
 """The command `separate`: files and folders in, the same files and folders out."""
 
+import importlib.util
 import re
 import signal
 import sys
 
 import joblib
+import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
@@ -14,6 +16,7 @@ from sknmf_unfold import STFT
 from sknmf_unfold.cli import _separation_jobs, _sound_writer
 from sknmf_unfold.cli._separation import RecordingSeparator
 from sknmf_unfold.cli.main import main
+from sknmf_unfold.datasets import example_path
 from tests._factories import supervised
 from tests._sound_files import write_cut
 
@@ -240,6 +243,29 @@ def test_bounds_that_are_none(bound, separate, tmp_path, capsys):
     assert separate("a.wav", "--max-attenuation", bound) == 2
     assert "`max_attenuation` must be a finite number >= 0" in capsys.readouterr().err
     assert not (tmp_path / "separated").exists()
+
+
+# The recording that the package carries
+
+
+def test_without_files_the_example_is_separated(separate, tmp_path, capsys, monkeypatch):
+    assert separate("-o", "out") == 0
+    names = ["out/separated.flac", "out/noisy.flac", "out/separation.png"]
+    assert capsys.readouterr().out.split() == names
+    noisy, separated = (soundfile.read(f"out/{name}.flac") for name in ("noisy", "separated"))
+    np.testing.assert_array_equal(noisy[0], soundfile.read(example_path())[0])
+    assert noisy[1] == separated[1] and noisy[0].shape == separated[0].shape
+    assert np.abs(noisy[0] - separated[0]).max() > 0.01
+    height, width = matplotlib.image.imread("out/separation.png").shape[:2]
+    assert min(height, width) > 500
+
+
+def test_without_matplotlib_a_line_tells_how_to_get_the_picture(separate, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert separate() == 0
+    captured = capsys.readouterr()
+    assert captured.out.split() == ["separated/separated.flac", "separated/noisy.flac"]
+    assert 'pip install "sknmf_unfold[demo]"' in captured.err
 
 
 # Files that cannot be read, interrupts, reports

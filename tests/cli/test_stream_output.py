@@ -8,13 +8,12 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
-import joblib
 import numpy as np
 import pytest
 import soundfile
 from sklearn.pipeline import Pipeline
 
-from sknmf_unfold import STFT
+from sknmf_unfold import STFT, load_model, save_model
 from sknmf_unfold.cli import stream as live
 from sknmf_unfold.cli._stream_output import WavFile
 from sknmf_unfold.cli.main import main
@@ -40,11 +39,11 @@ def test_every_format_that_recordings_have(suffix, snr, model, tmp_path):
 
 
 def test_a_rate_that_the_format_does_not_have_keeps_the_old_file(model, tmp_path, capsys):
-    out, odd = tmp_path / "out.mp3", tmp_path / "odd.joblib"
-    joblib.dump(Pipeline([("stft", STFT(sample_rate=12345)), *model.pipe.steps[1:]]), odd)
-    pipe = joblib.load(odd)
+    out, odd = tmp_path / "out.mp3", tmp_path / "odd.skops"
+    save_model(Pipeline([("stft", STFT(sample_rate=12345)), *model.pipe.steps[1:]]), odd)
+    pipe = load_model(odd)
     pipe["sep"].stft_settings_["sample_rate"] = 12345
-    joblib.dump(pipe, odd)
+    save_model(pipe, odd)
     soundfile.write(tmp_path / "in.wav", model.x, 12345)
     out.write_bytes(b"old")
     with pytest.raises(SystemExit):
