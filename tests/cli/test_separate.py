@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import signal
+import subprocess
 import sys
 
 import joblib
@@ -347,3 +348,32 @@ def test_the_summary_has_the_mean_reduction_of_the_level(separate, capsys):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("3 files, 3.0 s of sound in ")
     assert line.endswith(f"level reduced by {np.mean(reductions):.1f} dB on average")
+
+
+# Memory
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no measurement of memory")
+def test_long_recordings_take_no_more_memory(model, tmp_path):
+    peaks = []
+    for seconds in (30, 240):
+        path = tmp_path / f"{seconds}.flac"
+        with soundfile.SoundFile(path, "w", 44100, 2, "PCM_16") as file:
+            for _ in range(seconds):
+                file.write(noise(44100, 2))
+        arguments = [path, "--model", model, "--trust-pickle", "--residual", "-o", tmp_path / "out"]
+        child = [sys.executable, "-c", MEASURED, "separate", *map(str, arguments)]
+        done = subprocess.run(child, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.splitlines()[-1]))
+        assert soundfile.info(tmp_path / "out" / path.name).frames == seconds * 44100
+    # 210 s of stereo are 74 MB of float32.
+    assert peaks[1] - peaks[0] < 20_000, peaks
+
+
+MEASURED = """
+import resource, sys
+from sknmf_unfold.cli.main import main
+main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
