@@ -23,7 +23,7 @@ def store_model(folder, speech):
 
 
 def run(model, *arguments):
-    return main(["stream", str(model.path), *map(str, arguments)])
+    return main(["stream", *map(str, arguments), "--model", str(model.path)])
 
 
 def fails(capsys, model, *arguments):

@@ -110,24 +110,33 @@ def stream_live(
 
 def _run(sound, stream, chunk, report):
     """Read, separate and play chunk by chunk, until an interrupt."""
-    load, n_late = Load(stream.sample_rate), 0
+    load, n_gaps = Load(stream.sample_rate), 0
     report("Live: press Ctrl-C to end; headphones avoid howling")
+    silence = np.zeros(chunk, np.float32)
+    # The loudspeaker is a chunk behind, so that it has samples to play while the next are computed.
+    sound.write(_as_block(silence))
     with Interrupt() as interrupt:
         while (block := interrupt.wait(sound.read, chunk)) is not None:
             samples, is_late = block
-            n_late += bool(is_late)
             load.n_times += len(samples)
             with load:
                 finished = stream.process(samples[:, 0])
-            sound.write(np.clip(finished, -1, 1)[:, np.newaxis])
+            if len(finished):
+                silence = silence[:0]
+            # Silence until the first samples are finished.
+            played = finished if len(finished) else silence
+            n_gaps += is_late + bool(len(played) and sound.write(_as_block(played)))
             if load.due:
-                report(_line(load, n_late))
-    report(_line(load, n_late))
+                report(_line(load, n_gaps))
+    report(_line(load, n_gaps))
 
 
-def _line(load, n_late):
-    late = f", {n_late} chunks with lost samples" if n_late else ""
-    return f"{load}{late}"
+def _as_block(samples):
+    return np.ascontiguousarray(np.clip(samples, -1, 1)[:, np.newaxis], dtype=np.float32)
+
+
+def _line(load, n_gaps):
+    return f"{load}, {n_gaps} gaps" if n_gaps else str(load)
 
 
 def _pair(devices):

@@ -32,7 +32,7 @@ EPILOG = """\
 examples:
   sknmf-unfold fit --clean voices/ --noise noises/ -o model.skops
   sknmf-unfold fit --noisy noisy/ --clean clean/ --set n_gru_units=128 n_fft=1024
-  sknmf-unfold fit --clean mine/ --noise room/ --start-from speech --max-epochs 10
+  sknmf-unfold fit --clean mine/ --noise room.wav --start-from speech --max-epochs 10
 """
 
 

@@ -10,6 +10,7 @@ from sknmf_unfold.metrics import mean_over_active, sdr, si_sdr
 from . import _recordings
 from ._folders import pair_recordings
 from ._model_files import resolve_model
+from .separate import add_model_arguments
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -18,10 +19,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     places = {"type": Path, "nargs": "+", "action": "extend", "metavar": "PATH", "required": True}
     sub.add_argument("--noisy", **places, help="files or folders, searched with their subfolders")
     sub.add_argument("--clean", **places, help="files or folders of the same names")
-    model = 'a shipped model or a model file (default: "speech")'
-    sub.add_argument("--model", metavar="NAME_OR_FILE", default="speech", help=model)
-    trust = "let --model read a pickle, which can run any code"
-    sub.add_argument("--trust-pickle", action="store_true", help=trust)
+    add_model_arguments(sub)
     sub.set_defaults(run=run)
 
 

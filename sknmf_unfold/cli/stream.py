@@ -28,6 +28,7 @@ from ._outputs import check_not_read
 from ._resampled_stream import ResampledStream
 from ._stream_input import open_input
 from ._stream_output import open_output
+from .separate import add_model_arguments
 
 # Largest number of samples in a chunk.
 MAX_CHUNK_SAMPLES = 2**24
@@ -42,12 +43,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("input", type=Path, nargs="?", help=source)
     target = f"audio file, or - for PCM (default: {RESULT}), at the sampling rate of the input"
     sub.add_argument("-o", "--output", type=Path, default=None, help=target)
-    model = 'a shipped model or a model file (default: "speech")'
-    sub.add_argument("--model", metavar="NAME_OR_FILE", default="speech", help=model)
-    trust = "let --model read a pickle, which can run any code"
-    sub.add_argument("--trust-pickle", action="store_true", help=trust)
-    attenuation = "most that is taken away (default: no bound)"
-    sub.add_argument("--max-attenuation", type=float, metavar="DB", default=None, help=attenuation)
+    add_model_arguments(sub)
+    bound = "take away at most so many dB at each time and frequency (default: no bound)"
+    sub.add_argument("--max-attenuation", type=float, metavar="DB", help=bound)
     rate = "sampling rate of PCM and of --live (default: that of the model)"
     sub.add_argument("--rate", type=int, metavar="HZ", default=None, help=rate)
     sub.add_argument("--chunk", type=int, default=None, help="samples; the hop length by default")

@@ -28,6 +28,8 @@ MAX_SECONDS = 0.8
 MAX_ORDER = 20
 # The tail takes its level from the end of the images, and fades in during a part of it.
 LEVEL_SECONDS, FADE_SECONDS = 0.02, 0.01
+# Image sources add up in phase at the lowest frequencies, which walls of rooms do not reflect so.
+HIGHPASS_HZ = 40
 # Sabine's formula: T60 = 0.161 s/m * volume / (absorption * surface).
 SABINE = 0.161
 
@@ -85,7 +87,7 @@ def simulate_rooms(
     sample_rate = check_sample_rate(sample_rate, low=MIN_SAMPLE_RATE_HZ)
     rng = check_random_state(random_state)
     acoustics = _import_acoustics()
-    with _one_thread(acoustics):
+    with _settings(acoustics):
         return [_simulate(acoustics, sample_rate, rng) for _ in range(n_rooms)]
 
 
@@ -100,14 +102,17 @@ def _import_acoustics() -> Any:
 
 
 @contextlib.contextmanager
-def _one_thread(acoustics: Any) -> Iterator[None]:
-    """Sum in one thread, so that results have the same bits on all machines."""
-    before = acoustics.constants.get("num_threads")
-    acoustics.constants.set("num_threads", 1)
+def _settings(acoustics: Any) -> Iterator[None]:
+    """Set one thread, for the same bits on all machines, and no high-pass that looks ahead."""
+    constants = acoustics.constants
+    before = {name: constants.get(name) for name in ("num_threads", "rir_hpf_enable")}
+    constants.set("num_threads", 1)
+    constants.set("rir_hpf_enable", False)
     try:
         yield
     finally:
-        acoustics.constants.set("num_threads", before)
+        for name, value in before.items():
+            constants.set(name, value)
 
 
 def _simulate(acoustics: Any, sample_rate: int, rng: np.random.RandomState) -> np.ndarray:
@@ -123,9 +128,16 @@ def _simulate(acoustics: Any, sample_rate: int, rng: np.random.RandomState) -> n
     # The filters of fractional delays add half their length to the delay of the direct sound.
     start = int(np.linalg.norm(source - microphone) / speed * sample_rate)
     complete = MAX_ORDER / np.linalg.norm(1 / size) / speed
-    images = room.rir[0][0]
+    images = _highpass(room.rir[0][0], sample_rate)
     response = _with_tail(images, int(complete * sample_rate), t60, sample_rate, rng)
     return _trimmed(response[start : start + int(MAX_SECONDS * sample_rate)])
+
+
+def _highpass(response: np.ndarray, sample_rate: int) -> np.ndarray:
+    # scipy.signal takes longer to import than all of this package.
+    from scipy.signal import butter, sosfilt
+
+    return sosfilt(butter(2, HIGHPASS_HZ, "highpass", fs=sample_rate, output="sos"), response)
 
 
 def _draw_room(rng: np.random.RandomState) -> tuple[np.ndarray, float]:

@@ -11,13 +11,8 @@ import numpy as np
 
 from sknmf_unfold.base.atomic_files import replacing
 
-from .gru import N_GATES
-from .ista import transition_matrix
-from .level import MIN_RELATIVE_LEVEL, REFERENCE_LEVEL, InputLevel
-from .masks import EVIDENCE_FADE_NORM
-
-# The oldest operators that suffice, so that old runtimes read the file.
-OPSET, IR_VERSION = 13, 8
+from ._onnx_graph import Graph
+from .level import InputLevel
 
 
 def import_onnx() -> Any:
@@ -34,7 +29,12 @@ def import_onnx() -> Any:
     return onnx
 
 
-def onnx_step(weights: Mapping[str, np.ndarray], level: InputLevel, settings: dict | None) -> Any:
+def onnx_step(
+    weights: Mapping[str, np.ndarray],
+    level: InputLevel,
+    settings: dict | None,
+    max_attenuation: float | None = None,
+) -> Any:
     """Make the model ``(magnitude, state) -> (masks, next_state)`` of a frame.
 
     Parameters
@@ -45,6 +45,8 @@ def onnx_step(weights: Mapping[str, np.ndarray], level: InputLevel, settings: di
         Brings frames to the level that the network works at.
     settings : dict or None
         STFT settings; kept as metadata ``stft`` in JSON, beside the ``initial_state``.
+    max_attenuation : float, optional
+        In dB, see `least_mask`; kept as metadata too.
 
     Returns
     -------
@@ -52,244 +54,142 @@ def onnx_step(weights: Mapping[str, np.ndarray], level: InputLevel, settings: di
         Inputs ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), outputs ``masks``
         (streams, 2, n_freqs), the target's first, and ``next_state``, all float32.
     """
-    onnx = import_onnx()
-    graph = _Graph(onnx)
-    n_components, n_freqs = weights["output_components"].shape
-    n_layers, _, context = weights["envelopes"].shape
-    n_past = (context - 1) * n_layers * n_components
-    n_levels = max(level.n_frames - 1, 0)
-    n_units = len(weights["gru_evidence"])
-    widths = {"before": n_components, "past": n_past, "levels_before": n_levels}
-    widths["units_before"] = n_units
-    activations, past, levels, units = graph.parts("state", widths)
+    graph = Graph(import_onnx())
+    add_step(graph, weights, level, max_attenuation)
+    initial = initial_state(weights, level)
+    n_freqs = weights["output_components"].shape[1]
+    state = ["streams", len(initial)]
+    return graph.model(
+        "drnmf_step",
+        {"magnitude": ["streams", n_freqs], "state": state},
+        {"masks": ["streams", 2, n_freqs], "next_state": state},
+        {"initial_state": json.dumps(initial.tolist()), **facts_of(settings, max_attenuation)},
+    )
+
+
+def add_step(
+    graph: Graph,
+    weights: Mapping[str, np.ndarray],
+    level: InputLevel,
+    max_attenuation: float | None = None,
+) -> None:
+    """Add the nodes of a step, from ``magnitude`` and ``state`` to ``masks`` and ``next_state``.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its inputs or nodes so far have ``magnitude`` (streams, n_freqs) and ``state`` (streams,
+        n_state).
+    weights : mapping of str to ndarray
+    level : InputLevel
+    max_attenuation : float, optional
+        As for `onnx_step`.
+    """
+    widths = state_widths(weights, level)
+    before, past, levels, units = graph.parts("state", widths)
+    _, n_past, n_levels, n_units = widths.values()
+    n_layers = len(weights["envelopes"])
     magnitude = graph.at_level("magnitude", levels, level)
-    state = graph.enter(activations, weights["dynamics"])
+    state = graph.enter(before, weights["dynamics"])
     inputs = graph.context_inputs(magnitude, past, weights) if n_past else [None] * n_layers
     names = "components", "envelopes", "step_sizes", "sparsity"
     for k, layer in enumerate(zip(*(weights[name] for name in names), strict=True)):
         state = graph.layer(k, magnitude, inputs[k], state, *layer)
     log_odds = graph.log_odds(state, units, weights) if len(weights["evidence"]) else None
     graph.next_state(state, n_past, n_levels, n_units)
-    graph.masks(state, weights["output_components"], weights["mask_exponent"], log_odds)
-    sizes = {
-        "magnitude": ["streams", n_freqs],
-        "state": ["streams", sum(widths.values())],
-        "masks": ["streams", 2, n_freqs],
-        "next_state": ["streams", sum(widths.values())],
-    }
-    infos = {
-        name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-        for name, shape in sizes.items()
-    }
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "drnmf_step",
-            [infos["magnitude"], infos["state"]],
-            [infos["masks"], infos["next_state"]],
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="sknmf_unfold",
-    )
-    initial = [*weights["initial_activations"].tolist(), *[0.0] * (n_past + n_levels + n_units)]
-    facts = {"initial_state": initial, "stft": settings}
-    onnx.helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
-    onnx.checker.check_model(model)
-    return model
+    output = weights["output_components"], weights["mask_exponent"]
+    graph.masks(state, *output, log_odds, least_mask(max_attenuation))
 
 
-def write_step(
-    path: Path, weights: Mapping[str, np.ndarray], level: InputLevel, settings: dict | None
-) -> None:
-    """Write the model of `onnx_step` to a file, which is replaced when the new one is complete.
+def state_widths(weights: Mapping[str, np.ndarray], level: InputLevel) -> dict[str, int]:
+    """Count the columns of each part of the state, in their order.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+    level : InputLevel
+
+    Returns
+    -------
+    widths : dict of int
+        Activations, projections of the frames before, their levels, and GRU units.
+    """
+    n_layers, n_components, context = weights["envelopes"].shape
+    return {
+        "before": n_components,
+        "past": (context - 1) * n_layers * n_components,
+        "levels_before": max(level.n_frames - 1, 0),
+        "units_before": len(weights["gru_evidence"]),
+    }
+
+
+def initial_state(weights: Mapping[str, np.ndarray], level: InputLevel) -> np.ndarray:
+    """Return the state before the first frame: learned activations, and zeros.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+    level : InputLevel
+
+    Returns
+    -------
+    state : ndarray of shape (n_state,), float32
+    """
+    state = np.zeros(sum(state_widths(weights, level).values()), np.float32)
+    activations = weights["initial_activations"]
+    state[: len(activations)] = activations
+    return state
+
+
+def least_mask(max_attenuation: float | None) -> float:
+    """Compute the least mask of the target that attenuates by no more than given.
+
+    Parameters
+    ----------
+    max_attenuation : float or None
+        In dB, not negative. None: no bound.
+
+    Returns
+    -------
+    mask : float
+
+    Examples
+    --------
+    >>> least_mask(20.0), least_mask(0.0), least_mask(None)
+    (0.1, 1.0, 0.0)
+    """
+    return 0.0 if max_attenuation is None else 10.0 ** (-max_attenuation / 20.0)
+
+
+def facts_of(settings: dict | None, max_attenuation: float | None) -> dict[str, str]:
+    """Write the metadata of every exported model in JSON.
+
+    Parameters
+    ----------
+    settings : dict or None
+        STFT settings.
+    max_attenuation : float or None
+
+    Returns
+    -------
+    facts : dict of str
+    """
+    facts = {"stft": settings, "max_attenuation": max_attenuation}
+    return {name: json.dumps(fact) for name, fact in facts.items()}
+
+
+def write_model(path: Path, model: Any) -> None:
+    """Write a model to a file, which is replaced when the new one is complete.
 
     Parameters
     ----------
     path : Path
-    weights : mapping of str to ndarray
-    level : InputLevel
-    settings : dict or None
-        As for `onnx_step`.
+    model : onnx.ModelProto
 
     Raises
     ------
-    ImportError
-        If onnx is not installed; the extra ``onnx`` brings it.
     OSError
         If there can be no file of that name.
     """
     with replacing(path) as unfinished:
-        unfinished.write_bytes(onnx_step(weights, level, settings).SerializeToString())
-
-
-class _Graph:
-    """Nodes and constants, each result under a name of its own."""
-
-    def __init__(self, onnx):
-        self._onnx = onnx
-        self.nodes: list = []
-        self.constants: list = []
-
-    def constant(self, name, array, dtype=np.float32):
-        array = np.ascontiguousarray(array, dtype)
-        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
-        return name
-
-    def node(self, operator, inputs, output, **attributes):
-        outputs = output if isinstance(output, list) else [output]
-        made = self._onnx.helper.make_node(operator, inputs, outputs, **attributes)
-        self.nodes.append(made)
-        return output
-
-    def split(self, whole, sizes, names):
-        """Columns of an array."""
-        sizes = self.constant(f"sizes_{names[0]}", sizes, np.int64)
-        return self.node("Split", [whole, sizes], names, axis=1)
-
-    def parts(self, whole, widths):
-        """Columns of an array by their names, None where there are none."""
-        kept = {name: width for name, width in widths.items() if width}
-        if len(kept) > 1:
-            self.split(whole, list(kept.values()), list(kept))
-        else:
-            self.node("Identity", [whole], next(iter(kept)))
-        return [name if width else None for name, width in widths.items()]
-
-    def at_level(self, magnitude, past, level):
-        """Bring the frame to the reference level, as `InputLevel`."""
-        if level.scale != 1:
-            magnitude = self.node("Mul", [magnitude, self.constant("scale", level.scale)], "scaled")
-        if not level.n_frames:
-            return magnitude
-        mean = self.node("ReduceMean", [magnitude], "mean", axes=[1], keepdims=1)
-        levels = mean if past is None else self.node("Concat", [past, mean], "levels", axis=1)
-        if past is not None:
-            bounds = {"first_level": 1, "last_level": level.n_frames, "level_axis": 1}
-            named = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
-            self.node("Slice", [levels, *named], "levels_kept")
-        # Relative to the largest, so that no square overflows.
-        tiny = self.constant("tiny", np.finfo(np.float32).tiny)
-        peak = self.node("ReduceMax", [levels], "largest_level", axes=[1], keepdims=1)
-        peak = self.node("Max", [peak, tiny], "peak_level")
-        shares = self.node("Div", [levels, peak], "level_shares")
-        squares = self.node("Mul", [shares, shares], "level_squares")
-        squares = self.sum_columns(squares, "squares")
-        plain = self.node("Max", [self.sum_columns(shares, "plain"), tiny], "some")
-        running = self.node("Mul", [self.node("Div", [squares, plain], "share"), peak], "running")
-        least = self.constant("faintest", MIN_RELATIVE_LEVEL * REFERENCE_LEVEL)
-        running = self.node("Max", [running, least], "running_level")
-        reference = self.constant("reference", REFERENCE_LEVEL)
-        gain = self.node("Div", [reference, running], "gain")
-        return self.node("Mul", [magnitude, gain], "at_level")
-
-    def sum_columns(self, array, name):
-        """Sum of each row."""
-        axes = self.constant(f"{name}_axes", [1], np.int64)
-        return self.node("ReduceSum", [array, axes], name, keepdims=1)
-
-    def context_inputs(self, magnitude, past, weights):
-        """Compute the inputs of the layers from this frame and the kept projections."""
-        encoders = weights["step_sizes"][:, np.newaxis, np.newaxis] * weights["components"]
-        n_layers, n_components, n_freqs = encoders.shape
-        width, context = n_layers * n_components, weights["envelopes"].shape[2]
-        encoders = self.constant("analysis", encoders.reshape(width, n_freqs).T)
-        latest = self.node("MatMul", [magnitude, encoders], "latest")
-        projections = self.node("Concat", [past, latest], "projections", axis=1)
-        # No split: old runtimes reuse the memory of an output that nobody reads too early.
-        bounds = {"starts": width, "ends": context * width, "axes": 1}
-        named = [self.constant(name, [value], np.int64) for name, value in bounds.items()]
-        self.node("Slice", [projections, *named], "kept")
-        shape = self.constant("frames_apart", [0, context, width], np.int64)
-        projections = self.node("Reshape", [projections, shape], "frames_of_components")
-        envelopes = weights["envelopes"].reshape(width, context).T
-        envelopes = self.constant("envelopes", envelopes)
-        projections = self.node("Mul", [projections, envelopes], "weighted")
-        frames = self.constant("over_frames", [1], np.int64)
-        projections = self.node("ReduceSum", [projections, frames], "gathered", keepdims=0)
-        names = [f"projected_{k}" for k in range(n_layers)]
-        return self.parts(projections, dict.fromkeys(names, n_components))
-
-    def next_state(self, state, n_past, n_levels, n_units):
-        """Activations, projections that the next frame still needs, levels, and units."""
-        parts = [state, *["kept"][:n_past], *["levels_kept"][:n_levels], *["units"][:n_units]]
-        return self.node("Concat", parts, "next_state", axis=1)
-
-    def enter(self, state, dynamics):
-        """Activations of the frame before, as they begin this one."""
-        if dynamics.ndim == 1 and (dynamics == 1).all():
-            return state
-        operator = "MatMul" if dynamics.ndim == 2 else "Mul"
-        return self.node(operator, [state, self.constant("dynamics", dynamics)], "entered")
-
-    def layer(self, k, magnitude, projected, state, components, envelopes, step_size, sparsity):
-        """One iteration of soft-thresholding, by whichever form takes fewer multiplications."""
-        bias = self.constant(f"bias_{k}", -step_size * sparsity)
-        carried = state
-        if projected is not None or len(components) <= components.shape[1]:
-            shape = None if projected is None else envelopes
-            transition = transition_matrix(components, step_size, shape)
-            transition = self.constant(f"transition_{k}", transition)
-            carried = self.node("MatMul", [state, transition], f"carried_{k}")
-        else:
-            synthesis = self.constant(f"synthesis_{k}", components)
-            explained = self.node("MatMul", [state, synthesis], f"explained_{k}")
-            magnitude = self.node("Sub", [magnitude, explained], f"residual_{k}")
-        if projected is None:
-            scaled = self.constant(f"analysis_{k}", (step_size * components).T)
-            projected = self.node("MatMul", [magnitude, scaled], f"projected_{k}")
-        added = self.node("Add", [projected, bias], f"biased_{k}")
-        total = self.node("Add", [carried, added], f"sum_{k}")
-        return self.node("Relu", [total], f"activations_{k}")
-
-    def log_odds(self, state, units, weights):
-        """Log-odds of the target from the evidence, as `masks.EvidenceLogOdds`."""
-        norm = self.node("ReduceL2", [state], "norm", axes=[1], keepdims=1)
-        norm = self.node(
-            "Add", [norm, self.constant("fade_norm", EVIDENCE_FADE_NORM)], "offset_norm"
-        )
-        shares = self.node("Div", [state, norm], "shares")
-        evidence = self.constant("evidence", weights["evidence"])
-        log_odds = self.node("MatMul", [shares, evidence], "log_odds")
-        if units is None:
-            return log_odds
-        units = self.gru(shares, units, weights)
-        evidence = self.constant("gru_evidence", weights["gru_evidence"])
-        of_units = self.node("MatMul", [units, evidence], "gru_log_odds")
-        return self.node("Add", [log_odds, of_units], "all_log_odds")
-
-    def gru(self, shares, units, weights):
-        """GRU units of this frame, as `gru.RunningGRU`."""
-        n_units = weights["gru_weight_hh"].shape[1]
-        # ONNX has the update gate first, and wants one direction of one layer.
-        order = np.arange(N_GATES * n_units).reshape(N_GATES, n_units)[[1, 0, 2]].reshape(-1)
-        names = ("gru_weight_ih", "gru_weight_hh")
-        matrices = [self.constant(name, weights[name][order][np.newaxis]) for name in names]
-        biases = self.constant("gru_bias", weights["gru_bias"][:, order].reshape(1, -1))
-        first = self.constant("first_axis", [0], np.int64)
-        frame = self.node("Unsqueeze", [shares, first], "shares_of_one_frame")
-        before = self.node("Unsqueeze", [units, first], "units_of_one_layer")
-        inputs = [frame, *matrices, biases, "", before]
-        self.node("GRU", inputs, ["", "units_after"], hidden_size=n_units, linear_before_reset=1)
-        return self.node("Squeeze", ["units_after", first], "units")
-
-    def masks(self, state, output, exponent, log_odds):
-        """Each source's share of the powers of the estimates, as `masks.PowerMask`."""
-        n_target = len(output) // 2
-        parts = self.split(state, [n_target, len(output) - n_target], ["target", "rest"])
-        floor = self.constant("floor", np.finfo(np.float32).eps ** 2)
-        exponent = self.constant("exponent", exponent)
-        axis = self.constant("axis", [1], np.int64)
-        logs = []
-        for part, dictionary in zip(parts, (output[:n_target], output[n_target:]), strict=True):
-            dictionary = self.constant(f"{part}_components", dictionary)
-            estimate = self.node("MatMul", [part, dictionary], f"{part}_estimate")
-            estimate = self.node("Add", [estimate, floor], f"{part}_floored")
-            estimate = self.node("Log", [estimate], f"{part}_log")
-            estimate = self.node("Mul", [estimate, exponent], f"{part}_power")
-            if part == "target" and log_odds is not None:
-                estimate = self.node("Add", [estimate, log_odds], "target_odds")
-            logs.append(self.node("Unsqueeze", [estimate, axis], f"{part}_source"))
-        logs = self.node("Concat", logs, "powers", axis=1)
-        self.node("Softmax", [logs], "masks", axis=1)
+        unfinished.write_bytes(model.SerializeToString())

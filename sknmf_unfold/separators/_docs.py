@@ -21,13 +21,13 @@ max_epochs : int or None, default=None
 patience : int or None, default=None
     Number of epochs without a lower validation loss before training stops.
 loss : str, callable or None, default=None
-    Loss that training lowers: ``"signal_approximation"``, ``"phase_sensitive"``, ``"snr"`` or
-    ``"si_sdr"``, see Notes, or your own function ``loss(mask, mixture, target)``. Its arguments
-    are torch tensors of shape (batch, frames, bins): the target's mask, and the magnitudes of
-    mixture and target, or their complex frames if the function has the attribute ``input =
-    "complex"``, which needs spectrograms. The sequences have one length and no padding. It
-    returns a tensor of shape (batch,), one number for each sequence, less is better; training
-    lowers the mean over all sequences.
+    Loss that training lowers: ``"signal_approximation"``, ``"phase_sensitive"``, ``"snr"``,
+    ``"si_sdr"`` or ``"snr_compressed"``, see Notes, or your own function ``loss(mask, mixture,
+    target)``. Its arguments are torch tensors of shape (batch, frames, bins): the target's mask,
+    and the magnitudes of mixture and target, or their complex frames if the function has the
+    attribute ``input = "complex"``, which needs spectrograms. The sequences have one length and no
+    padding. It returns a tensor of shape (batch,), one number for each sequence, less is better;
+    training lowers the mean over all sequences.
 remix : bool or None, default=None
     Whether recordings are remixed every epoch (dynamic mixing): each target with stretches of the
     interference of other recordings, at the signal-to-noise ratios of the recordings, see
@@ -95,8 +95,9 @@ LOSSES = """\
 ``"signal_approximation"`` [1]_ is the mean over frames and bins of ``(|Y| - mask * |X|) ** 2``;
 ``"phase_sensitive"`` [2]_ that of ``|Y - mask * X| ** 2``, up to a constant; ``"snr"`` [3]_ is the
 energy of the error of the separated waveform over that of the mixture, in dB, for each sequence;
-``"si_sdr"`` [3]_ is the negative SI-SDR, in dB. All but the first need spectrograms, which know
-their phase; on magnitudes both recipes use the first.
+``"si_sdr"`` [3]_ is the negative SI-SDR, in dB; ``"snr_compressed"`` is the mean of ``"snr"`` and
+the same ratio of magnitudes raised to the power of 0.3, which counts weak bands and pauses too. All
+but the first need spectrograms, which know their phase; on magnitudes both recipes use the first.
 """
 
 LOSS_REFERENCES = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,9 @@ class DrawnPairs:
     ):
         self.loss, self.dataset, self.scale = loss, dataset, scale
         self._template, self._dtype, self._kept = like.items[0], like.dtype, kept
-        # Of a mixture and its target each.
-        size = 2 * sum(target.nbytes for target in dataset.targets)
-        self.n_groups = -(-size // MAX_REMIXED_BYTES)
+        # Of mixtures and targets together, at the mean length of the targets.
+        mean_bytes = sum(target.nbytes for target in dataset.targets) / len(dataset.targets)
+        self.n_groups = math.ceil(2 * mean_bytes * len(dataset) / MAX_REMIXED_BYTES)
 
     def __call__(self, epoch: int) -> Iterator[Pairs]:
         """Draw the mixtures of an epoch, group by group.

@@ -99,6 +99,12 @@ def check_training_mixtures(separator: Any, dataset: object, sequences: Sequence
             "`training_mixtures` are waveforms, so X must be spectrograms, as STFT makes them; X "
             "has magnitudes."
         )
+    rate = sequences.items[0].sample_rate
+    if dataset.conditions.sample_rate != rate:
+        raise ValueError(
+            f"`training_mixtures` have sample_rate={dataset.conditions.sample_rate} Hz, but X has "
+            f"{rate} Hz."
+        )
     if separator.remix is False:
         raise ValueError(
             "`training_mixtures` are drawn every epoch, which remix=False forbids. Use remix=None."

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.tensors import to_numpy, to_tensor
@@ -17,9 +16,7 @@ from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.nmf import SparseNMF
 from sknmf_unfold.runtime.from_fitted import build_masks
 from sknmf_unfold.runtime.ista import resolve_step_size
-from sknmf_unfold.runtime.onnx import write_step
 from sknmf_unfold.signal.augmentation import Distribution
-from sknmf_unfold.validation.options import check_path
 from sknmf_unfold.validation.parameters import (
     MAX_LAYERS,
     MAX_UNITS,
@@ -39,12 +36,13 @@ from ._drnmf_weights import (
 )
 from ._explanation import by_term
 from ._nmf_init import StartsFromNMF
+from ._onnx_export import ExportsONNX
 from ._recipes import DRNMF_PARAMETERS, RECIPES, check_training_parameters, resolve_recipe
 from .supervised_nmf import SupervisedNMFSeparator
 
 
 @trained_docs(RECIPES, weights=WEIGHT_DOCS)
-class DRNMFSeparator(StartsFromNMF):
+class DRNMFSeparator(ExportsONNX, StartsFromNMF):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
@@ -257,30 +255,6 @@ class DRNMFSeparator(StartsFromNMF):
         network, infer = self._inference(sequences.dtype)
         step = output_step(infer, functools.partial(log_odds_terms, network))
         return by_term(self._run(sequences, step))
-
-    @default_settings()
-    def export_onnx(self, path: str | PathLike) -> None:
-        """Write the step of one frame as an ONNX model, for use without Python.
-
-        Its inputs are ``magnitude`` (streams, n_freqs) and ``state`` (streams, n_state), its
-        outputs ``masks`` (streams, 2, n_freqs), the target's first, and ``next_state``, all
-        float32. The metadata hold ``initial_state`` and the settings ``stft`` of the STFT in JSON.
-
-        Parameters
-        ----------
-        path : str or PathLike
-            The file, which is replaced if it exists, when the new one is complete.
-
-        Raises
-        ------
-        NotFittedError, ImportError
-            If the estimator is not fitted, or onnx not installed; the extra ``onnx`` brings it.
-        ValueError, OSError
-            If there can be no file of that name.
-        """
-        check_is_fitted(self)
-        settings = self._weights(np.float32), self._input_level, self.stft_settings_
-        write_step(check_path("path", path), *settings)
 
     def _check_parameters(self):
         """Check all parameters; return the settings of training."""

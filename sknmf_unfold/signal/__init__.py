@@ -2,8 +2,8 @@
 
 ``stft`` holds framing and zero padding, ``windows`` the analysis and synthesis windows,
 ``overlap_add`` the inverse, ``running_stft`` the frames of a stream, ``stft_transformer`` the
-estimator `STFT`, ``spectrograms`` its results and ``masks`` the masks. ``mixing``, ``augmentation``
-and ``mixture_dataset`` make mixtures of recordings.
+estimator `STFT`, ``spectrograms`` its results and ``masks`` the masks. ``mixing``,
+``augmentation``, ``conditions`` and ``mixture_dataset`` make mixtures of recordings.
 """
 
 from .masks import ratio_masks

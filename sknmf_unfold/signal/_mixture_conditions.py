@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number, check_sample_rate
 from sknmf_unfold.validation.recordings import check_waveforms, is_number, rows_of
@@ -50,6 +51,7 @@ class Conditions:
     room_fraction: Any = 0.0
     sample_rate: Any = 16000
 
+    @default_settings()
     def __post_init__(self) -> None:
         """Check all settings; design filters and split responses once."""
         self.sample_rate = check_sample_rate(self.sample_rate, low=MIN_RATE_HZ)
@@ -183,7 +185,7 @@ def _sum_at_levels(waveforms: Sequence[np.ndarray], rng: np.random.RandomState) 
 
 def _check_counts(counts: Any) -> list[int]:
     if isinstance(counts, (str, Distribution)) or is_number(counts) or len(counts) == 0:
-        raise ValueError(
+        raise TypeError(
             f"`n_interferences` must be a list of whole numbers to choose from; got "
             f"{shown(counts)}. For one or two recordings pass (1, 2)."
         )
@@ -204,7 +206,7 @@ def _check_bands(bandwidths: Any, sample_rate: int) -> list[tuple[float | None, 
 
 
 def _check_band(name: str, band: Any, sample_rate: int) -> tuple[float | None, float]:
-    if not isinstance(band, (tuple, list)):
+    if is_number(band):
         return None, _check_edge(name, band, sample_rate)
     if len(band) != 2:
         raise ValueError(f"`{name}` must be a number or a pair (low, high); got {shown(band)}.")

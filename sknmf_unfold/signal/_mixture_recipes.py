@@ -21,6 +21,28 @@ from .augmentation import (
 from .mixing import SNR_LIMITS_DB, trusted_mix_at_snr
 
 
+def choose_targets(
+    n_targets: int, n_mixtures: int | None, epoch: int, random_state: int
+) -> Sequence[int]:
+    """List the indices of the targets of an epoch.
+
+    Examples
+    --------
+    >>> sorted(choose_targets(4, 2, 0, 0) + choose_targets(4, 2, 1, 0))
+    [0, 1, 2, 3]
+    """
+    if n_mixtures is None:
+        return range(n_targets)
+    # Positions in a sequence of random orders of all targets, which continues from epoch to epoch.
+    turns, positions = np.divmod(epoch * n_mixtures + np.arange(n_mixtures), n_targets)
+    orders = {
+        turn: np.random.RandomState([random_state, turn, 2]).permutation(n_targets)
+        for turn in np.unique(turns)
+    }
+    pairs = zip(turns, positions, strict=True)
+    return [int(orders[turn][position]) for turn, position in pairs]
+
+
 class Settings(NamedTuple):
     """Checked parameters of `MixtureDataset`, and the probability of each interference."""
 

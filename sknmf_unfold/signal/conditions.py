@@ -32,8 +32,8 @@ def random_equalizer(
 ) -> np.ndarray:
     """Draw a gentle equaliser: a low shelf, a broad peak and a high shelf.
 
-    The filters are the bilinear transforms of second-order analogue ones; the random spectral
-    envelope follows the random second-order filters of Valin [1]_.
+    Random spectral envelopes make models independent of the microphone [1]_; these are products of
+    second-order sections, the bilinear transforms of analogue ones [2]_.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ def random_equalizer(
     ----------
     .. [1] Valin, "A hybrid DSP/deep learning approach to real-time full-band speech enhancement",
        MMSP 2018.
+    .. [2] Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients",
+       W3C Working Group Note, 2021.
 
     Examples
     --------
@@ -266,7 +268,4 @@ def reverberate(waveform: np.ndarray, responses: np.ndarray, direct: int) -> np.
 
     responses = responses.astype(waveform.dtype, copy=False)
     full = oaconvolve(waveform[np.newaxis], responses, axes=1)
-    padded = np.zeros((len(responses), len(waveform)), dtype=waveform.dtype)
-    kept = full[:, direct : direct + len(waveform)]
-    padded[:, : kept.shape[1]] = kept
-    return padded
+    return full[:, direct : direct + len(waveform)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -153,6 +154,25 @@ def observed_snrs(targets: Iterable[np.ndarray], interference: Iterable[np.ndarr
     powers = powers[(powers > 0).all(axis=1)]
     snrs = 10 * np.log10(powers[:, 0] / powers[:, 1])
     return np.clip(snrs, *SNR_LIMITS_DB).tolist() or [0.0]
+
+
+class Interference(Sequence):
+    """Interference (mixture minus target), computed on access.
+
+    Parameters
+    ----------
+    mixtures, targets : sequence of ndarray of shape (n_times,)
+        In pairs.
+    """
+
+    def __init__(self, mixtures: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> None:
+        self._mixtures, self._targets = mixtures, targets
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._mixtures[index] - self._targets[index]
 
 
 def _energy(waveform: np.ndarray) -> np.float64:

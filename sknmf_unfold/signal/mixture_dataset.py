@@ -9,22 +9,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sknmf_unfold.base.global_settings import default_settings
-from sknmf_unfold.validation.parameters import check_number
+from sknmf_unfold.validation.parameters import check_number, check_size
 from sknmf_unfold.validation.recordings import check_same_length, check_waveforms, rows_of
 
 from ._distribution import Distribution
 from ._mixture_conditions import Conditions
-from ._mixture_recipes import Settings, draw_recipes, mix
+from ._mixture_recipes import Settings, choose_targets, draw_recipes, mix
 from .augmentation import check_gains, check_speed_factors, check_values
-from .mixing import SNR_LIMITS_DB, observed_snrs
+from .mixing import SNR_LIMITS_DB, Interference, observed_snrs
+
+MAX_MIXTURES = 10**7
 
 
 class MixtureDataset:
     """Mixtures of targets and interference, remixed every epoch (dynamic mixing).
 
-    Each epoch contains every target once, in full, mixed with a random excerpt of a random
-    recording of interference. Recordings are drawn in proportion to their lengths; one that is
-    shorter than the target is repeated. Recordings are checked here, once; epochs are not.
+    Each epoch contains every target once (or `n_mixtures` of them), in full, mixed with a random
+    excerpt of a random recording of interference. Recordings are drawn in proportion to their
+    lengths; a shorter one is repeated. Recordings are checked here, once; epochs are not.
 
     Parameters
     ----------
@@ -71,6 +73,10 @@ class MixtureDataset:
         level.
     sample_rate : int, default=16000
         Sampling rate of all recordings in Hz, 1000 or more, for the filters.
+    n_mixtures : int or None, default=None
+        Number of mixtures of an epoch, for short epochs of many targets: they take turns, in an
+        order drawn at random, so that all are used equally often. None stands for every target
+        once, in their order.
     random_state : int, default=0
         Seed: the same epoch of the same dataset is always the same.
 
@@ -81,12 +87,11 @@ class MixtureDataset:
 
     Notes
     -----
-    The conditions follow one another: speed, room, equaliser, mixing at the signal-to-noise ratio,
-    rumble and hiss, band limit, gain. The ratio is that of the target (in a room: direct sound and
-    early reflections) to the interference with all of its reverberation; late reverberation of the
-    target, rumble and hiss do not count. A condition that is off takes no random numbers; with all
-    off (all defaults from `clean_fraction` on) the mixtures do not depend on them at all. With any
-    on, each mixture has random numbers of its own, which do not depend on the order of the calls.
+    The conditions are applied in this order: speed, room, equaliser, mixing at the signal-to-noise
+    ratio, rumble and hiss, band limit, gain. The ratio is that of the target (in a room: direct
+    sound and early reflections) to the interference with all of its reverberation; late
+    reverberation of the target, rumble and hiss do not count. Conditions that are off (all are by
+    default) take no random numbers.
 
     References
     ----------
@@ -104,6 +109,8 @@ class MixtureDataset:
     >>> [len(x) for x in X], float(X[0][0])
     ([100, 300], 2.0)
     """
+
+    n_mixtures: int | None = None
 
     def __init__(
         self,
@@ -123,6 +130,7 @@ class MixtureDataset:
         rooms: Sequence[ArrayLike] | np.ndarray = (),
         room_fraction: float = 0.0,
         sample_rate: int = 16000,
+        n_mixtures: int | None = None,
         random_state: int = 0,
     ) -> None:
         conditions = Conditions(
@@ -142,6 +150,8 @@ class MixtureDataset:
         self._set_recordings(clean, rest, [len(waveform) for waveform in rest])
         self.snr_db = check_values("snr_db", snr_db, SNR_LIMITS_DB)
         self._set_augmentation(gain_db, speed_factors, random_state, conditions)
+        if n_mixtures is not None:
+            self.n_mixtures = check_size("n_mixtures", n_mixtures, high=MAX_MIXTURES)
 
     def _set_recordings(
         self,
@@ -168,7 +178,7 @@ class MixtureDataset:
 
     def __len__(self) -> int:
         """Count the mixtures of an epoch."""
-        return len(self.targets)
+        return len(self.targets) if self.n_mixtures is None else self.n_mixtures
 
     @classmethod
     @default_settings()
@@ -227,7 +237,7 @@ class MixtureDataset:
     ) -> MixtureDataset:
         """Do what `from_mixtures` does, for pairs of waveforms that are already checked."""
         dataset = cls.__new__(cls)
-        interference = _Interference(X, y)
+        interference = Interference(X, y)
         dataset._set_recordings(y, interference, [len(waveform) for waveform in y])
         dataset.snr_db = observed_snrs(y, interference)
         checked = Conditions(**conditions)
@@ -245,7 +255,7 @@ class MixtureDataset:
         Returns
         -------
         X, Y : list of ndarray of shape (n_times,)
-            Mixtures and targets, in the order of the targets.
+            Mixtures and targets; those of all targets are in their order.
         """
         X, Y = zip(*self.mixtures(epoch), strict=True)
         return list(X), list(Y)
@@ -260,12 +270,13 @@ class MixtureDataset:
         epoch : int, default=0
             Number of the epoch.
         order : iterable of int, optional
-            Indices of targets; by default all, in their order.
+            Indices of mixtures of the epoch; by default all, in their order.
 
         Yields
         ------
         x, y : ndarray of shape (n_times,)
-            A mixture and its target. In the order of the targets they are those of `draw`.
+            A mixture and its target. In their order they are those of `draw`; with recording
+            conditions (`clean_fraction` to `room_fraction`) in any order.
         """
         epoch = check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
         rng = np.random.RandomState([self.random_state, epoch])
@@ -273,20 +284,8 @@ class MixtureDataset:
             self._probabilities, self.snr_db, self.gain_db, self.speed_factors, self.conditions
         )
         drawn = list(draw_recipes(settings, len(self), rng))
+        indices = choose_targets(len(self.targets), self.n_mixtures, epoch, self.random_state)
         for j in range(len(self)) if order is None else order:
             recipe, seed = drawn[j]
             own = rng if seed is None else np.random.RandomState(seed)
-            yield mix(self.targets[j], self.interference, recipe, self.conditions, own)
-
-
-class _Interference(Sequence):
-    """Interference (mixture minus target), computed on access."""
-
-    def __init__(self, mixtures: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> None:
-        self._mixtures, self._targets = mixtures, targets
-
-    def __len__(self) -> int:
-        return len(self._targets)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._mixtures[index] - self._targets[index]
+            yield mix(self.targets[indices[j]], self.interference, recipe, self.conditions, own)

@@ -179,6 +179,44 @@ def si_sdr(
     return error_over_projection(mask, mixture, target, **stft)
 
 
+@_built_in(input="complex", is_waveform=True)
+def snr_compressed(
+    mask: torch.Tensor,
+    mixture: torch.Tensor,
+    target: torch.Tensor,
+    magnitude: torch.Tensor,
+    stft: dict,
+) -> torch.Tensor:
+    """Compute the mean of ``snr`` and the same ratio of compressed magnitudes, in dB.
+
+    Magnitudes are raised to the power of 0.3 [1]_, so that weak bands and pauses count beside the
+    loudest ones, which alone decide the SNR.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (batch, frames, bins)
+    mixture, target : Tensor of shape (batch, frames, bins), complex
+    magnitude : Tensor of shape (batch, frames, bins)
+        Of the mixture.
+    stft : dict
+        ``n_fft``, ``hop_length`` and ``window``.
+
+    Returns
+    -------
+    losses : Tensor of shape (batch,)
+        In dB.
+
+    References
+    ----------
+    .. [1] Wilson, Chinen, Thorpe, Patton, Hershey, Saurous, Skoglund, Lyon, "Exploring tradeoffs in
+       models for low-latency speech enhancement", IWAENC 2018: power-law compressed magnitudes.
+    """
+    from .waveform_losses import compressed_error_over_mixture, error_over_mixture
+
+    waveform = error_over_mixture(mask, mixture, target, magnitude, **stft)
+    return (waveform + compressed_error_over_mixture(mask, target, magnitude)) / 2
+
+
 def resolve_loss(loss: str | Callable[..., torch.Tensor]) -> Loss:
     """Look up a loss by its name, or take the user's function.
 

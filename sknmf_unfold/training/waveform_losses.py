@@ -14,6 +14,8 @@ from sknmf_unfold.signal.windows import analysis_window, synthesis_window
 
 # Ratio that is added to each before the logarithm, so that an error 30 dB below is as good as none.
 MIN_ENERGY_RATIO = 1e-3
+# Exponent of compressed magnitudes, and the smallest mask (-120 dB) that is told apart from 0.
+COMPRESSION, MIN_MASK = 0.3, 1e-6
 
 
 def error_over_mixture(
@@ -91,6 +93,32 @@ def error_over_projection(
     clean = overlap_add(target, synthesis, hop_length).square().sum(dim=1)
     explained = _explained(separated, clean, errors)
     return _decibels(separated - explained, explained + MIN_ENERGY_RATIO * separated)
+
+
+def compressed_error_over_mixture(
+    mask: torch.Tensor, target: torch.Tensor, magnitude: torch.Tensor
+) -> torch.Tensor:
+    """Compute the energy of the error of compressed magnitudes over that of the mixture's.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (batch, frames, bins)
+        Nothing else has a gradient.
+    target : Tensor of shape (batch, frames, bins), complex
+        Padded with zeros.
+    magnitude : Tensor of shape (batch, frames, bins)
+        Of the mixture.
+
+    Returns
+    -------
+    losses : Tensor of shape (batch,)
+        In dB, at least -30.
+    """
+    compressed = magnitude**COMPRESSION
+    # Below the bound the mask has no gradient, where that of the power is infinite.
+    estimate = mask.clamp(min=MIN_MASK) ** COMPRESSION * compressed
+    errors = (estimate - target.abs() ** COMPRESSION).square().sum(dim=(1, 2))
+    return _decibels(errors, compressed.square().sum(dim=(1, 2)))
 
 
 def masked_energy(

@@ -189,19 +189,20 @@ def folder(tmp_path_factory):
 
 
 NO_PIPELINE = "holds a Pipeline, not a pipeline that begins with STFT and ends with a separator"
-NMF = "--model nmf --components 2"
+NMF = "--estimator nmf --set n_components=2"
+PAIRS = "--noisy {0}/noisy --clean {0}/clean"
 COMMANDS = {
-    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/no/m {NMF}": "there is no folder .*no; create it first",
-    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/noisy {NMF}": "noisy is a folder; name a file",
-    f"fit {{0}}/twins {{0}}/clean -o {{0}}/m {NMF}": r"two recordings .* name, a\.flac and a\.wav",
-    f"fit {{0}}/noisy {{0}}/nan -o {{0}}/m {NMF}": r"a\.wav contains NaN at sample 0",
-    f"fit {{0}}/noisy {{0}}/file -o {{0}}/m {NMF}": "file is not a folder",
-    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/m {NMF} --seed -1": "`random_state` must be",
-    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/m {NMF} --seed 1.5": "--seed: invalid int value: '1.5'",
-    f"fit {{0}}/noisy {{0}}/clean -o {{0}}/m {NMF} --sample-rate 0": "`sample_rate` must be",
-    "fit {0}/noisy {0}/clean -o {0}/m --components 0": "`n_components` must be .* got 0",
-    "fit {0}/noisy {0}/clean -o {0}/m --layers 0": "`n_layers` must be .* got 0",
-    "fit {0}/noisy {0}/clean -o {0}/m --max-epochs -1": "`max_epochs` must be .* got -1",
+    f"fit {PAIRS} -o {{0}}/no/m {NMF}": "there is no folder .*no; create it first",
+    f"fit {PAIRS} -o {{0}}/noisy {NMF}": "noisy is a folder; name a file",
+    f"fit --noisy {{0}}/twins --clean {{0}}/clean -o {{0}}/m {NMF}": "are two recordings of",
+    f"fit --noisy {{0}}/noisy --clean {{0}}/nan -o {{0}}/m {NMF}": "a.wav contains NaN at sample 0",
+    f"fit --noisy {{0}}/noisy --clean {{0}}/file -o {{0}}/m {NMF}": "files pair up by name",
+    f"fit {PAIRS} -o {{0}}/m {NMF} --seed -1": "`random_state` must be",
+    f"fit {PAIRS} -o {{0}}/m {NMF} --seed 1.5": "--seed: invalid int value: '1.5'",
+    f"fit {PAIRS} -o {{0}}/m {NMF} --sample-rate 0": "`sample_rate` must be",
+    f"fit {PAIRS} -o {{0}}/m --set n_components=0": "`n_components` must be .* got 0",
+    f"fit {PAIRS} -o {{0}}/m --set n_layers=0": "`n_layers` must be .* got 0",
+    f"fit {PAIRS} -o {{0}}/m --max-epochs -1": "`max_epochs` must be .* got -1",
     "separate {0}/noisy/z.wav --model {0}/good -o {0}/out": r"z\.wav does not exist",
     "separate {0}/noisy/a.wav --model {0}/good -o {0}/file": "file is a file; choose a folder",
     "separate {0}/noisy/a.wav --model {0}/good -o {0}/file/in": "file is a file; choose a folder",
@@ -215,8 +216,8 @@ COMMANDS = {
     "separate {0}/noisy/a.wav --model {0}/pickle -o {0}/out": "pickle is .*--trust-pickle",
     "separate {0}/noisy/a.wav --model {0}/noise -o {0}/out": "noise is neither a file nor one of",
     "separate {0}/noisy/a.wav --model {0}/noisy -o {0}/out": "Is a directory",
-    "score {0}/unfitted {0}/noisy {0}/clean": "not fitted yet",
-    "score {0}/good {0}/noisy {0}/nan": r"a\.wav contains NaN at sample 0",
+    f"score --model {{0}}/unfitted {PAIRS}": "not fitted yet",
+    "score --model {0}/good --noisy {0}/noisy --clean {0}/nan": r"a\.wav contains NaN at sample 0",
     "demo -o {0}/file": "file is a file; choose a folder for -o",
     "demo --seed x": "--seed: invalid int value: 'x'",
 }
@@ -234,7 +235,8 @@ def test_commands(folder, command, capsys):
 
 def test_silence_can_be_scored_and_separated(folder, capsys):
     for noisy, clean in (("noisy", "silent"), ("silent", "clean"), ("silent", "hush")):
-        assert main(["score", *(str(folder / name) for name in ("good", noisy, clean))]) == 0
+        pairs = ["--noisy", str(folder / noisy), "--clean", str(folder / clean)]
+        assert main(["score", "--model", str(folder / "good"), *pairs]) == 0
         numbers = [row.split()[1] for row in capsys.readouterr().out.splitlines()[1:]]
         # Undefined without a reference, and the worst there is without an estimate.
         assert numbers == (["nan", "nan"] if clean != "clean" else ["-100.00", "-100.00"])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from sknmf_unfold import load_model
 from sknmf_unfold.cli.main import main
 from sknmf_unfold.datasets import make_noisy_speech
 
@@ -23,9 +22,14 @@ def folders(tmp_path_factory):
         (root / kind).mkdir()
         for i, x in enumerate(waveforms):
             soundfile.write(root / kind / f"{i}.wav", x, 16000, subtype="FLOAT")
-    fit = ["fit", str(root / "noisy"), str(root / "clean"), "-o", str(root / "model.skops")]
-    assert main([*fit, "--components", "10", "--max-epochs", "2"]) == 0
+    fit = ["fit", *pair(root), "-o", str(root / "model.skops")]
+    assert main([*fit, "--set", "n_components=10", "--max-epochs", "2"]) == 0
     return root
+
+
+def pair(root):
+    """Options of folders of pairs."""
+    return ["--noisy", str(root / "noisy"), "--clean", str(root / "clean")]
 
 
 def fails(capsys, *arguments):
@@ -57,8 +61,8 @@ def test_the_module_names_itself_in_its_help():
 
 
 def test_score_prints_an_improvement(folders, capsys):
-    paths = [str(folders / name) for name in ("model.skops", "noisy", "clean")]
-    assert main(["score", *paths]) == 0
+    model = ["--model", str(folders / "model.skops")]
+    assert main(["score", *pair(folders), *model]) == 0
     rows = {row.split()[0]: row.split() for row in capsys.readouterr().out.splitlines()}
     for metric in ("SDR", "SI-SDR"):
         before, after, gain = (float(cell) for cell in rows[metric][1::2])
@@ -66,14 +70,16 @@ def test_score_prints_an_improvement(folders, capsys):
 
 
 def test_fit_of_nmf(folders, capsys):
-    paths = [str(folders / "noisy"), str(folders / "clean"), "-o", str(folders / "nmf.skops")]
-    assert main(["fit", *paths, "--model", "nmf", "--components", "5"]) == 0
+    options = ["-o", str(folders / "nmf.skops"), "--estimator", "nmf", "--set", "n_components=5"]
+    assert main(["fit", *pair(folders), *options]) == 0
     assert (folders / "nmf.skops").stat().st_size > 1000
 
 
 def test_folders_that_do_not_pair_up(folders, tmp_path, capsys):
     soundfile.write(tmp_path / "other.wav", np.zeros(100), 16000)
-    message = fails(capsys, "fit", folders / "noisy", tmp_path, "-o", tmp_path / "m.skops")
+    message = fails(
+        capsys, "fit", "--noisy", folders / "noisy", "--clean", tmp_path, "-o", tmp_path / "m.skops"
+    )
     assert "files pair up by name" in message and "Traceback" not in message
 
 
@@ -84,8 +90,9 @@ def test_missing_and_foreign_files(folders, tmp_path, capsys):
     for path in (tmp_path / "no-such.wav", text):
         message = fails(capsys, "separate", path, "--model", model, "-o", tmp_path / "out")
         assert path.name in message
-    assert "text.wav" in fails(capsys, "score", text, folders / "noisy", folders / "clean")
-    assert "is not a folder" in fails(capsys, "fit", text, folders / "clean")
+    assert "text.wav" in fails(capsys, "score", "--model", text, *pair(folders))
+    clean = ["--clean", folders / "clean"]
+    assert "does not exist" in fails(capsys, "fit", "--noisy", tmp_path / "none", *clean)
 
 
 def test_demo_on_a_small_scale(tmp_path, capsys):
@@ -97,24 +104,3 @@ def test_demo_on_a_small_scale(tmp_path, capsys):
     assert (tmp_path / "separation.png").stat().st_size > 10_000
     lengths = {soundfile.info(path).frames for path in tmp_path.glob("*.wav")}
     assert lengths == {48000} and len(list(tmp_path.glob("*.wav"))) == 12
-
-
-@pytest.mark.parametrize(("option", "expected"), [("--remix", True), ("--no-remix", False)])
-def test_fit_remixes_where_told(option, expected, folders, tmp_path):
-    fit = ["fit", str(folders / "noisy"), str(folders / "clean"), option, "--components", "4"]
-    path = tmp_path / "model.skops"
-    assert main([*fit, "--max-epochs", "1", "-o", str(path)]) == 0
-    assert load_model(path)["sep"].remix is expected
-    assert load_model(folders / "model.skops")["sep"].remix is None
-
-
-def test_fit_normalises_by_a_running_level_where_told(folders, tmp_path):
-    fit = ["fit", str(folders / "noisy"), str(folders / "clean"), "--components", "4"]
-    path = tmp_path / "model.skops"
-    options = ["--level-frames", "50", "--gain-db", "-3", "0", "--max-epochs", "1"]
-    assert main([*fit, *options, "-o", str(path)]) == 0
-    assert load_model(path)["sep"].gain_db == [-3, -2, -1, 0]
-    assert load_model(path)["sep"].level_frames_ == 50
-    assert load_model(folders / "model.skops")["sep"].level_frames_ == 250
-    assert main([*fit, "--model", "nmf", "--level-frames", "50", "-o", str(path)]) == 0
-    assert load_model(path)["sep"].level_frames_ == 50

@@ -23,7 +23,7 @@ from tests._small_disk import small_disk
 
 RNG = np.random.RandomState(0)
 WAVES = [0.1 * RNG.randn(n).astype("float32") for n in (4000, 3000)]
-NMF = ["--model", "nmf", "--components", "2"]
+NMF = ["--estimator", "nmf", "--set", "n_components=2"]
 
 
 @pytest.fixture
@@ -52,8 +52,18 @@ def ends(status, capsys, *arguments):
     return lines[0]
 
 
+def with_model(model):
+    """Options of a model."""
+    return "--model", model
+
+
+def pair(folder):
+    """Options of folders of pairs."""
+    return "--noisy", folder / "noisy", "--clean", folder / "clean"
+
+
 def fit(folder, output):
-    return "fit", folder / "noisy", folder / "clean", "-o", output, *NMF
+    return "fit", *pair(folder), "-o", output, *NMF
 
 
 @pytest.fixture
@@ -72,7 +82,7 @@ def test_fit_replaces_no_recording(name, folder, capsys, monkeypatch):
     (folder / "link.skops").symlink_to(folder / "noisy" / "0.wav")
     (folder / "notes.txt").write_text("notes")
     before = contents(folder)
-    monkeypatch.setattr(Pipeline, "fit", lambda *_: pytest.fail("trained in vain"))
+    monkeypatch.setattr(Pipeline, "fit", lambda *_, **__: pytest.fail("trained in vain"))
     message = ends(2, capsys, *fit(folder, folder / name))
     assert f"{name} is there already and is not a model; choose another name" in message
     assert contents(folder) == before
@@ -93,9 +103,13 @@ def test_the_model_and_the_inputs_are_not_replaced_by_sound(folder, capsys):
     model = folder / "0.wav"
     (folder / "model.skops").rename(model)
     source, before = folder / "noisy" / "0.wav", contents(folder)
-    for command, outputs in (("separate", (folder, source.parent)), ("stream", (model, source))):
+    commands = {
+        ("separate", source, *with_model(model)): (folder, source.parent),
+        ("stream", source, *with_model(model)): (model, source),
+    }
+    for command, outputs in commands.items():
         for output in outputs:
-            message = ends(2, capsys, command, source, "--model", model, "-o", output)
+            message = ends(2, capsys, *command, "-o", output)
             assert "would overwrite an input; choose another" in message
     assert contents(folder) == before
 
@@ -106,15 +120,15 @@ def test_the_model_and_the_inputs_are_not_replaced_by_sound(folder, capsys):
 def test_commands_try_to_write_before_they_work(
     folder, capsys, monkeypatch, no_folder_can_be_written
 ):
-    monkeypatch.setattr(Pipeline, "fit", lambda *_: pytest.fail("trained in vain"))
+    monkeypatch.setattr(Pipeline, "fit", lambda *_, **__: pytest.fail("trained in vain"))
     monkeypatch.setattr(Pipeline, "predict", lambda *_: pytest.fail("separated in vain"))
     model, source = folder / "model.skops", folder / "noisy" / "0.wav"
     out = folder / "out"
     commands = {
         ("demo", "-o", out): "results",
         fit(folder, folder / "new.skops"): "new.skops",
-        ("separate", source, "--model", model, "-o", out): "results",
-        ("stream", source, "--model", model, "-o", folder / "out.wav"): "out.wav",
+        ("separate", source, *with_model(model), "-o", out): "results",
+        ("stream", source, *with_model(model), "-o", folder / "out.wav"): "out.wav",
     }
     for command, name in commands.items():
         message = ends(2, capsys, *command)
@@ -169,7 +183,7 @@ def test_a_failed_export_keeps_the_old_file(tmp_path, monkeypatch, magnitudes):
 
 
 def test_fit_that_has_learned_nothing_writes_nothing(folder, capsys, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(SupervisedNMFSeparator, "fit", interrupted)
@@ -185,15 +199,15 @@ def test_fit_that_has_learned_nothing_writes_nothing(folder, capsys, monkeypatch
 def test_fit_saves_what_it_has_learned(best_epoch, folder, capsys, monkeypatch):
     fit_whole = DRNMFSeparator.fit
 
-    def interrupted(self, X, Y):
-        fit_whole(self.set_params(max_epochs=3), X, Y)
+    def interrupted(self, X, Y, **further):
+        fit_whole(self.set_params(max_epochs=3), X, Y, **further)
         self.best_epoch_ = best_epoch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DRNMFSeparator, "fit", interrupted)
     model = folder / "model.skops"
     before = model.read_bytes()
-    line = ends(130, capsys, *fit(folder, model)[:-4], "--components", "2")
+    line = ends(130, capsys, *fit(folder, model)[:-4], "--set", "n_components=2")
     if best_epoch:
         assert (
             line == f"Interrupted after 3 epochs; the unfinished model, of epoch 2, is in {model}"
@@ -226,7 +240,7 @@ def test_readers_that_stop_end_a_command_quietly(out, folder):
         "-m",
         "sknmf_unfold",
         "score",
-        *map(str, (folder / "model.skops", folder / "noisy", folder / "clean")),
+        *map(str, (*pair(folder), *with_model(folder / "model.skops"))),
     ]
     status, errors = run_into(out, command)
     if out == "pipe":

@@ -11,14 +11,14 @@ import soundfile
 from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT, SupervisedNMFSeparator, save_model
-from sknmf_unfold.cli._recordings import find_recordings, pair_recordings
+from sknmf_unfold.cli._folders import find_recordings, pair_recordings
 from sknmf_unfold.cli.main import main
 from tests._refusals import refuses
 
 RNG = np.random.RandomState(0)
 CLEAN = [0.1 * RNG.randn(n).astype("float32") for n in (900, 800, 700, 600)]
 NOISY = [wave + 0.05 * RNG.randn(len(wave)).astype("float32") for wave in CLEAN]
-NMF = ["--model", "nmf", "--components", "2"]
+NMF = ["--estimator", "nmf", "--set", "n_components=2"]
 
 
 @pytest.fixture
@@ -32,6 +32,16 @@ def root(tmp_path):
     pipe = Pipeline([("stft", STFT(64, 16)), ("sep", separator)]).fit(NOISY, CLEAN)
     save_model(pipe, tmp_path / "model")
     return tmp_path
+
+
+def pair(root):
+    """Options of folders of pairs."""
+    return "--noisy", root / "noisy", "--clean", root / "clean"
+
+
+def with_model(model):
+    """Options of a model."""
+    return "--model", model
 
 
 def run(*arguments):
@@ -56,36 +66,37 @@ def test_all_that_libsndfile_reads_is_taken_and_the_rest_is_named(tmp_path, caps
     (tmp_path / "notes.txt").write_text("no sound")
     (tmp_path / "samples.raw").write_bytes(bytes(1000))
     (tmp_path / "deeper").mkdir()
-    assert [path.name[:2] for path in find_recordings(tmp_path)] == [f"{i:02}" for i in range(13)]
+    found = find_recordings([tmp_path])
+    assert [each.path.name[:2] for each in found] == [f"{i:02}" for i in range(13)]
     errors = capsys.readouterr().err
-    assert errors.rstrip().endswith("left out: deeper, notes.txt, samples.raw")
+    assert errors.rstrip().endswith("left out: notes.txt, samples.raw")
 
 
 def test_hidden_files_are_no_recordings(root, capsys):
     # A Mac leaves such files beside its own, with nothing of a sound in them.
     (root / "noisy" / "._a.wav").write_bytes(b"\0\5\x16\7" + bytes(100))
     soundfile.write(root / "noisy" / ".b.wav", NOISY[0], 16000)
-    assert [path.name for path in find_recordings(root / "noisy")] == [f"{x}.wav" for x in "abcd"]
+    assert [each.name for each in find_recordings([root / "noisy"])] == list("abcd")
     assert capsys.readouterr().err == ""
-    assert run("fit", root / "noisy", root / "clean", "-o", root / "m", *NMF) == 0
+    assert run("fit", *pair(root), "-o", root / "m", *NMF) == 0
 
 
 def test_many_files_that_are_left_out_are_counted(root, capsys):
     for i in range(30):
         (root / "noisy" / f"{i:02}.json").write_text("{}")
-    assert len(find_recordings(root / "noisy")) == 4
+    assert len(find_recordings([root / "noisy"])) == 4
     assert capsys.readouterr().err.rstrip().endswith("18.json, 19.json and 10 more")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
 def test_pipes_in_a_folder_are_not_waited_for(root):
     os.mkfifo(root / "noisy" / "pipe.wav")
-    assert len(find_recordings(root / "noisy")) == 4
+    assert len(find_recordings([root / "noisy"])) == 4
 
 
 def test_folders_without_recordings(tmp_path):
     (tmp_path / "notes.txt").write_text("no sound")
-    refuses("has no audio files", lambda: find_recordings(tmp_path))
+    refuses("has no audio files", lambda: find_recordings([tmp_path]))
 
 
 # Pairs
@@ -96,23 +107,24 @@ def test_one_folder_has_no_pairs(root, monkeypatch, capsys):
     link.symlink_to(root / "noisy", target_is_directory=True)
     monkeypatch.chdir(root / "noisy")
     for other in (root / "noisy", link, Path(), root / "clean" / ".." / "noisy"):
-        refuses("are one folder", lambda other=other: pair_recordings(root / "noisy", other))
-        for command in (["fit", "-o", root / "m", *NMF], ["score", root / "model"]):
-            assert run(*command, root / "noisy", other) == 2
-            assert "are one folder; pass the one with" in capsys.readouterr().err
+        refuses("to both", lambda other=other: pair_recordings([root / "noisy"], [other]))
+        for command in (["fit", "-o", root / "m", *NMF], ["score", *with_model(root / "model")]):
+            assert run(*command, "--noisy", root / "noisy", "--clean", other) == 2
+            message = "belongs to both --noisy and --clean; pass different recordings"
+            assert message in capsys.readouterr().err
     assert not (root / "m").exists()
 
 
 def test_there_is_nothing_to_learn_from_copies(root, capsys):
     for path in (root / "noisy").iterdir():
         (root / "clean" / path.name).write_bytes(path.read_bytes())
-    assert run("fit", root / "noisy", root / "clean", "-o", root / "m", *NMF) == 2
+    assert run("fit", *pair(root), "-o", root / "m", *NMF) == 2
     assert "nothing to learn from" in capsys.readouterr().err and not (root / "m").exists()
     # Clean recordings among noisy ones are something to learn from, and can be scored alone.
-    assert run("score", root / "model", root / "noisy", root / "clean") == 0
+    assert run("score", *pair(root), *with_model(root / "model")) == 0
     soundfile.write(root / "clean" / "a.wav", CLEAN[0], 16000, "FLOAT")
     with pytest.warns(UserWarning, match="equal to the mixture"):
-        assert run("fit", root / "noisy", root / "clean", "-o", root / "m", *NMF) == 0
+        assert run("fit", *pair(root), "-o", root / "m", *NMF) == 0
 
 
 # Files that cannot be read
@@ -134,7 +146,7 @@ REASONS = [
 
 def test_fit_names_all_bad_files_before_it_learns(root, capsys):
     spoil(root)
-    assert run("fit", root / "noisy", root / "clean", "-o", root / "m", *NMF) == 2
+    assert run("fit", *pair(root), "-o", root / "m", *NMF) == 2
     captured = capsys.readouterr()
     assert "3 recordings cannot be used" in captured.err and "SparseNMF" not in captured.err
     assert all(re.search(reason, captured.err) for reason in REASONS)
@@ -143,7 +155,7 @@ def test_fit_names_all_bad_files_before_it_learns(root, capsys):
 
 def test_score_measures_the_pairs_that_can_be_read(root, capsys):
     spoil(root)
-    assert run("score", root / "model", root / "noisy", root / "clean") == 1
+    assert run("score", *pair(root), *with_model(root / "model")) == 1
     captured = capsys.readouterr()
     target = CLEAN[3] * (CLEAN[3] @ NOISY[3]) / (CLEAN[3] @ CLEAN[3])
     si_sdr = 20 * np.log10(np.linalg.norm(target) / np.linalg.norm(NOISY[3] - target))
@@ -158,8 +170,7 @@ def test_separate_does_what_can_be_done(root, capsys):
     soundfile.write(root / "noisy" / "loud.wav", np.full(100, 1e38), 16000, "DOUBLE")
     names = ["a.wav", "b.wav", "missing.wav", "loud.wav", "c.wav"]
     inputs = [root / "noisy" / name for name in names]
-    options = ["--model", root / "model", "--trust-pickle"]
-    assert run("separate", *inputs, *options, "-o", root / "out") == 1
+    assert run("separate", *inputs, *with_model(root / "model"), "-o", root / "out") == 1
     captured = capsys.readouterr()
     assert sorted(path.name for path in (root / "out").iterdir()) == ["b.wav", "c.wav"]
     assert captured.out.split() == [str(root / "out" / name) for name in ("b.wav", "c.wav")]
@@ -178,7 +189,7 @@ def test_nothing_that_could_be_done_is_an_error(root, capsys):
     assert run("separate", *missing, "--model", root / "model", "-o", root / "out") == 2
     assert capsys.readouterr().err.count("does not exist") == 2
     (root / "noisy" / "d.wav").write_text("no sound")
-    assert run("score", root / "model", root / "noisy", root / "clean") == 2
+    assert run("score", *pair(root), *with_model(root / "model")) == 2
     assert "4 recordings cannot be used" in capsys.readouterr().err
 
 
@@ -194,10 +205,11 @@ def test_names_of_any_bytes(root, capsys):
         (odd / folder / "a.wav").rename(odd / folder / os.fsdecode(b"\xff.wav"))
         (odd / folder / os.fsdecode(b"\xfe.txt")).touch()
     source, model = odd / "noisy" / os.fsdecode(b"\xff.wav"), odd / "m"
-    assert run("fit", odd / "noisy", odd / "clean", "-o", model, *NMF) == 0
-    assert run("score", model, odd / "noisy", odd / "clean") == 0
+    assert run("fit", *pair(odd), "-o", model, *NMF) == 0
+    assert run("score", *pair(odd), *with_model(model)) == 0
     assert run("separate", source, odd / "none", "--model", model, "-o", odd / "out") == 1
-    assert run("stream", model, source, "-o", odd / os.fsdecode(b"\xfd.wav"), "--no-wait") == 0
+    out = odd / os.fsdecode(b"\xfd.wav")
+    assert run("stream", source, *with_model(model), "-o", out, "--no-wait") == 0
     assert sorted(os.fsencode(path.name) for path in odd.glob("**/*.wav"))[-2:] == [
         b"\xff.wav",
         b"\xff.wav",

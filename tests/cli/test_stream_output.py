@@ -47,7 +47,8 @@ def test_a_rate_that_the_format_does_not_have_keeps_the_old_file(model, tmp_path
     soundfile.write(tmp_path / "in.wav", model.x, 12345)
     out.write_bytes(b"old")
     with pytest.raises(SystemExit):
-        main(["stream", str(odd), str(tmp_path / "in.wav"), "-o", str(out)])
+        trusted = ["--model", str(odd), "--trust-pickle"]
+        main(["stream", str(tmp_path / "in.wav"), "-o", str(out), *trusted])
     assert "out.mp3: Error : MPEG-1/2/2.5 only supports sample rates of" in capsys.readouterr().err
     assert out.read_bytes() == b"old"
 
@@ -121,6 +122,12 @@ def test_what_is_wrong_with_the_input_is_not_said_of_the_output(model, tmp_path,
 # Ctrl-C
 
 
+def stream_command(model):
+    """The command of a process."""
+    command = [sys.executable, "-m", "sknmf_unfold", "stream"]
+    return [*command, "--model", str(model.path)]
+
+
 def interrupted(model, capsys, *arguments):
     with pytest.raises(SystemExit) as info:
         run(model, *arguments)
@@ -183,7 +190,7 @@ def test_it_runs_in_other_threads(model, tmp_path):
 
 def test_a_reader_that_stops_ends_it_quietly(model, tmp_path):
     soundfile.write(tmp_path / "long.wav", np.tile(model.x, 30), 16000)
-    stream = [sys.executable, "-m", "sknmf_unfold", "stream", str(model.path)]
+    stream = stream_command(model)
     stream += [str(tmp_path / "long.wav"), "-o", "-", "--no-wait"]
     with subprocess.Popen(stream, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert len(process.stdout.read(1000)) == 1000
@@ -195,7 +202,7 @@ def test_a_reader_that_stops_ends_it_quietly(model, tmp_path):
 
 def test_an_interrupt_ends_the_wait_for_standard_input(model):
     pcm = np.round(8000 * model.x[:12_800] / np.abs(model.x).max()).astype("<i2")
-    stream = [sys.executable, "-m", "sknmf_unfold", "stream", str(model.path)]
+    stream = stream_command(model)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*stream, "-", "-o", "-"], **pipes) as process:
         process.stdin.write(pcm.tobytes())

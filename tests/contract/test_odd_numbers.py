@@ -155,6 +155,10 @@ def streamed(n_streams):
     stream.process(np.zeros((int(n_streams), 100)))
 
 
+def mixtures(**settings):
+    MixtureDataset(WAVES, WAVES, **settings).draw()
+
+
 def panels(**settings):
     settings = {"n_fft": 64, "hop_length": 16} | settings
     mask = np.ones(STFT(64, 16).transform(WAVES)[0].shape)
@@ -169,6 +173,15 @@ FUNCTIONS = {
     ("speed_factors", "MixtureDataset"): lambda v: MixtureDataset(
         WAVES, WAVES, speed_factors=[v]
     ).draw(),
+    ("clean_fraction", "MixtureDataset"): lambda v: mixtures(clean_fraction=v),
+    ("n_interferences", "MixtureDataset"): lambda v: mixtures(n_interferences=[v]),
+    ("equalizer_db", "MixtureDataset"): lambda v: mixtures(equalizer_db=v),
+    ("bandwidths", "MixtureDataset"): lambda v: mixtures(bandwidths=[v], band_fraction=1),
+    ("band_fraction", "MixtureDataset"): lambda v: mixtures(bandwidths=[4000], band_fraction=v),
+    ("rumble_db", "MixtureDataset"): lambda v: mixtures(rumble_db=[v]),
+    ("hiss_db", "MixtureDataset"): lambda v: mixtures(hiss_db=[v]),
+    ("room_fraction", "MixtureDataset"): lambda v: mixtures(rooms=WAVES, room_fraction=v),
+    ("sample_rate", "MixtureDataset"): lambda v: mixtures(sample_rate=v),
     ("random_state", "MixtureDataset"): lambda v: MixtureDataset(
         WAVES, WAVES, random_state=v
     ).draw(),
@@ -191,6 +204,7 @@ FUNCTIONS = {
 }
 # Of whose parameters no value of the table is within bounds.
 NOTHING_WORKS = [("sample_rate", "make_noisy_speech"), ("n_fft", "plot_separation")]
+NOTHING_WORKS += [("bandwidths", "MixtureDataset"), ("sample_rate", "MixtureDataset")]
 NOTHING_WORKS += [("hop_length", "plot_separation")]
 
 

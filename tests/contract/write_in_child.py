@@ -18,13 +18,15 @@ from sknmf_unfold.datasets import audio_files, save_audio
 
 
 def fit(folder):
-    def learn(self, X, Y):
+    def learn(self, X, Y, **further):
         self.padding = np.full(4_000_000, 1.0)
         return self
 
     # What is written is as large as that of a real fit, which takes longer.
     Pipeline.fit = learn
-    command = ["fit", str(folder / "noisy"), str(folder / "clean"), "--model", "nmf"]
+    Pipeline.predict = lambda self, X: X
+    pairs = ["--noisy", str(folder / "noisy"), "--clean", str(folder / "clean")]
+    command = ["fit", *pairs, "--estimator", "nmf"]
     command_line.main([*command, "-o", str(folder / "out" / "model.skops")])
 
 

@@ -52,10 +52,14 @@ def exported(request, speech, tmp_path_factory):
     return separator, spectrograms, onnxruntime.InferenceSession(path, **options)
 
 
+def facts_of(session):
+    """The model's metadata."""
+    return session.get_modelmeta().custom_metadata_map
+
+
 def run(session, magnitudes):
     """Masks (streams, frames, 2, bins) of magnitudes (streams, frames, bins), frame by frame."""
-    facts = session.get_modelmeta().custom_metadata_map
-    state = np.array(json.loads(facts["initial_state"]), np.float32)
+    state = np.array(json.loads(facts_of(session)["initial_state"]), np.float32)
     state = np.tile(state, (len(magnitudes), 1))
     masks = []
     for frame in magnitudes.swapaxes(0, 1):
@@ -78,6 +82,22 @@ def test_masks_are_those_of_the_separator(exported):
         np.testing.assert_allclose(masks.sum(axis=1), 1, rtol=0, atol=1e-6)
 
 
+def test_the_attenuation_is_bounded(exported, tmp_path):
+    separator, spectrograms, session = exported
+    magnitude = spectrograms[0].magnitude()[np.newaxis]
+    free = run(session, magnitude)[0]
+    assert facts_of(session)["max_attenuation"] == "null"
+    for decibels, least in ((0, 1.0), (12.0, 0.25118864), (1000.0, 1e-50)):
+        separator.export_onnx(tmp_path / "model.onnx", max_attenuation=decibels)
+        bounded = onnxruntime.InferenceSession(
+            tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
+        )
+        masks = run(bounded, magnitude)[0]
+        np.testing.assert_allclose(masks[:, 0], np.maximum(free[:, 0], least), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(masks.sum(axis=1), 1, rtol=0, atol=1e-6)
+        assert masks.min() >= 0 and float(facts_of(bounded)["max_attenuation"]) == decibels
+
+
 def test_streams_go_side_by_side(exported):
     _, spectrograms, session = exported
     n_frames = min(len(item) for item in spectrograms[:3])
@@ -92,8 +112,7 @@ def test_streams_go_side_by_side(exported):
 
 def test_the_model_knows_its_stft(exported):
     separator, _, session = exported
-    stft = json.loads(session.get_modelmeta().custom_metadata_map["stft"])
-    assert stft == separator.stft_settings_
+    assert json.loads(facts_of(session)["stft"]) == separator.stft_settings_
 
 
 def test_silence_gives_equal_shares(exported):

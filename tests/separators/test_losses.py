@@ -38,7 +38,7 @@ def test_the_phase_sensitive_loss_is_the_error_of_complex_frames(speech, spectro
             assert abs(differences[-1]) < 1e-5 * complex_error
 
 
-@pytest.mark.parametrize("loss", ["phase_sensitive", "snr", "si_sdr"])
+@pytest.mark.parametrize("loss", ["phase_sensitive", "snr", "si_sdr", "snr_compressed"])
 @pytest.mark.parametrize("estimator", [DRNMFSeparator, LSTMSeparator, DeepNMFSeparator])
 def test_every_network_trains_for_every_loss(estimator, loss, speech):
     settings = {"max_epochs": 6, "random_state": 0, "loss": loss, "learning_rate": 1e-2}
@@ -69,7 +69,7 @@ def test_the_snr_loss_is_what_it_says(speech):
 def test_a_loss_that_needs_a_phase_says_so(speech, spectrograms):
     magnitudes = [item.magnitude() for item in spectrograms]
     targets = [0.5 * x for x in magnitudes]
-    for loss in ("phase_sensitive", "snr", "si_sdr"):
+    for loss in ("phase_sensitive", "snr", "si_sdr", "snr_compressed"):
         with pytest.raises(ValueError, match=f"`loss`='{loss}' needs the phase"):
             DRNMFSeparator(**QUICK, loss=loss).fit(magnitudes, targets)
     DRNMFSeparator(**QUICK).fit(magnitudes, targets)

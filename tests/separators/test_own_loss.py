@@ -181,7 +181,7 @@ def test_bad_parameters_are_refused(magnitudes):
         return absolute(mask, mixture, target)
 
     strange.input = "waveform"
-    names = "'signal_approximation', 'phase_sensitive', 'snr', 'si_sdr'"
+    names = "'signal_approximation', 'phase_sensitive', 'snr', 'si_sdr', 'snr_compressed'"
     for loss, error, message in (
         ("l1", ValueError, f"must be one of {names}, or a function loss.* got 'l1'"),
         (3, ValueError, "or a function loss.*; got 3"),

@@ -122,7 +122,15 @@ def test_contradictions_are_refused(
         separator.fit(spectrograms, speech[1], training_mixtures=training_mixtures or dataset)
 
 
+def test_another_sampling_rate_is_refused(speech, dataset, spectrograms):
+    other = MixtureDataset(dataset.targets, dataset.interference, sample_rate=8000)
+    with pytest.raises(ValueError, match="have sample_rate=8000 Hz, but X has 16000 Hz"):
+        DRNMFSeparator(**SMALL).fit(spectrograms, speech[1], training_mixtures=other)
+
+
 def test_magnitudes_are_refused(speech, dataset, spectrograms):
     magnitudes = [item.magnitude() for item in spectrograms]
     with pytest.raises(ValueError, match="so X must be spectrograms"):
-        DRNMFSeparator(**SMALL).fit(magnitudes, magnitudes, training_mixtures=dataset)
+        DRNMFSeparator(**SMALL).fit(
+            magnitudes, [0.5 * x for x in magnitudes], training_mixtures=dataset
+        )

@@ -32,6 +32,19 @@ def test_every_target_is_there_once_in_order():
             assert x.shape == y.shape and x.dtype == y.dtype == np.float32
 
 
+def test_short_epochs_have_all_targets_in_turn():
+    targets = [np.full(5, i + 1.0) for i in range(7)]
+    for n_mixtures in (3, 7, 10):
+        dataset = MixtureDataset(targets, [np.ones(5)], n_mixtures=n_mixtures, random_state=1)
+        assert len(dataset) == n_mixtures
+        drawn = [int(y[0]) for epoch in range(7) for y in dataset.draw(epoch)[1]]
+        for start in range(0, len(drawn), 7):
+            assert sorted(drawn[start : start + 7]) == list(range(1, 8))
+        assert drawn[:7] != drawn[7:14]
+        third = [x for x, _ in dataset.mixtures(2, [2, 0])]
+        np.testing.assert_array_equal(third[0], dataset.draw(2)[0][2])
+
+
 def test_the_ratios_are_those_asked_for():
     dataset = MixtureDataset(TARGETS, NOISES, snr_db=[-5, 10])
     values = [snr(*pair) for X, Y in draws(dataset) for pair in zip(X, Y, strict=True)]

@@ -96,6 +96,50 @@ def test_scale_invariance_makes_it_the_negative_si_sdr():
         assert float(louder.detach()) == pytest.approx(float(total.detach()), abs=1e-4)
 
 
+def compressed_loss(frames, mask):
+    """The loss of each recording and its gradient for the mask."""
+    network = Mask(mask)
+    settings = {"n_fft": 64, "hop_length": 16, "window": "sqrt_hann", "sample_rate": 16000}
+    losses = [make_batch_loss(LOSSES[name], settings) for name in ("snr_compressed", "snr")]
+    batch = Pairs(*frames).batch(range(len(frames[0])), "cpu")
+    totals = [loss(network, batch)[0] for loss in losses]
+    # The mean of the two terms: take the other one out.
+    compressed = 2 * totals[0] - totals[1]
+    (gradient,) = torch.autograd.grad(compressed, network.mask)
+    return float(compressed.detach()), gradient.numpy()
+
+
+def test_compressed_magnitudes_are_compared_as_a_loop_does():
+    _, _, frames, mask = example()
+    expected = 0.0
+    for x, y, weights in zip(*frames, mask, strict=True):
+        error = energy = 0.0
+        for t in range(len(x)):
+            for f in range(x.shape[1]):
+                estimate = weights[t, f] * abs(x[t, f])
+                error += (estimate**0.3 - abs(y[t, f]) ** 0.3) ** 2
+                energy += abs(x[t, f]) ** 0.6
+        expected += 10 * np.log10(error / energy + MIN_ENERGY_RATIO)
+    total, gradient = compressed_loss(frames, mask)
+    assert total == pytest.approx(expected, rel=1e-9)
+    # A step along one entry of the mask.
+    step = np.zeros_like(mask)
+    step[0, 3, 5] = 1e-4
+    changed = [compressed_loss(frames, mask + sign * step)[0] for sign in (1, -1)]
+    assert (changed[0] - changed[1]) / 2e-4 == pytest.approx(gradient[0, 3, 5], rel=1e-3)
+
+
+def test_compressed_magnitudes_of_any_level_count_alike_and_a_mask_of_0_is_harmless():
+    _, _, frames, mask = example(dtype="float32")
+    expected, gradient = compressed_loss(frames, mask)
+    for scale in (np.float32(1e-4), np.float32(1e4)):
+        total, scaled = compressed_loss([[scale * x for x in part] for part in frames], mask)
+        assert total == pytest.approx(expected, rel=1e-4)
+        np.testing.assert_allclose(scaled, gradient, rtol=0.01, atol=1e-5)
+    total, gradient = compressed_loss([[0 * x for x in part] for part in frames], 0 * mask)
+    assert np.isfinite(total) and np.isfinite(gradient).all()
+
+
 # Along random directions, and for every entry.
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scale_invariant", [False, True])
