@@ -39,6 +39,17 @@ def test_separation_has_four_aligned_panels(recording):
         assert image.origin == "lower"
 
 
+def test_without_a_clean_recording_there_are_three_panels(recording):
+    noisy, mask, enhanced, _ = recording
+    fig = plot_separation(noisy, mask, enhanced)
+    fig.draw_without_rendering()
+    assert [ax.get_title() for ax in fig.axes[:3]] == ["Noisy", "Mask", "Enhanced"]
+    assert len(fig.axes) == 5
+    whole = images_of(plot_separation(*recording[:3], noisy).axes[:3])
+    for one, other in zip(images_of(fig.axes[:3]), whole, strict=True):
+        np.testing.assert_array_equal(one.get_array(), other.get_array())
+
+
 def test_spectrograms_share_a_scale_in_db(recording):
     noisy, mask, _, clean = recording
     images = images_of(plot_separation(noisy, mask, 0.1 * noisy, clean).axes[:4])

@@ -27,16 +27,16 @@ def plot_separation(
     noisy: ArrayLike,
     mask: ArrayLike,
     enhanced: ArrayLike,
-    clean: ArrayLike,
+    clean: ArrayLike | None = None,
     *,
     sample_rate: float = 16000,
     n_fft: int = 512,
     hop_length: int = 128,
     fig: Figure | SubFigure | None = None,
 ) -> Any:
-    """Draw a separation in four aligned panels: noisy, mask, enhanced, clean.
+    """Draw a separation in aligned panels: noisy, mask, enhanced and, where it is known, clean.
 
-    The three spectrograms share one scale, in dB below the loudest bin of all; the mask has its
+    The spectrograms share one scale, in dB below the loudest bin of all; the mask has its
     own, from 0 to 1. Each frame is drawn at the time of its centre.
 
     Parameters
@@ -45,8 +45,10 @@ def plot_separation(
         The mixture's waveform.
     mask : array-like of shape (n_frames, n_freqs)
         Mask of the STFT of `noisy`, in [0, 1].
-    enhanced, clean : array-like of shape (n_times,)
-        Estimated and true waveform.
+    enhanced : array-like of shape (n_times,)
+        Estimated waveform.
+    clean : array-like of shape (n_times,), optional
+        True waveform; by default its panel is left out.
     sample_rate : float, default=16000
         Sampling rate in Hz.
     n_fft, hop_length : int, default=512, 128
@@ -57,7 +59,7 @@ def plot_separation(
     Returns
     -------
     fig : matplotlib.figure.Figure or SubFigure
-        Its first four axes are the panels.
+        Its first axes are the panels, four or three.
 
     Raises
     ------
@@ -76,20 +78,21 @@ def plot_separation(
     sample_rate, n_fft = check_plot_rate(sample_rate), check_n_fft(n_fft)
     hop_length = check_number("hop_length", hop_length, low=1, high=n_fft, integer=True)
     check_canvas("fig", fig, "subplots", "a matplotlib figure")
-    waveforms = _check_recording(noisy=noisy, enhanced=enhanced, clean=clean)
+    known = {} if clean is None else {"clean": clean}
+    waveforms = _check_recording(noisy=noisy, enhanced=enhanced, **known)
     spectra = np.stack([np.abs(stft(waveform, n_fft, hop_length)) for waveform in waveforms])
     panels = _make_panels(spectra, _check_mask(mask, spectra[0].shape))
     fig = _constrained(new_figure(figsize=(8, 9)) if fig is None else fig)
-    axes = fig.subplots(4, 1, sharex=True, sharey=True)
+    axes = fig.subplots(len(panels), 1, sharex=True, sharey=True)
     extent = _extent(spectra[0].shape, sample_rate, n_fft, hop_length)
     for ax, (title, (values, style)) in zip(axes, panels.items(), strict=True):
         draw_image(ax, values, extent, style)
         ax.set(title=title, ylabel="Frequency (Hz)")
     axes[0].set(xlim=(0, len(waveforms[0]) / sample_rate), ylim=(0, sample_rate / 2))
     axes[-1].set_xlabel("Time (s)")
-    # One bar for the three spectrograms, beside two of them: the bar of the mask is in between.
+    # One bar for all spectrograms, beside the last ones: the bar of the mask is in between.
     fig.colorbar(axes[1].images[0], ax=axes[1], label="Mask")
-    fig.colorbar(axes[3].images[0], ax=axes[2:], label="Level (dB re maximum)")
+    fig.colorbar(axes[-1].images[0], ax=axes[2:], label="Level (dB re maximum)")
     return fig
 
 
@@ -97,13 +100,10 @@ def _make_panels(
     spectra: np.ndarray, mask: np.ndarray
 ) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
     """Make values and style of each panel, from top to bottom."""
-    noisy, enhanced, clean = relative_decibels(spectra, SPECTROGRAM_RANGE_DB)
-    return {
-        "Noisy": (noisy, LEVEL_STYLE),
-        "Mask": (mask, MASK_STYLE),
-        "Enhanced": (enhanced, LEVEL_STYLE),
-        "Clean": (clean, LEVEL_STYLE),
-    }
+    noisy, *others = relative_decibels(spectra, SPECTROGRAM_RANGE_DB)
+    panels = {"Noisy": (noisy, LEVEL_STYLE), "Mask": (mask, MASK_STYLE)}
+    names = ("Enhanced", "Clean")[: len(others)]
+    return panels | {n: (each, LEVEL_STYLE) for n, each in zip(names, others, strict=True)}
 
 
 def _constrained(fig: Figure | SubFigure) -> Figure | SubFigure:

@@ -1,10 +1,13 @@
 """The command `separate`: files and folders in, the same files and folders out."""
 
+import importlib.util
 import re
 import signal
+import subprocess
 import sys
 
 import joblib
+import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
@@ -14,6 +17,7 @@ from sknmf_unfold import STFT
 from sknmf_unfold.cli import _separation_jobs, _sound_writer
 from sknmf_unfold.cli._separation import RecordingSeparator
 from sknmf_unfold.cli.main import main
+from sknmf_unfold.datasets import example_path
 from tests._factories import supervised
 from tests._sound_files import write_cut
 
@@ -242,6 +246,29 @@ def test_bounds_that_are_none(bound, separate, tmp_path, capsys):
     assert not (tmp_path / "separated").exists()
 
 
+# The recording that the package carries
+
+
+def test_without_files_the_example_is_separated(separate, tmp_path, capsys, monkeypatch):
+    assert separate("-o", "out") == 0
+    names = ["out/separated.flac", "out/noisy.flac", "out/separation.png"]
+    assert capsys.readouterr().out.split() == names
+    noisy, separated = (soundfile.read(f"out/{name}.flac") for name in ("noisy", "separated"))
+    np.testing.assert_array_equal(noisy[0], soundfile.read(example_path())[0])
+    assert noisy[1] == separated[1] and noisy[0].shape == separated[0].shape
+    assert np.abs(noisy[0] - separated[0]).max() > 0.01
+    height, width = matplotlib.image.imread("out/separation.png").shape[:2]
+    assert min(height, width) > 500
+
+
+def test_without_matplotlib_a_line_tells_how_to_get_the_picture(separate, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert separate() == 0
+    captured = capsys.readouterr()
+    assert captured.out.split() == ["separated/separated.flac", "separated/noisy.flac"]
+    assert 'pip install "sknmf_unfold[demo]"' in captured.err
+
+
 # Files that cannot be read, interrupts, reports
 
 
@@ -321,3 +348,32 @@ def test_the_summary_has_the_mean_reduction_of_the_level(separate, capsys):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("3 files, 3.0 s of sound in ")
     assert line.endswith(f"level reduced by {np.mean(reductions):.1f} dB on average")
+
+
+# Memory
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no measurement of memory")
+def test_long_recordings_take_no_more_memory(model, tmp_path):
+    peaks = []
+    for seconds in (30, 240):
+        path = tmp_path / f"{seconds}.flac"
+        with soundfile.SoundFile(path, "w", 44100, 2, "PCM_16") as file:
+            for _ in range(seconds):
+                file.write(noise(44100, 2))
+        arguments = [path, "--model", model, "--trust-pickle", "--residual", "-o", tmp_path / "out"]
+        child = [sys.executable, "-c", MEASURED, "separate", *map(str, arguments)]
+        done = subprocess.run(child, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.splitlines()[-1]))
+        assert soundfile.info(tmp_path / "out" / path.name).frames == seconds * 44100
+    # 210 s of stereo are 74 MB of float32.
+    assert peaks[1] - peaks[0] < 20_000, peaks
+
+
+MEASURED = """
+import resource, sys
+from sknmf_unfold.cli.main import main
+main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
