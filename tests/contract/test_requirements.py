@@ -27,7 +27,8 @@ def floors():
     extras = project["optional-dependencies"]
     for place, requirements in {"dependencies": project["dependencies"], **extras}.items():
         for requirement in requirements:
-            match = re.fullmatch(r"([\w.-]+)>=([\d.]+)(,<[\d.]+)?", requirement)
+            versions, _, _marker = requirement.partition("; python_version")
+            match = re.fullmatch(r"([\w.-]+)>=([\d.]+)(,<[\d.]+)?", versions)
             assert match, f"{requirement!r} of {place} has no floor"
             yield match[1], place, match[2]
 
