@@ -180,7 +180,8 @@ def load_sources(cache=None):
     Returns
     -------
     clean : list of ndarray of shape (n_times,), float32
-        Utterances of all voices of training, each 3 to 8 seconds, at -26 dBFS.
+        Utterances of all voices of training, each 3 to 8 seconds, at -26 dBFS. Those of voices
+        with few come up to five times, as the same arrays.
     interference : list of ndarray of shape (n_times,), float32
         Stretches of at most a minute, at about -26 dBFS. Kinds have about the shares `SHARES` of
         the time: a stretch of a rare kind comes several times, as the same array.
@@ -192,12 +193,12 @@ def load_sources(cache=None):
     ...     clean, interference, rooms=rooms()["train"], room_fraction=ROOM_SHARE,
     ...     **CONDITIONS_OF_TRAINING)  # doctest: +SKIP
     """
-    clean = []
+    utterances = {}
     for speaker, spans in _open(cache)["utterances"]["train"].items():
         waveform = _to_floats(_read_array(cache, f"speech-{speaker}"))
-        clean += [waveform[start:end] for start, end in spans]
+        utterances[speaker] = [waveform[start:end] for start, end in spans]
     tracks = {kind: _to_floats(_read_array(cache, f"{kind}-train")) for kind in SHARES}
-    return clean, mixing.balance(tracks, SHARES)
+    return mixing.balance_voices(utterances), mixing.balance(tracks, SHARES)
 
 
 def rooms(cache=None):

@@ -202,6 +202,30 @@ def balance(tracks, shares, longest=60 * RATE):
     return stretches
 
 
+def balance_voices(utterances, most=5):
+    """Repeat the utterances of voices with few, so that they are heard more often.
+
+    Parameters
+    ----------
+    utterances : dict of list of ndarray of shape (n_times,)
+        Of each voice.
+    most : int, default=5
+        Largest number of repetitions.
+
+    Returns
+    -------
+    repeated : list of ndarray
+        Utterances of all voices, each as often as the root of the longest voice's duration over
+        that of its own voice, rounded; a repeated one is the same array.
+    """
+    durations = {voice: sum(map(len, own)) for voice, own in utterances.items()}
+    longest = max(durations.values())
+    repeated = []
+    for voice, own in utterances.items():
+        repeated += own * min(round((longest / durations[voice]) ** 0.5), most)
+    return repeated
+
+
 def choose_utterances(speakers, hours, rng):
     """Draw utterances of all speakers in turn, none again until all of everybody were taken.
 

@@ -20,18 +20,19 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks import open_speech
 from benchmarks._environment import environment, print_environment
+from benchmarks.denoisers_measures import means, quality
+from benchmarks.open_speech_build import ROOM_SHARE
 from benchmarks.table1 import parse_setting, split_settings
 from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.base.model_files import store_pretrained
 from sknmf_unfold.datasets import MixtureDataset
-from sknmf_unfold.metrics import sdr
 
 FOLDER = Path(__file__).parents[1] / "sknmf_unfold/datasets/pretrained"
 SEED = 0
 # Cut-off frequency in Hz of the high-pass: below it there is no speech.
 HIGHPASS_HZ = 50
-# Mixtures of an epoch, about two hours, and those that the dictionaries are learned from.
-EPOCH_MIXTURES, START_MIXTURES = 1440, 480
+# Mixtures of an epoch, about four hours, and those that the dictionaries are learned from.
+EPOCH_MIXTURES, START_MIXTURES = 2880, 480
 SHARED = {
     "n_layers": 2,
     "n_components": 100,
@@ -47,7 +48,7 @@ MODELS = {
         "sequence_length": 125,
         "level_frames": 125,
         "n_gru_units": 256,
-        "max_epochs": 40,
+        "max_epochs": 22,
     },
     # The window and hop with which sherpa-onnx can run the exported model.
     "speech-low-latency": {
@@ -56,7 +57,7 @@ MODELS = {
         "sequence_length": 125,
         "level_frames": 125,
         "n_gru_units": 256,
-        "max_epochs": 40,
+        "max_epochs": 22,
     },
 }
 
@@ -69,6 +70,7 @@ def training_mixtures(cache=None):
         clean,
         interference,
         rooms=rooms,
+        room_fraction=ROOM_SHARE,
         n_mixtures=EPOCH_MIXTURES,
         random_state=SEED,
         **open_speech.CONDITIONS_OF_TRAINING,
@@ -111,11 +113,14 @@ def _first(dataset, n_mixtures):
 
 
 def print_scores(pipe, cache):
-    """Print the mean SDR of each condition of dev, of mixtures and results."""
+    """Print the quality of each condition of dev, of mixtures and results."""
     for condition in open_speech.CONDITIONS:
         X, Y = open_speech.load("dev", condition, cache=cache)
-        scores = [float(np.mean(sdr(Y, estimates))) for estimates in (X, pipe.predict(X))]
-        print("dev, {:8} SDR {:6.2f} -> {:6.2f} dB".format(condition, *scores))
+        for name, estimates in {"mixtures": X, "results": pipe.predict(X)}.items():
+            scores = means(quality(estimates, Y), np.full(len(Y), True))
+            del scores["recordings"]
+            shown = ", ".join(f"{key} {value:.3f}" for key, value in scores.items())
+            print(f"dev, {condition}, {name}: {shown}", flush=True)
 
 
 def main(arguments=None):

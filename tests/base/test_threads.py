@@ -167,7 +167,7 @@ def test_streaming_works_in_the_calling_thread(data, monkeypatch):
     def watch():
         seen.append({x.num_threads for x in base._libraries()})
 
-    monkeypatch.setattr(StreamingSeparator, "_run", lambda *args: watch() or run(*args))
+    monkeypatch.setattr(StreamingSeparator, "_run", lambda *args, **kwargs: watch() or run(*args, **kwargs))
     with limited_to(2):
         before = settings()
         stream = StreamingSeparator(model)

@@ -552,17 +552,22 @@ def test_files_that_cannot_be_written(tmp_path):
 COMMANDS = {
     "": "the following arguments are required: command",
     "train": "invalid choice: 'train'",
-    "fit {0}/nowhere {0}/clean -o {0}/m": "nowhere is not a folder",
-    "fit {0}/noisy {0}/one -o {0}/m": "files pair up by name",
-    "fit {0}/noisy {0}/empty -o {0}/m": "empty has no audio files",
-    "fit {0}/noisy {0}/noisy -o {0}/m": "are one folder",
-    "fit {0}/noisy {0}/short -o {0}/m": r"a\.wav has 500 samples but .*a\.wav has 495",
-    "fit {0}/noisy {0}/clean -o {0}/m --recipe x": "invalid choice: 'x'",
-    "separate {0}/nothing {0}/noisy/a.wav -o {0}/out": "No such file or directory: '.*nothing'",
-    "separate {0}/text.wav {0}/noisy/a.wav -o {0}/out": r"text\.wav is not a model saved by 'fit'",
-    "separate {0}/dict.joblib {0}/noisy/a.wav -o {0}/out": r"dict\.joblib holds a dict, not a",
-    "separate {0}/separator.joblib {0}/noisy/a.wav -o {0}/out": "holds a SupervisedNMFSeparator",
-    "score {0}/dict.joblib {0}/noisy {0}/clean": r"dict\.joblib holds a dict, not a pipeline",
+    "fit --noisy {0}/nowhere --clean {0}/clean -o {0}/m": "nowhere",
+    "fit --noisy {0}/noisy --clean {0}/one -o {0}/m": "pair up by name",
+    "fit --noisy {0}/noisy --clean {0}/empty -o {0}/m": "empty has no audio files",
+    "fit --noisy {0}/noisy --clean {0}/noisy -o {0}/m": "belongs to both --noisy and --clean",
+    "fit --noisy {0}/noisy --clean {0}/short -o {0}/m": r"a\.wav has 500 samples but .* 495",
+    "fit --noisy {0}/noisy --clean {0}/clean --set recipe=x -o {0}/m": "`recipe` must be",
+    "fit --clean {0}/clean -o {0}/m": "Pass --noisy and --clean",
+    "separate --model {0}/nothing {0}/noisy/a.wav -o {0}/out": "nothing is neither a file nor",
+    "separate --model {0}/text.wav {0}/noisy/a.wav -o {0}/out": r"text\.wav is not a model",
+    "separate --model {0}/dict.joblib {0}/noisy/a.wav -o {0}/out": r"dict\.joblib is a pickle",
+    "separate --trust-pickle --model {0}/dict.joblib {0}/noisy -o {0}/out": "holds a dict, not a",
+    "separate --trust-pickle --model {0}/separator.joblib {0}/noisy -o {0}/out": (
+        "holds a SupervisedNMFSeparator"
+    ),
+    "separate {0}/dict.joblib {0}/noisy/a.wav -o {0}/out": "is a model, not a recording",
+    "score --model {0}/dict.joblib --noisy {0}/noisy --clean {0}/clean": "is a pickle",
 }
 
 
