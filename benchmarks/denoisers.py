@@ -1,6 +1,7 @@
 """Our models beside denoisers that people use: quality, pauses, speed, size and latency.
 
     python -m benchmarks.denoisers --models speech snmf=models/snmf.joblib --weights weights
+    python -m benchmarks.denoisers --models speech snmf=models/snmf.joblib --weights weights --speed
     python -m benchmarks.denoisers --report
 
 Systems: the mixture as it is (``noisy``), the ideal ratio mask (``ideal``), the pipelines of
@@ -20,6 +21,8 @@ Parts and conditions are those of `benchmarks.open_speech`; ``unseen@20`` has th
 ``unseen`` mixed again at 20 dB, nearly clean. ``--gains`` scales mixtures and targets, in dB. A
 row of ``results/denoisers.jsonl`` is a system in one part, condition and gain; it is measured again
 only if the system or the corpus has changed. PESQ (wide band) and ESTOI need the extra ``eval``.
+``--speed`` measures latency, speed and size instead, into ``denoisers_speed.jsonl`` beside it: on a
+machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ from benchmarks.table1 import ideal_ratio
 from sknmf_unfold.datasets import mix_at_snr
 
 RESULTS = FOLDER / "denoisers.jsonl"
+SPEED_RESULTS = "denoisers_speed.jsonl"
+SPEED_KEY = ("system",)
 DENOISERS_KEY = ("system", "part", "condition", "gain", "recordings")
 GAINS_DB = (-20.0, 0.0, 10.0)
 NEARLY_CLEAN_DB = 20
@@ -138,13 +143,12 @@ def facts_of(denoiser: Denoiser) -> dict:
     Parameters
     ----------
     denoiser : Denoiser
-        Its delay is set.
+        With its delay.
 
     Returns
     -------
     facts : dict
     """
-    align(denoiser)
     signal = speech_signal(denoiser.rate, SECONDS_OF_SPEED)
     factor = real_time_factor(denoiser.process, signal, denoiser.rate)
     streaming = factor if denoiser.streams else None
@@ -193,24 +197,32 @@ def run_system(name, denoiser, data, args, facts):
     """Measure a system in all conditions and gains that have no row yet."""
     about = {"system": name, "corpus": open_speech.VERSION}
     about["fingerprint"] = "" if denoiser is None else denoiser.fingerprint
-    properties = None
+    aligned = denoiser is None
     for (part, condition), (X, Y, snrs) in data.items():
         for gain in args.gains if "@" not in condition else [0.0]:
             key = about | {"part": part, "condition": condition, "gain": gain}
             key["recordings"] = len(X)
             if find_row(args.results, key) is not None:
                 continue
-            if properties is None:
-                properties = {} if denoiser is None else facts_of(denoiser)
+            if not aligned:
+                align(denoiser)
+                aligned = True
             separate = BOUNDS.get(name) or (lambda X, Y: [denoiser(x) for x in X])
             results = measure(separate, scaled(X, gain), scaled(Y, gain), snrs)
-            row = key | results | properties | {"environment": facts}
+            row = key | results | {"environment": facts}
             add_row(args.results, row, DENOISERS_KEY)
             print(
                 f"{name}: {part} {condition} at {gain:g} dB: SDR {row['SDR']:.2f} dB, "
                 f"PESQ {row['PESQ']:.2f}, ESTOI {row['ESTOI']:.3f}",
                 flush=True,
             )
+
+
+def run_speed(name, denoiser, args, facts):
+    """Measure latency, speed and size of a system."""
+    row = {"system": name} | facts_of(align(denoiser)) | {"environment": facts}
+    add_row(args.results.with_name(SPEED_RESULTS), row, SPEED_KEY)
+    print(f"{name}: real-time factor {row['real-time factor']:.4f}", flush=True)
 
 
 def run(args):
@@ -221,14 +233,20 @@ def run(args):
     print_environment(facts)
     if lost := {"pesq", "pystoi"} - installed:
         sys.exit(f"{' and '.join(sorted(lost))} not installed: pip install 'sknmf_unfold[eval]'.")
+    systems = make_systems(args.systems, args.models, args.weights)
+    if args.speed:
+        for name, denoiser in systems.items():
+            if denoiser is not None:
+                run_speed(name, denoiser, args, facts)
+        return
     data = {
         (part, condition): load(part, condition, args.cache, args.limit)
         for part in args.parts
         for condition in args.conditions
     }
-    for name, denoiser in make_systems(args.systems, args.models, args.weights).items():
+    for name, denoiser in systems.items():
         run_system(name, denoiser, data, args, facts)
-    print_report(args.results)
+    print_report(args.results, args.results.with_name(SPEED_RESULTS))
 
 
 def _is_installed(distribution):
@@ -257,6 +275,7 @@ def make_parser():
     parser.add_argument("--gains", nargs="+", type=float, default=list(GAINS_DB), metavar="DB")
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
+    parser.add_argument("--speed", action="store_true", help="measure speed, latency and size")
     parser.add_argument("--report", action="store_true", help="only print tables of the rows")
     return parser
 
@@ -265,7 +284,7 @@ def main(arguments=None):
     """Parse the command line and run."""
     args = make_parser().parse_args(arguments)
     if args.report:
-        print_report(args.results)
+        print_report(args.results, args.results.with_name(SPEED_RESULTS))
     else:
         run(args)
 

@@ -8,6 +8,8 @@ import joblib
 import numpy as np
 
 from benchmarks.denoisers_systems import CORPUS_RATE, Denoiser, package_bytes
+from sknmf_unfold.base.model_files import load_model
+from sknmf_unfold.datasets import load_pretrained
 from sknmf_unfold.streaming import StreamingSeparator
 
 
@@ -70,12 +72,4 @@ def n_parameters(separator) -> int | None:
 
 def _load(path):
     """Load a file, or a shipped model by name."""
-    if not path.exists():
-        from sknmf_unfold.datasets import load_pretrained
-
-        return load_pretrained(str(path))
-    try:
-        from sknmf_unfold.base.model_files import load_model
-    except ImportError:
-        return joblib.load(path)
-    return load_model(path, trust_pickle=True)
+    return load_model(path, trust_pickle=True) if path.exists() else load_pretrained(str(path))

@@ -141,41 +141,35 @@ def by_band(rows: Sequence[dict]) -> str:
     return table(["system", *bands], lines)
 
 
-def properties(rows: Sequence[dict]) -> str:
-    """Make a table of size, latency and speed."""
+def properties(speeds: Sequence[dict]) -> str:
+    """Make a table of size, latency and speed, the fastest first."""
     header = ["system", "rate, kHz", "weights", "kB", "delay", "latency, ms", "RTF", "RTF, frames"]
-    lines = []
-    for name in ordered(rows):
-        own = [row for row in rows if row["system"] == name and "rate" in row]
-        if own:
-            lines.append([name, *_property_cells(own)])
-    return table(header, lines)
+    rows = sorted(speeds, key=lambda row: row["real-time factor"])
+    return table(header, [[row["system"], *_property_cells(row)] for row in rows])
 
 
-def _property_cells(rows):
-    row = rows[0]
+def _property_cells(row):
     size = row["bytes"]
-    # Other work on the machine only adds to a time.
-    factors = [
-        min((each[key] for each in rows if each[key] is not None), default=None)
-        for key in ("real-time factor", "real-time factor, streaming")
-    ]
     return [
         f"{row['rate'] / 1000:g}",
         number(row["parameters"], ",d"),
         number(None if size is None else size / 1000, ",.0f"),
         str(row["delay"]),
         number(row["latency"], ".0f"),
-        *(number(factor, ".4f") for factor in factors),
+        number(row["real-time factor"], ".4f"),
+        number(row["real-time factor, streaming"], ".4f"),
     ]
 
 
-def report(rows: Sequence[dict]) -> str:
+def report(rows: Sequence[dict], speeds: Sequence[dict] = ()) -> str:
     """Make all tables.
 
     Parameters
     ----------
     rows : sequence of dict
+        Of quality.
+    speeds : sequence of dict
+        Of speed, latency and size.
 
     Returns
     -------
@@ -193,9 +187,9 @@ def report(rows: Sequence[dict]) -> str:
         parts += [by_columns(plain, lambda row: row["condition"], quality_cell)]
         for condition in counts:
             parts += _condition(part, condition, own)
-    if any("rate" in row for row in rows):
+    if speeds:
         parts += ["Delay in samples at the rate of the system; RTF: time over duration, one core"]
-        parts += [properties(rows)]
+        parts += [properties(speeds)]
     return "\n\n".join(parts)
 
 
@@ -217,7 +211,7 @@ def _sdr_and_pesq(row):
     return f"{number(row['SDR'])} ({number(row['PESQ'])})"
 
 
-def print_report(path: Path) -> None:
-    """Print the tables of a file of results."""
+def print_report(path: Path, speeds: Path) -> None:
+    """Print the tables of the files of results."""
     rows = read_rows(path)
-    print(report(rows) if rows else f"{path} has no rows.")
+    print(report(rows, read_rows(speeds)) if rows else f"{path} has no rows.")

@@ -40,7 +40,7 @@ CONDITIONS_OF_TRAINING = {
     "equalizer_db": 6,
     "bandwidths": BANDWIDTHS_HZ,
     "band_fraction": 0.15,
-    "rumble_db": uniform(-60, 45),
+    "rumble_db": uniform(-60, 65),
     "hiss_db": uniform(-60, 40),
 }
 # Shares of time of the kinds of interference in training.

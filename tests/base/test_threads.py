@@ -167,7 +167,9 @@ def test_streaming_works_in_the_calling_thread(data, monkeypatch):
     def watch():
         seen.append({x.num_threads for x in base._libraries()})
 
-    monkeypatch.setattr(StreamingSeparator, "_run", lambda *args, **kwargs: watch() or run(*args, **kwargs))
+    monkeypatch.setattr(
+        StreamingSeparator, "_run", lambda *args, **kwargs: watch() or run(*args, **kwargs)
+    )
     with limited_to(2):
         before = settings()
         stream = StreamingSeparator(model)
