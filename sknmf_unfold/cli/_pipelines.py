@@ -13,8 +13,8 @@ from ._model_files import resolve_model
 from ._settings import distribute
 
 ESTIMATORS = {"drnmf": DRNMFSeparator, "nmf": SupervisedNMFSeparator}
-# Rumble and direct current below speech; `--set highpass=None` keeps them.
-HIGHPASS_HZ = 50.0
+# Removes offsets; a higher cutoff would shift the phases of voices. `--set highpass=None` keeps them.
+HIGHPASS_HZ = 10.0
 # Parameters of training, which another fit of the same model may change. All others describe the
 # model.
 TRAINING_PARAMETERS = frozenset(

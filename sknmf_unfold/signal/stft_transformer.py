@@ -37,9 +37,9 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         of another rate.
     highpass : float or None, default=None
         Cutoff in Hz of a causal high-pass filter (Butterworth, second order) that is applied to
-        the waveforms before the analysis; None for no filter. 50 Hz removes offset and rumble of
-        recordings of speech. Models store it and reject input of another cutoff. Their output is
-        high-passed too.
+        the waveforms before the analysis; None for no filter. 10 Hz removes the offset of
+        recordings, 50 Hz rumble too, but shifts the phases of low voices. Models store it and
+        reject input of another cutoff. Their output is high-passed too.
 
     Attributes
     ----------
