@@ -13,7 +13,7 @@ from ._model_files import resolve_model
 from ._settings import distribute
 
 ESTIMATORS = {"drnmf": DRNMFSeparator, "nmf": SupervisedNMFSeparator}
-# Removes offsets; a higher cutoff would shift the phases of voices. `--set highpass=None` keeps them.
+# Removes offsets; a higher cutoff would shift the phases of voices.
 HIGHPASS_HZ = 10.0
 # Parameters of training, which another fit of the same model may change. All others describe the
 # model.

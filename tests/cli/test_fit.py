@@ -63,7 +63,7 @@ def test_clean_recordings_and_noise_are_enough(root, tmp_path, capsys):
     assert lines[1].startswith("SDR of 2 recordings held out: ")
     assert path.read_bytes().startswith(b"PK")
     pipe = load(path)
-    assert (pipe["stft"].n_fft, pipe["stft"].highpass, pipe["sep"].n_gru_units) == (256, 50.0, 3)
+    assert (pipe["stft"].n_fft, pipe["stft"].highpass, pipe["sep"].n_gru_units) == (256, 10.0, 3)
     # The conditions are those of the mixtures, which the separator does not remix.
     assert pipe["sep"].gain_db is None and pipe["sep"].max_epochs == 1
 

@@ -129,7 +129,9 @@ def test_answers_are_the_same_bit_for_bit(fitted, name, way, speech):
 def test_the_lines_of_the_readme(fitted, speech, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     readme = (Path(__file__).parents[2] / "README.rst").read_text()
-    (code,) = re.findall(r"(    from sknmf_unfold import load_model, save_model\n(?:(?:    .*)?\n)+)", readme)
+    (code,) = re.findall(
+        r"(    from sknmf_unfold import load_model, save_model\n(?:(?:    .*)?\n)+)", readme
+    )
     model = fitted["Pipeline of DRNMFSeparator"]
     names = vars(sknmf_unfold) | {"pipe": model}
     exec(textwrap.dedent(code), names)
