@@ -7,7 +7,7 @@
 Mixtures are drawn every epoch from all clean speech and interference of the training part, with
 recording conditions: levels, rooms, equalisers, band limits, rumble and hiss. Training stops on the
 loss of the part ``dev`` under the condition ``wild``. After a kill the same command resumes from
-the last epoch. On one machine with one set of versions it stores the same bytes again.
+the last epoch; Ctrl-C stores the best epoch so far. On one machine with one set of versions it stores the same bytes again.
 """
 
 from __future__ import annotations
@@ -105,7 +105,13 @@ def train(name, args):
     dev = open_speech.load("dev", "wild", cache=args.cache)
     args.checkpoints.mkdir(parents=True, exist_ok=True)
     pipe = make_pipeline_of(name, dict(args.set), args.checkpoints)
-    return pipe.fit(*start, sep__validation_data=dev, sep__training_mixtures=dataset)
+    try:
+        pipe.fit(*start, sep__validation_data=dev, sep__training_mixtures=dataset)
+    except KeyboardInterrupt:
+        # The best weights so far are those of a training of so many epochs, if one is over.
+        if not hasattr(pipe["sep"], "history_"):
+            raise
+    return pipe
 
 
 def _first(dataset, n_mixtures):
