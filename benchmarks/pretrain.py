@@ -7,7 +7,9 @@
 Mixtures are drawn every epoch from all clean speech and interference of the training part, with
 recording conditions: levels, rooms, equalisers, band limits, rumble and hiss. Training stops on the
 loss of the part ``dev`` under the condition ``wild``. After a kill the same command resumes from
-the last epoch; Ctrl-C stores the best epoch so far. On one machine with one set of versions it stores the same bytes again.
+the last epoch; Ctrl-C stores the best epoch so far. On one machine with one set of versions it
+stores the same bytes again. The scores of dev that it prints at the end are those of the stored
+file, whose weights are rounded to half precision.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from benchmarks.denoisers_measures import means, quality
 from benchmarks.open_speech_build import ROOM_SHARE
 from benchmarks.table1 import parse_setting, split_settings
 from sknmf_unfold import STFT, DRNMFSeparator
-from sknmf_unfold.base.model_files import store_pretrained
+from sknmf_unfold.base.model_files import load_model, store_pretrained
 from sknmf_unfold.datasets import MixtureDataset
+from sknmf_unfold.datasets.pretrained import write_checksums
+from sknmf_unfold.metrics import sdr
 
 FOLDER = Path(__file__).parents[1] / "sknmf_unfold/datasets/pretrained"
 SEED = 0
@@ -119,15 +123,19 @@ def _first(dataset, n_mixtures):
     return list(dataset.mixtures(0, range(min(n_mixtures, len(dataset)))))
 
 
-def print_scores(pipe, cache):
-    """Print the quality of each condition of dev, of mixtures and results."""
+def print_scores(pipe, path, cache):
+    """Print the quality of the mixtures and of the stored model, by condition of dev."""
+    stored = load_model(path)
     for condition in open_speech.CONDITIONS:
         X, Y = open_speech.load("dev", condition, cache=cache)
-        for name, estimates in {"mixtures": X, "results": pipe.predict(X)}.items():
-            scores = means(quality(estimates, Y), np.full(len(Y), True))
+        estimates = stored.predict(X)
+        for name, signals in {"mixtures": X, "results": estimates}.items():
+            scores = means(quality(signals, Y), np.full(len(Y), True))
             del scores["recordings"]
             shown = ", ".join(f"{key} {value:.3f}" for key, value in scores.items())
             print(f"dev, {condition}, {name}: {shown}", flush=True)
+        loss = float(np.mean(sdr(Y, pipe.predict(X)) - sdr(Y, estimates)))
+        print(f"dev, {condition}: rounding costs {loss:.4f} dB of SDR", flush=True)
 
 
 def main(arguments=None):
@@ -147,8 +155,12 @@ def main(arguments=None):
     pipe = train(args.model, args)
     history = pipe["sep"].history_
     print(f"{args.model}: best epoch {pipe['sep'].best_epoch_} of {history['epoch'][-1]}")
-    store_pretrained(pipe, args.output / f"{args.model}.skops")
-    print_scores(pipe, args.cache)
+    path = args.output / f"{args.model}.skops"
+    digest = store_pretrained(pipe, path)
+    print(f"{path}: {path.stat().st_size} bytes, SHA-256 {digest}")
+    if args.output == FOLDER:
+        write_checksums()
+    print_scores(pipe, path, args.cache)
 
 
 if __name__ == "__main__":
