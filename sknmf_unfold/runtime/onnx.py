@@ -13,6 +13,7 @@ from sknmf_unfold.base.atomic_files import replacing
 
 from ._onnx_graph import Graph
 from .level import InputLevel
+from .masks import mask_floor
 
 
 def import_onnx() -> Any:
@@ -46,7 +47,7 @@ def onnx_step(
     settings : dict or None
         STFT settings; kept as metadata ``stft`` in JSON, beside the ``initial_state``.
     max_attenuation : float, optional
-        In dB, see `least_mask`; kept as metadata too.
+        In dB, see `masks.mask_floor`; kept as metadata too.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def add_step(
     log_odds = graph.log_odds(state, units, weights) if len(weights["evidence"]) else None
     graph.next_state(state, n_past, n_levels, n_units)
     output = weights["output_components"], weights["mask_exponent"]
-    graph.masks(state, *output, log_odds, least_mask(max_attenuation))
+    graph.masks(state, *output, log_odds, mask_floor(max_attenuation))
 
 
 def state_widths(weights: Mapping[str, np.ndarray], level: InputLevel) -> dict[str, int]:
@@ -139,26 +140,6 @@ def initial_state(weights: Mapping[str, np.ndarray], level: InputLevel) -> np.nd
     activations = weights["initial_activations"]
     state[: len(activations)] = activations
     return state
-
-
-def least_mask(max_attenuation: float | None) -> float:
-    """Compute the least mask of the target that attenuates by no more than given.
-
-    Parameters
-    ----------
-    max_attenuation : float or None
-        In dB, not negative. None: no bound.
-
-    Returns
-    -------
-    mask : float
-
-    Examples
-    --------
-    >>> least_mask(20.0), least_mask(0.0), least_mask(None)
-    (0.1, 1.0, 0.0)
-    """
-    return 0.0 if max_attenuation is None else 10.0 ** (-max_attenuation / 20.0)
 
 
 def facts_of(settings: dict | None, max_attenuation: float | None) -> dict[str, str]:
