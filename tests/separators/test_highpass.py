@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT
 from sknmf_unfold.datasets import make_noisy_speech
-from sknmf_unfold.separators import _training_data
+from sknmf_unfold.separators import _frames
 from sknmf_unfold.streaming import StreamingSeparator
 from tests._factories import drnmf, stft, supervised
 
@@ -74,7 +74,7 @@ def test_validation_data_are_filtered_too():
 def test_frames_computed_batch_by_batch_are_the_same(monkeypatch, remix):
     separator = clone(DRNMF).set_params(remix=remix, sequence_length=40)
     kept = pipeline(separator).fit(X, Y)
-    monkeypatch.setattr(_training_data, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(_frames, "MAX_KEPT_BYTES", 0)
     lazy = pipeline(separator).fit(X, Y)
     np.testing.assert_array_equal(kept["sep"].components_, lazy["sep"].components_)
     losses = [model["sep"].history_["train_loss"][1:] for model in (kept, lazy)]
