@@ -230,20 +230,33 @@ def test_sample_rates_of_files(tmp_path):
         is_used(value, "sample_rate", lambda v=value: save_audio(path, WAVES[0], v))
 
 
-@pytest.mark.parametrize("number", ["1e3", "0x10", "9" * 400, "9" * 5000, "-1", "1/2", "", "nan"])
-@pytest.mark.parametrize("option", ["--components", "--layers", "--max-epochs", "--sample-rate"])
+NUMBERS = ["1e3", "0x10", "9" * 400, "9" * 5000, "-1", "1/2", "", "nan"]
+OPTIONS = [(option, number) for option in ("--max-epochs", "--sample-rate") for number in NUMBERS]
+# Values of --set are Python literals, among them hexadecimal numbers.
+OPTIONS += [
+    (f"--set={name}", number)
+    for name in ("n_components", "n_layers")
+    for number in NUMBERS
+    if number != "0x10"
+]
+
+
+@pytest.mark.parametrize(("option", "number"), OPTIONS)
 def test_numbers_on_the_command_line(option, number, tmp_path, capsys):
     for name, gain in (("noisy", 1.0), ("clean", 0.5)):
         (tmp_path / name).mkdir()
         save_audio(tmp_path / name / "a.wav", gain * WAVES[0])
-    command = ["fit", str(tmp_path / "noisy"), str(tmp_path / "clean"), f"{option}={number}"]
+    command = ["fit", "--noisy", str(tmp_path / "noisy"), "--clean", str(tmp_path / "clean")]
     with pytest.raises(SystemExit) as raised:
-        main([*command, "-o", str(tmp_path / "model")])
+        main([*command, f"{option}={number}", "-o", str(tmp_path / "model.skops")])
     assert raised.value.code == 2
     errors = capsys.readouterr().err
-    parameter = option.strip("-").replace("-", "_").replace("components", "n_components")
-    parameter = parameter.replace("layers", "n_layers")
-    assert f"error: `{parameter}`" in errors or f"argument {option}" in errors
+    parameter = option.removeprefix("--set=").strip("-").replace("-", "_")
+    assert (
+        f"error: `{parameter}`" in errors
+        or f"argument {option}" in errors
+        or (f"--set {parameter}" in errors)
+    )
     count("bad inputs refused")
 
 
