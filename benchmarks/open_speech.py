@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from benchmarks import open_speech_mixing as mixing
 from benchmarks import open_speech_sources as sources
+from benchmarks import open_speech_variety as variety
 from benchmarks.open_speech_build import BANDWIDTHS_HZ, HOURS, VERSION, build_corpus
 
 CONDITIONS = ("matched", "unseen", "wild")
@@ -34,7 +35,7 @@ CONDITIONS = ("matched", "unseen", "wild")
 CONDITIONS_OF_TRAINING = {
     "snr_db": uniform(-8, 30),
     "gain_db": uniform(-22, 34),
-    "speed_factors": uniform(0.9, 0.2),
+    "speed_factors": uniform(0.8, 0.45),
     "clean_fraction": 0.03,
     "n_interferences": (1, 1, 2),
     "equalizer_db": 6,
@@ -44,7 +45,10 @@ CONDITIONS_OF_TRAINING = {
     "hiss_db": uniform(-60, 40),
 }
 # Shares of time of the kinds of interference in training.
-SHARES = {"music": 0.3, "ambience": 0.3, "effects": 0.3, "people": 0.1}
+SHARES = {"music": 0.3, "ambience": 0.2, "effects": 0.2, "people": 0.1, "generated": 0.2}
+# Kinds of few recordings, see `open_speech_variety`.
+RARE = ("ambience", "effects")
+SEED_OF_NOISE = 0
 
 
 def cache_folder(cache=None):
@@ -183,7 +187,8 @@ def load_sources(cache=None):
         Utterances of all voices of training, each 3 to 8 seconds, at -26 dBFS. Those of voices
         with few come up to five times, as the same arrays.
     interference : list of ndarray of shape (n_times,), float32
-        Stretches of at most a minute, at about -26 dBFS. Kinds have about the shares `SHARES` of
+        Stretches of at most a minute, at about -26 dBFS: recordings, those of `RARE` kinds also at
+        other speeds and backwards, and generated noise. Kinds have about the shares `SHARES` of
         the time: a stretch of a rare kind comes several times, as the same array.
 
     Examples
@@ -197,7 +202,10 @@ def load_sources(cache=None):
     for speaker, spans in _open(cache)["utterances"]["train"].items():
         waveform = _to_floats(_read_array(cache, f"speech-{speaker}"))
         utterances[speaker] = [waveform[start:end] for start, end in spans]
-    tracks = {kind: _to_floats(_read_array(cache, f"{kind}-train")) for kind in SHARES}
+    kinds = [kind for kind in SHARES if kind != "generated"]
+    tracks = {kind: _to_floats(_read_array(cache, f"{kind}-train")) for kind in kinds}
+    tracks |= {kind: variety.varied(tracks[kind]) for kind in RARE}
+    tracks["generated"] = variety.generated_noise(SEED_OF_NOISE)
     return mixing.balance_voices(utterances), mixing.balance(tracks, SHARES)
 
 

@@ -19,7 +19,8 @@ are louder or quieter than those of training. ``--keep FOLDER`` stores the fitte
 `benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed resumes from its
 last epoch when the same command is given again. ``--dictionaries FOLDER`` stores fitted NMFs, from
 which DR-NMF starts; what either of the two folders has is only measured, not trained again.
-``python -m benchmarks.table1_report`` prints all rows. ``--chime2 FOLDER`` takes that corpus, see
+``python -m benchmarks.table1_report`` prints all rows; those of version 2 of the corpus are in
+``results/version2``. ``--chime2 FOLDER`` takes that corpus, see
 `benchmarks.chime2`.
 """
 

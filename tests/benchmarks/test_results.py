@@ -6,10 +6,10 @@ from multiprocessing import get_context
 
 import pytest
 
-from benchmarks import table1_report, variants
-from benchmarks._results import TABLE1_KEY, VARIANTS_KEY, add_row, find_row, read_rows
+from benchmarks._results import FOLDER, TABLE1_KEY, VARIANTS_KEY, add_row, find_row, read_rows
 
 FIELDS = ("model", "seed")
+VERSION_2 = FOLDER / "version2"
 
 
 def row(model, seed, value=0.0):
@@ -83,7 +83,7 @@ def test_processes_that_add_at_the_same_time_lose_no_row(tmp_path):
 
 @pytest.mark.parametrize(
     "path, fields",
-    [(table1_report.RESULTS, TABLE1_KEY), (variants.RESULTS, VARIANTS_KEY)],
+    [(VERSION_2 / "table1.jsonl", TABLE1_KEY), (VERSION_2 / "variants.jsonl", VARIANTS_KEY)],
 )
 def test_stored_results_are_as_they_would_be_written_again(path, fields, tmp_path):
     rows = read_rows(path)
