@@ -205,7 +205,7 @@ def load_sources(cache=None):
     kinds = [kind for kind in SHARES if kind != "generated"]
     tracks = {kind: _to_floats(_read_array(cache, f"{kind}-train")) for kind in kinds}
     tracks |= {kind: variety.varied(tracks[kind]) for kind in RARE}
-    tracks["generated"] = variety.generated_noise(SEED_OF_NOISE)
+    tracks["generated"] = variety.generated_noise(SEED_OF_NOISE, variety.GENERATED_SECONDS)
     return mixing.balance_voices(utterances), mixing.balance(tracks, SHARES)
 
 

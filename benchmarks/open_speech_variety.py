@@ -62,7 +62,7 @@ def coloured_noise(n_times: int, rng: np.random.RandomState) -> np.ndarray:
     return noise * 10 ** (np.interp(np.arange(n_times) / step, np.arange(len(course)), course) / 20)
 
 
-def generated_noise(seed: int, seconds: int = GENERATED_SECONDS) -> np.ndarray:
+def generated_noise(seed: int, seconds: int) -> np.ndarray:
     """Generate pieces of noise: half of random spectra, half machines, clatter, alarms and tunes.
 
     Parameters

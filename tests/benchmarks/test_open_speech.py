@@ -4,7 +4,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from benchmarks import open_speech, open_speech_build, open_speech_packages, open_speech_sources
+from benchmarks import (
+    open_speech,
+    open_speech_build,
+    open_speech_packages,
+    open_speech_sources,
+    open_speech_variety,
+)
 from benchmarks import open_speech_mixing as mixing
 from benchmarks.table1 import parse_model, separate, snr_row
 from sknmf_unfold.datasets import MixtureDataset
@@ -272,8 +278,9 @@ def write_sources(folder):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"rooms": {"train": [2, 3]}}))
 
 
-def test_sources_of_training_make_mixtures(tmp_path):
+def test_sources_of_training_make_mixtures(tmp_path, monkeypatch):
     write_sources(tmp_path)
+    monkeypatch.setattr(open_speech_variety, "GENERATED_SECONDS", 24)
     clean, interference = open_speech.load_sources(tmp_path)
     assert [len(x) for x in clean] == [3 * RATE]
     assert all(x.dtype == np.float32 and len(x) <= 60 * RATE for x in clean + interference)
@@ -281,6 +288,43 @@ def test_sources_of_training_make_mixtures(tmp_path):
     settings = open_speech.CONDITIONS_OF_TRAINING
     [[x], [y]] = MixtureDataset(clean, interference, **settings).draw()
     assert len(x) == len(y) > 2 * RATE
+
+
+def test_voices_with_few_utterances_are_heard_more_often():
+    long, short, tiny = np.zeros(900), np.zeros(100), np.zeros(1)
+    clean = mixing.balance_voices({"a": [long], "b": [short, short], "c": [tiny]})
+    counts = [sum(x is each for x in clean) for each in (long, short, tiny)]
+    # The roots of 900 / 900, 900 / 200 and, at most 5, of 900 / 1.
+    assert counts == [1, 2 * 2, 5]
+
+
+def test_varied_interference_is_faster_slower_and_backwards():
+    tone = np.sin(2 * np.pi * 1000 / RATE * np.arange(RATE)).astype(np.float32)
+    longer = open_speech_variety.varied(tone)
+    forwards, backwards = np.split(longer, 2)
+    np.testing.assert_array_equal(forwards, backwards[::-1])
+    np.testing.assert_array_equal(forwards[:RATE], tone)
+    start = RATE
+    for speed in open_speech_variety.SPEEDS:
+        part = forwards[start : start + round(RATE / speed)]
+        peak = np.abs(np.fft.rfft(part * np.hanning(len(part)))).argmax() * RATE / len(part)
+        assert peak == pytest.approx(1000 * speed, abs=2)
+        start += len(part)
+    assert len(forwards) == pytest.approx(start, abs=2)
+
+
+def test_generated_noise_differs_from_piece_to_piece():
+    track = open_speech_variety.generated_noise(0, 96)
+    np.testing.assert_array_equal(track, open_speech_variety.generated_noise(0, 96))
+    pieces = np.split(track, 8)
+    assert track.dtype == np.float32
+    assert [level_db(piece) for piece in pieces] == pytest.approx([mixing.LEVEL_DB] * 8, abs=0.5)
+    spectra = np.array(
+        [np.abs(np.fft.rfft(piece))[: 6 * RATE].reshape(-1, 800) for piece in pieces]
+    )
+    shapes = 20 * np.log10(np.sqrt((spectra**2).mean(axis=2)))
+    distances = [np.abs(a - b).mean() for i, a in enumerate(shapes) for b in shapes[:i]]
+    assert min(distances) > 2
 
 
 def test_wild_mixtures_are_stored_with_their_facts(tmp_path):
