@@ -53,7 +53,7 @@ MODELS = {
         "sequence_length": 125,
         "level_frames": 125,
         "n_gru_units": 256,
-        "max_epochs": 22,
+        "max_epochs": 18,
     },
     # The window and hop with which sherpa-onnx can run the exported model.
     "speech-low-latency": {
