@@ -30,7 +30,7 @@ def example_path() -> Path:
 
 
 def load_example(sample_rate: int = 16000) -> np.ndarray:
-    """Load the noisy recording that the package carries: a voice beside a train and a market.
+    """Load the noisy recording that the package carries: a voice in a stadium and on a market.
 
     A woman speaks Russian, 4 dB above the noise. Both are recordings, which were mixed.
 
