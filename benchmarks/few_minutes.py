@@ -37,7 +37,7 @@ CASES = {
 # Of the training from nothing, and of the one from a shipped model: an epoch has five minutes.
 EPOCH_MIXTURES = 60
 FROM_NOTHING = {"max_epochs": 30, "patience": 10}
-FROM_SHIPPED = {"max_epochs": 15, "patience": 5, "learning_rate": 2e-3}
+FROM_SHIPPED = {"max_epochs": 15, "patience": 5, "learning_rate": 5e-4}
 KEY = ("case", "system", "seed")
 
 
