@@ -35,7 +35,7 @@ CASES = {
     "music": ("music-test-unseen", "speech-stamps-el"),
 }
 # Of the training from nothing, and of the one from a shipped model: an epoch has five minutes.
-EPOCH_MIXTURES = 60
+EPOCH_MIXTURES, SPEEDS = 60, uniform(0.8, 0.45)
 FROM_NOTHING = {"max_epochs": 30, "patience": 10}
 FROM_SHIPPED = {"max_epochs": 15, "patience": 5, "learning_rate": 5e-4}
 KEY = ("case", "system", "seed")
@@ -76,7 +76,8 @@ def make_data(case, cache, seed):
         return MixtureDataset(own, other, **conditions, **settings)
 
     n, m = (round((1 - VALIDATION_SHARE) * len(pieces)) for pieces in (targets, noise))
-    training = mixtures(targets[:n], noise[:m], n_mixtures=EPOCH_MIXTURES)
+    varied = {"speed_factors": SPEEDS, "n_mixtures": EPOCH_MIXTURES}
+    training = mixtures(targets[:n], noise[:m], **varied)
     return (
         training,
         mixtures(targets[n:], noise[m:]).draw(),

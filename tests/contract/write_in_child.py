@@ -3,6 +3,7 @@
 python write_in_child.py fit|separate|save FOLDER
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -47,9 +48,12 @@ def say(word):
     sys.stderr.flush()
 
 
+@contextlib.contextmanager
 def announced(path):
     say("begins")
-    return replacing(path)
+    with replacing(path) as unfinished:
+        yield unfinished
+    say("ends")
 
 
 if __name__ == "__main__":
@@ -57,4 +61,3 @@ if __name__ == "__main__":
     for module in (_sound_writer, audio_files, model_files):
         module.replacing = announced
     {"fit": fit, "separate": separate, "save": save}[command](folder)
-    say("ends")
