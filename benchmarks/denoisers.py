@@ -193,29 +193,48 @@ def make_systems(names, models, weights):
     return systems | {model.name: model for model in map(ours, models)}
 
 
+def missing_rows(about, data, args):
+    """List the rows of a system that are not measured yet, and their recordings.
+
+    Parameters
+    ----------
+    about : dict
+        Fields of all its rows.
+    data : dict of tuple
+        Recordings by part and condition, from `load`.
+    args : argparse.Namespace
+
+    Returns
+    -------
+    rows : list of tuple (dict, tuple)
+    """
+    rows = []
+    for (part, condition), recordings in data.items():
+        for gain in args.gains if "@" not in condition else [0.0]:
+            place = {"part": part, "condition": condition, "gain": gain}
+            key = about | place | {"recordings": len(recordings[0])}
+            if find_row(args.results, key) is None:
+                rows.append((key, recordings))
+    return rows
+
+
 def run_system(name, denoiser, data, args, facts):
     """Measure a system in all conditions and gains that have no row yet."""
-    about = {"system": name, "corpus": open_speech.VERSION}
-    about["fingerprint"] = "" if denoiser is None else denoiser.fingerprint
-    aligned = denoiser is None
-    for (part, condition), (X, Y, snrs) in data.items():
-        for gain in args.gains if "@" not in condition else [0.0]:
-            key = about | {"part": part, "condition": condition, "gain": gain}
-            key["recordings"] = len(X)
-            if find_row(args.results, key) is not None:
-                continue
-            if not aligned:
-                align(denoiser)
-                aligned = True
-            separate = BOUNDS.get(name) or (lambda X, Y: [denoiser(x) for x in X])
-            results = measure(separate, scaled(X, gain), scaled(Y, gain), snrs)
-            row = key | results | {"environment": facts}
-            add_row(args.results, row, DENOISERS_KEY)
-            print(
-                f"{name}: {part} {condition} at {gain:g} dB: SDR {row['SDR']:.2f} dB, "
-                f"PESQ {row['PESQ']:.2f}, ESTOI {row['ESTOI']:.3f}",
-                flush=True,
-            )
+    fingerprint = "" if denoiser is None else denoiser.fingerprint
+    about = {"system": name, "corpus": open_speech.VERSION, "fingerprint": fingerprint}
+    rows = missing_rows(about, data, args)
+    if rows and denoiser is not None:
+        align(denoiser)
+    separate = BOUNDS.get(name) or (lambda X, Y: [denoiser(x) for x in X])
+    for key, (X, Y, snrs) in rows:
+        results = measure(separate, scaled(X, key["gain"]), scaled(Y, key["gain"]), snrs)
+        row = key | results | {"environment": facts}
+        add_row(args.results, row, DENOISERS_KEY)
+        print(
+            f"{name}: {key['part']} {key['condition']} at {key['gain']:g} dB: SDR "
+            f"{row['SDR']:.2f} dB, PESQ {row['PESQ']:.2f}, ESTOI {row['ESTOI']:.3f}",
+            flush=True,
+        )
 
 
 def run_speed(name, denoiser, args, facts):

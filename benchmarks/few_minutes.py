@@ -129,13 +129,14 @@ def main(arguments=None):
     for case in args.cases:
         data = make_data(case, args.cache, args.seed)
         X, Y = data[-1]
-        print(f"{case}: noisy SDR {np.mean(sdr(Y, X)):.2f} dB")
+        noisy = float(np.mean(sdr(Y, X)))
+        print(f"{case}: noisy SDR {noisy:.2f} dB")
         start = time.perf_counter()
         for name, pipe in systems(args.model, data, args.seed):
             seconds, value = time.perf_counter() - start, float(np.mean(sdr(Y, pipe.predict(X))))
             print(f"{case}: {name} SDR {value:.2f} dB after {seconds:.0f} s", flush=True)
             row = {"case": case, "system": name, "seed": args.seed, "SDR": value}
-            row |= {"noisy": float(np.mean(sdr(Y, X))), "seconds": seconds, "environment": facts}
+            row |= {"noisy": noisy, "seconds": seconds, "environment": facts}
             add_row(args.results, row, KEY)
             start = time.perf_counter()
 

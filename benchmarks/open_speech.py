@@ -174,7 +174,7 @@ def _mix(cache, entries):
 
 
 def load_sources(cache=None):
-    """Load all utterances and all interference of training, to be mixed anew in every epoch.
+    """Load all utterances and all interference of training, to be mixed at random in every epoch.
 
     Parameters
     ----------

@@ -41,6 +41,9 @@ EPOCH_MIXTURES, START_MIXTURES = 2880, 480
 SHARED = {
     "n_layers": 2,
     "n_components": 100,
+    "n_gru_units": 256,
+    "sequence_length": 125,
+    "level_frames": 125,
     "loss": "snr_compressed",
     "learning_rate": 1e-2,
     "patience": 12,
@@ -50,18 +53,12 @@ MODELS = {
     "speech": {
         "n_fft": 1024,
         "hop_length": 256,
-        "sequence_length": 125,
-        "level_frames": 125,
-        "n_gru_units": 256,
         "max_epochs": 18,
     },
     # The window and hop with which sherpa-onnx can run the exported model.
     "speech-low-latency": {
         "n_fft": 512,
         "hop_length": 256,
-        "sequence_length": 125,
-        "level_frames": 125,
-        "n_gru_units": 256,
         "max_epochs": 22,
     },
 }

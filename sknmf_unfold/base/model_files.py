@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -41,6 +42,20 @@ TRUSTED_TYPES = (
     "sknmf_unfold.separators.supervised_nmf.SupervisedNMFSeparator",
     "sknmf_unfold.signal.stft_transformer.STFT",
 )
+
+
+def begins_as_model(path: Path) -> bool:
+    """Tell by its first bytes whether a file may be a model; where there is none, it is not.
+
+    Examples
+    --------
+    >>> begins_as_model(Path(__file__))
+    False
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(max(map(len, MODEL_SIGNATURES))).startswith(MODEL_SIGNATURES)
 
 
 def save_model(pipe: BaseEstimator, path: str | os.PathLike) -> None:

@@ -66,9 +66,9 @@ def write_comparison(folder: Path, pipe: Pipeline, max_attenuation: float | None
 def _draw(pipe, max_attenuation):
     transformer, separator = pipe[0], pipe[-1]
     waveform = load_example(transformer.sample_rate)
-    spectrograms = transformer.transform([waveform])
-    [mask] = separator.predict_mask(spectrograms, max_attenuation=max_attenuation)
-    [separated] = separator.predict(spectrograms, max_attenuation=max_attenuation)
+    [spectrogram] = transformer.transform([waveform])
+    [mask] = separator.predict_mask([spectrogram], max_attenuation=max_attenuation)
+    separated = spectrogram.masked(mask).inverse()
     names = ("sample_rate", "n_fft", "hop_length")
     settings = {name: separator.stft_settings_[name] for name in names}
     return plot_separation(waveform, mask, separated, **settings)

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sknmf_unfold import STFT
 from sknmf_unfold.base import model_files
 from sknmf_unfold.base.atomic_files import check_writable
-from sknmf_unfold.base.model_files import MODEL_SIGNATURES, save_model
+from sknmf_unfold.base.model_files import begins_as_model, save_model
 from sknmf_unfold.base.versions import is_fitted
 from sknmf_unfold.datasets.pretrained import PRETRAINED_NAMES, load_pretrained
 
@@ -38,11 +38,7 @@ def check_model_output(path: Path) -> None:
     ValueError: ..._model_files.py is there already and is not a model; choose another ...
     """
     check_writable(path)
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start and not start.startswith(MODEL_SIGNATURES):
+    if path.is_file() and path.stat().st_size and not begins_as_model(path):
         raise ValueError(
             f"{path} is there already and is not a model; choose another name for -o, or move it "
             f"away."

@@ -51,7 +51,6 @@ class ResampledStream:
         """
         if not self._is_resampled:
             return self._separator.process(samples)
-        samples = _as_float(samples)
         self._n_in += len(samples)
         finished = self._after.process(self._separator.process(self._before.process(samples)))
         self._n_out += len(finished)
@@ -72,9 +71,3 @@ class ResampledStream:
         parts.append(np.zeros(2, np.float32))
         rest = self._after.process(np.concatenate(parts), last=True)
         return rest[: self._n_in - self._n_out]
-
-
-def _as_float(samples):
-    """Scale 16-bit PCM to [-1, 1]."""
-    samples = np.asarray(samples)
-    return samples.astype(np.float32) / 32768 if samples.dtype.kind == "i" else samples

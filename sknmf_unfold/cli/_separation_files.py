@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sknmf_unfold.base.model_files import MODEL_SIGNATURES
+from sknmf_unfold.base.model_files import begins_as_model
 
 from ._folders import find_recordings
 
@@ -76,11 +76,7 @@ def _search(folder, output):
 
 def _refuse_model(path):
     """Raise ``ValueError`` for a model in place of a recording."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start.startswith(MODEL_SIGNATURES):
+    if begins_as_model(path):
         raise ValueError(f"{path} is a model, not a recording; pass it as --model {path}")
 
 

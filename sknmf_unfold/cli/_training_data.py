@@ -127,7 +127,7 @@ def read_clean_and_noise(
     conditions: dict[str, Any],
     split: Split,
 ) -> TrainingData:
-    """Read clean recordings and noise, to be mixed anew for every epoch.
+    """Read clean recordings and noise, to be mixed at random in every epoch.
 
     Parameters
     ----------
@@ -220,16 +220,20 @@ def _pieces(waveforms, rate):
 def _examples(dataset, n_times):
     """Make mixtures of randomly drawn targets, up to so many samples in all."""
     order = np.random.RandomState(dataset.random_state).permutation(len(dataset))
-    stops = np.cumsum([len(dataset.targets[i]) for i in order])
-    order = order[: 1 + np.searchsorted(stops, n_times)]
+    order = order[: _count([len(dataset.targets[i]) for i in order], n_times)]
     X, y = zip(*dataset.mixtures(0, order), strict=True)
     return Examples(list(X), list(y))
 
 
 def _limit(examples, n_times):
     """Return the first examples, up to so many samples in all."""
-    stop = 1 + np.searchsorted(np.cumsum([len(x) for x in examples.X]), n_times)
+    stop = _count([len(x) for x in examples.X], n_times)
     return Examples(examples.X[:stop], examples.y[:stop])
+
+
+def _count(lengths, n_times):
+    """Count the first recordings that reach so many samples in all."""
+    return 1 + np.searchsorted(np.cumsum(lengths), n_times)
 
 
 def _describe(waveforms, kind, rate):

@@ -25,8 +25,8 @@ from ._training_data import (
 ABOUT = """\
 Train a model. The recordings are either pairs (--noisy and --clean), where files of one name below
 the folders belong together, or clean recordings and noise (--clean and --noise), which are mixed
-anew for every epoch. Folders are searched with their subfolders. At least a tenth of the recordings
-is held out to choose the best epoch, whole subfolders (speakers) if they suit.
+at random in every epoch. Folders are searched with their subfolders. At least a tenth of the
+recordings is held out to choose the best epoch, whole subfolders (speakers) if they suit.
 """
 EPILOG = """\
 examples:
