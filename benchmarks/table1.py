@@ -12,10 +12,10 @@ same N. Networks stop on the loss of the development set; test is printed beside
 Each system and seed is a line of ``results/table1.jsonl``, and is not trained again where that line
 exists. ``--set remix=True loss=snr`` gives parameters to the networks; ``nmf=random`` starts DR-NMF
 from random dictionaries, and ``n_fft=1024 hop_length=256`` are the STFT's, for all systems
-(``sequence_length`` counts frames). All systems take frames at their own level, since all
-recordings of the corpus have about the same: ``--set level_frames=250 gain_db=None`` trains
-networks as they are by default, and ``--random-gain`` also measures all systems on mixtures that
-are louder or quieter than those of training. ``--keep FOLDER`` stores the fitted pipelines too, for
+(``sequence_length`` counts frames). ``level_frames`` is that of all systems, too: ``--set
+level_frames=0 gain_db=[0.0]`` trains on the levels as they are, as the tables of version 2 were,
+and ``--random-gain`` also measures all systems on mixtures that are louder or quieter than those of
+the corpus. ``--keep FOLDER`` stores the fitted pipelines too, for
 `benchmarks.difficulty`; with ``--checkpoints FOLDER`` a training that was killed resumes from its
 last epoch when the same command is given again. ``--dictionaries FOLDER`` stores fitted NMFs, from
 which DR-NMF starts; what either of the two folders has is only measured, not trained again.
@@ -53,11 +53,11 @@ STACKED = {"lstm": LSTMSeparator, "rnn": RNNSeparator}
 UNFOLDED = {"drnmf": DRNMFSeparator, "drnmf+": DRNMFSeparator, "deepnmf": DeepNMFSeparator}
 # The model of the paper; the default recipe has more.
 PAPER = {"dynamics": "identity", "context": 1, "evidence": False}
-# Levels are as the corpus has them, unless `--set` says otherwise.
-AT_ONE_LEVEL = {"level_frames": 0, "gain_db": [0.0]}
 # Bounds of the random gain.
 GAINS_DB = (-20, 10)
 STFT_PARAMETERS = ("n_fft", "hop_length")
+# Settings of sparse NMF, and so of all systems that start from one.
+NMF_PARAMETERS = (*STFT_PARAMETERS, "level_frames")
 
 
 def parse_model(name):
@@ -120,10 +120,8 @@ def variant_of(kind, settings):
     >>> variant_of("lstm", settings), variant_of("snmf", settings), variant_of("noisy", settings)
     ('loss=snr,n_fft=1024', 'n_fft=1024', '')
     """
-    if kind == "noisy":
-        settings = {}
-    elif kind not in (*STACKED, *UNFOLDED):
-        settings = split_settings(settings)[0]
+    parameters = {"noisy": (), "ideal": STFT_PARAMETERS, "snmf": NMF_PARAMETERS}
+    settings = {k: v for k, v in settings.items() if k in parameters.get(kind, settings)}
     return ",".join(f"{name}={value}" for name, value in sorted(settings.items()))
 
 
@@ -159,7 +157,7 @@ class Systems:
         seconds : float
             Time of training, with that of the dictionaries and that before a kill.
         """
-        settings = AT_ONE_LEVEL | self.settings | {"random_state": self.seed, "verbose": 1}
+        settings = self.settings | {"random_state": self.seed, "verbose": 1}
         settings["checkpoint_dir"] = checkpoint_dir
         if kind in STACKED:
             return self._train(STACKED[kind](n_layers, n_total, **settings), 0.0)
@@ -188,7 +186,8 @@ class Systems:
     def _stored_nmf(self, n_components):
         if self.dictionaries is None:
             return self._fit_nmf(n_components)
-        parts = f"snmf-{2 * n_components}", variant_of("snmf", self.stft), f"seed{self.seed}"
+        variant = variant_of("snmf", self.stft | self.settings)
+        parts = f"snmf-{2 * n_components}", variant, f"seed{self.seed}"
         stem = "_".join(part for part in (self.dictionaries.name, *parts) if part)
         path = self.dictionaries.with_name(f"{stem}.joblib")
         if not path.exists():
@@ -198,14 +197,18 @@ class Systems:
 
     def _fit_nmf(self, n_components):
         start = time.perf_counter()
-        settings = {"inference": "mu", "level_frames": 0, "random_state": self.seed, "verbose": 1}
-        separator = SupervisedNMFSeparator(n_components, **settings)
+        settings = {"inference": "mu", "random_state": self.seed, "verbose": 1}
+        separator = SupervisedNMFSeparator(n_components, **settings, **self._level())
         make_pipeline(STFT(**self.stft), separator).fit(*self.train)
         return separator, time.perf_counter() - start
 
+    def _level(self):
+        return {k: v for k, v in self.settings.items() if k == "level_frames"}
+
     def _random(self, n_components):
         """Draw dictionaries at random, to measure what starting from an NMF brings."""
-        separator = SupervisedNMFSeparator(n_components, max_iter=1, max_frames=100, level_frames=0)
+        settings = {"max_iter": 1, "max_frames": 100}
+        separator = SupervisedNMFSeparator(n_components, **settings, **self._level())
         first = [part[:2] for part in self.train]
         make_pipeline(STFT(**self.stft), separator).fit(*first)
         drawn = np.random.RandomState(self.seed).uniform(size=separator.components_.shape)

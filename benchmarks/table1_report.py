@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks._results import FOLDER, read_rows
 
 RESULTS = FOLDER / "table1.jsonl"
-CONDITIONS = ("matched", "unseen", "random gain")
+CONDITIONS = ("matched", "unseen", "wild", "random gain")
 
 
 def group(rows, condition=None):

@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline
 from benchmarks import open_speech
 from benchmarks._environment import environment, print_environment
 from benchmarks._results import FOLDER, VARIANTS_KEY, add_row, find_row
-from benchmarks.table1 import AT_ONE_LEVEL, Systems, parse_setting
+from benchmarks.table1 import Systems, parse_setting
 from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.networks.drnmf import DRNMF
 from sknmf_unfold.networks.recurrence import GramRecurrence
@@ -293,7 +293,7 @@ def separator_of(name):
 def train(name, nmf, data, args):
     """Train one variant; return its number of parameters and its losses."""
     torch.manual_seed(args.seed)
-    settings = AT_ONE_LEVEL | {"random_state": args.seed, "verbose": 1} | dict(args.set)
+    settings = {"random_state": args.seed, "verbose": 1} | dict(args.set)
     separator = separator_of(name)(
         args.layers, args.components // 2, nmf=FrozenEstimator(nmf), **settings
     )
