@@ -96,7 +96,7 @@ def _to_int16(waveform):
 def _build_rooms(folder, manifest, rng):
     """Simulate the rooms of each part; store them one after the other."""
     rooms = {
-        part: simulate_rooms(n, packages.SAMPLE_RATE, random_state=rng)
+        part: simulate_rooms(n, packages.SAMPLE_RATE, random_state=rng, highpass=None)
         for part, n in N_ROOMS.items()
     }
     for part, responses in rooms.items():

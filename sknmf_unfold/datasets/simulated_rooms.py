@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.signal.highpass import check_highpass
 from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.parameters import check_sample_rate, check_size
 
@@ -28,8 +29,6 @@ MAX_SECONDS = 0.8
 MAX_ORDER = 20
 # The tail takes its level from the end of the images, and fades in during a part of it.
 LEVEL_SECONDS, FADE_SECONDS = 0.02, 0.01
-# Image sources add up in phase at the lowest frequencies, which walls of rooms do not reflect so.
-HIGHPASS_HZ = 40
 # Sabine's formula: T60 = 0.161 s/m * volume / (absorption * surface).
 SABINE = 0.161
 
@@ -39,6 +38,8 @@ def simulate_rooms(
     n_rooms: int,
     sample_rate: int = 16000,
     random_state: int | np.random.RandomState | None = None,
+    *,
+    highpass: float | None = 40,
 ) -> list[np.ndarray]:
     """Simulate impulse responses of rooms, from living rooms to small halls.
 
@@ -55,6 +56,10 @@ def simulate_rooms(
         Sampling rate in Hz, 4000 or more.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same rooms every time.
+    highpass : float or None, default=40
+        Cut-off frequency in Hz of a causal high-pass of second order: image sources add up in phase
+        at the lowest frequencies, which walls do not reflect so. None takes that of
+        pyroomacoustics, at 10 Hz and of zero phase, which begins before the direct sound.
 
     Returns
     -------
@@ -86,9 +91,10 @@ def simulate_rooms(
     n_rooms = check_size("n_rooms", n_rooms, high=MAX_ROOMS)
     sample_rate = check_sample_rate(sample_rate, low=MIN_SAMPLE_RATE_HZ)
     rng = check_random_state(random_state)
+    highpass = check_highpass(highpass, sample_rate)
     acoustics = _import_acoustics()
-    with _settings(acoustics):
-        return [_simulate(acoustics, sample_rate, rng) for _ in range(n_rooms)]
+    with _settings(acoustics, own_highpass=highpass is None):
+        return [_simulate(acoustics, sample_rate, rng, highpass) for _ in range(n_rooms)]
 
 
 def _import_acoustics() -> Any:
@@ -102,12 +108,12 @@ def _import_acoustics() -> Any:
 
 
 @contextlib.contextmanager
-def _settings(acoustics: Any) -> Iterator[None]:
-    """Set one thread, for the same bits on all machines, and no high-pass that looks ahead."""
+def _settings(acoustics: Any, own_highpass: bool) -> Iterator[None]:
+    """Set one thread, for the same bits on all machines, and whether there is its high-pass."""
     constants = acoustics.constants
     before = {name: constants.get(name) for name in ("num_threads", "rir_hpf_enable")}
     constants.set("num_threads", 1)
-    constants.set("rir_hpf_enable", False)
+    constants.set("rir_hpf_enable", own_highpass)
     try:
         yield
     finally:
@@ -115,7 +121,9 @@ def _settings(acoustics: Any) -> Iterator[None]:
             constants.set(name, value)
 
 
-def _simulate(acoustics: Any, sample_rate: int, rng: np.random.RandomState) -> np.ndarray:
+def _simulate(
+    acoustics: Any, sample_rate: int, rng: np.random.RandomState, highpass: float | None
+) -> np.ndarray:
     """Simulate one random room."""
     size, t60 = _draw_room(rng)
     source, microphone = _draw_places(size, rng)
@@ -128,16 +136,17 @@ def _simulate(acoustics: Any, sample_rate: int, rng: np.random.RandomState) -> n
     # The filters of fractional delays add half their length to the delay of the direct sound.
     start = int(np.linalg.norm(source - microphone) / speed * sample_rate)
     complete = MAX_ORDER / np.linalg.norm(1 / size) / speed
-    images = _highpass(room.rir[0][0], sample_rate)
+    images = room.rir[0][0]
+    images = images if highpass is None else _high_passed(images, highpass, sample_rate)
     response = _with_tail(images, int(complete * sample_rate), t60, sample_rate, rng)
     return _trimmed(response[start : start + int(MAX_SECONDS * sample_rate)])
 
 
-def _highpass(response: np.ndarray, sample_rate: int) -> np.ndarray:
+def _high_passed(response: np.ndarray, cutoff: float, sample_rate: int) -> np.ndarray:
     # scipy.signal takes longer to import than all of this package.
     from scipy.signal import butter, sosfilt
 
-    return sosfilt(butter(2, HIGHPASS_HZ, "highpass", fs=sample_rate, output="sos"), response)
+    return sosfilt(butter(2, cutoff, "highpass", fs=sample_rate, output="sos"), response)
 
 
 def _draw_room(rng: np.random.RandomState) -> tuple[np.ndarray, float]:

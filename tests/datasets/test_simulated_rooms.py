@@ -35,6 +35,27 @@ def test_rooms_have_no_bass_that_walls_would_not_reflect(rooms):
     assert len({len(room) for room in rooms}) > 20
 
 
+def test_the_cutoff_frequency_can_be_chosen():
+    pytest.importorskip("pyroomacoustics")
+    rooms = {cutoff: simulate_rooms(10, random_state=0, highpass=cutoff) for cutoff in (40, 200)}
+    powers = {
+        cutoff: np.mean([np.abs(np.fft.rfft(room, 16000)) ** 2 for room in rooms[cutoff]], axis=0)
+        for cutoff in rooms
+    }
+    # A filter of second order falls by 12 dB an octave.
+    ratio = 10 * np.log10(powers[200] / powers[40])
+    assert ratio[100] < -9 and abs(ratio[1000:5000].mean()) < 1
+
+
+def test_without_a_cutoff_pyroomacoustics_removes_the_offset():
+    pytest.importorskip("pyroomacoustics")
+    for room in simulate_rooms(10, random_state=0, highpass=None):
+        assert np.abs(room).max() == 1
+        # Zero-phase: it begins before the direct sound, which thousands of images in phase do not.
+        assert room[:20].mean() < 0
+        assert abs(room.sum()) < 0.1 * np.abs(room).sum()
+
+
 def test_rooms_decay_by_60_db_and_smoothly(rooms):
     """The energy that remains falls in a straight line, also where the tail begins."""
     for room in rooms:
@@ -109,6 +130,8 @@ def test_without_pyroomacoustics_the_extra_is_named(monkeypatch):
         ("`n_rooms` must be a whole number", {"n_rooms": 2.5}),
         ("`sample_rate` must be a whole number", {"n_rooms": 1, "sample_rate": 100}),
         ("`random_state` must be", {"n_rooms": 1, "random_state": "x"}),
+        ("`highpass` must be None or a number of Hz", {"n_rooms": 1, "highpass": 9000}),
+        ("`highpass` must be None or a number of Hz", {"n_rooms": 1, "highpass": 0}),
     ],
 )
 def test_wrong_values_are_named(match, settings):
