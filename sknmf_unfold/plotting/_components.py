@@ -21,6 +21,7 @@ from ._dictionaries import (
 from ._figures import (
     check_axes,
     check_plot_rate,
+    count_from_whole_numbers,
     diverging_colours,
     draw_image,
     new_figure,
@@ -184,6 +185,7 @@ class ComponentsDisplay:
         extent = (-0.5, n_components - 0.5, -half_bin, self.sample_rate / 2 + half_bin)
         image = draw_image(axes, values, extent, style)
         axes.set(xlim=extent[:2], ylim=(0, self.sample_rate / 2))
+        count_from_whole_numbers(axes.xaxis)
         return image
 
     def _levels(self):
