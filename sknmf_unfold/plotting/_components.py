@@ -192,7 +192,7 @@ class ComponentsDisplay:
         """Compute the levels of each row with a dictionary, by title."""
         rows = {} if self.before is None else {"before": self.before}
         rows |= {self._title("after", i): layer for i, layer in enumerate(self.layers)}
-        loudest = max(float(each.max()) for layer in rows.values() for each in layer.values())
+        loudest = _loudest(*rows.values())
         return {
             title: {
                 source: relative_decibels(each, DICTIONARY_RANGE_DB, loudest)
@@ -203,14 +203,12 @@ class ComponentsDisplay:
 
     def _changes(self):
         """Compute the changes of each layer, by title; none without a dictionary before."""
-        if self.before is None:
-            return {}
-        return {
-            self._title("change", i): self._ordered(
-                {source: change_db(each, self.before[source]) for source, each in layer.items()}
-            )
-            for i, layer in enumerate(self.layers)
-        }
+        rows = {}
+        for i, layer in enumerate([] if self.before is None else self.layers):
+            loudest = _loudest(self.before, layer)
+            change = {s: change_db(each, self.before[s], loudest) for s, each in layer.items()}
+            rows[self._title("change", i)] = self._ordered(change)
+        return rows
 
     def _ordered(self, layer):
         first = self.layers[-1] if self.before is None else self.before
@@ -256,6 +254,10 @@ def _reference(compare_to, estimator, dictionaries):
             f"compare estimators of the same sources, numbers of components and bins."
         )
     return before
+
+
+def _loudest(*layers):
+    return max(float(each.max()) for layer in layers for each in layer.values())
 
 
 def _change_style(changes):

@@ -120,7 +120,7 @@ def test_silence_one_frame_and_output_containers(make):
 
 
 def test_a_rate_of_the_stft_is_not_replaced(separator):
-    with pytest.raises(ValueError, match="`sample_rate` is 16000 but the STFT .* 8000 Hz; pass"):
+    with pytest.raises(ValueError, match=r"`sample_rate` is 16000 but the STFT .* 8000 Hz; pass"):
         separator.component_summary(sample_rate=16000)
     assert len(separator.component_summary(sample_rate=8000)) == 6
     with pytest.raises(ValueError, match="`sample_rate` must be a finite number > 0"):
