@@ -203,10 +203,10 @@ class ComponentsDisplay:
 
     def _changes(self):
         """Compute the changes of each layer, by title; none without a dictionary before."""
-        rows = {}
-        for i, layer in enumerate([] if self.before is None else self.layers):
-            loudest = _loudest(self.before, layer)
-            change = {s: change_db(each, self.before[s], loudest) for s, each in layer.items()}
+        rows, before = {}, self.before or {}
+        for i, layer in enumerate(self.layers if before else []):
+            loudest = _loudest(before, layer)
+            change = {s: change_db(each, before[s], loudest) for s, each in layer.items()}
             rows[self._title("change", i)] = self._ordered(change)
         return rows
 
