@@ -1,4 +1,4 @@
-"""CONTRIBUTING.rst: its worked examples run in a copy of the package, and it lists what there is."""
+"""CONTRIBUTING.rst: its worked examples run in a copy of the package; its lists are complete."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Files of both distributions: the source one has all that its tests need, the wheel the package."""
+"""Files of the distributions: the sdist has all that its tests need, the wheel the package."""
 
 import shutil
 import subprocess
