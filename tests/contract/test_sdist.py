@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # Made by setuptools.
 MADE = ("PKG-INFO", "setup.cfg")
+# Such files are ignored by git, and must not be distributed either.
+BUILT = ("docs/auto_examples/index.rst", "docs/generated/name.rst", "build/docs/index.html")
 
 
 def tree():
@@ -34,11 +36,14 @@ def is_left_out(path):
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """A copy of the tree, in which building leaves its files."""
+    """A copy of the tree, with files that a build of the site leaves, to build in."""
     folder = tmp_path_factory.mktemp("tree")
     for path in tree():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, folder / path)
+    for path in BUILT:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("Left by a build of the site.")
     return folder
 
 
