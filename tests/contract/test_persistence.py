@@ -6,7 +6,6 @@ import io
 import json
 import pickle
 import re
-import textwrap
 import warnings
 import zipfile
 from pathlib import Path
@@ -124,20 +123,6 @@ def test_answers_are_the_same_bit_for_bit(fitted, name, way, speech):
     other = WAYS[way](model)
     assert other is not model and vars(other).keys() == vars(model).keys()
     assert_same_answers(model, other, speech[0][:2])
-
-
-def test_the_lines_of_the_readme(fitted, speech, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parents[2] / "README.rst").read_text()
-    (code,) = re.findall(
-        r"(    from sknmf_unfold import load_model, save_model\n(?:(?:    .*)?\n)+)", readme
-    )
-    model = fitted["Pipeline of DRNMFSeparator"]
-    names = vars(sknmf_unfold) | {"pipe": model}
-    exec(textwrap.dedent(code), names)
-    assert names["pipe"] is not model
-    assert (tmp_path / "model.skops").exists()
-    assert_same_answers(model, names["pipe"], speech[0][:1])
 
 
 def tampered(model, change):

@@ -1,8 +1,6 @@
 """Models that the package carries: what their users rely on."""
 
 import json
-import re
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -84,18 +82,6 @@ def test_streams_come_one_frame_late(pipe, name):
     parts = [stream.process(noisy[i : i + 300]) for i in range(0, len(noisy), 300)]
     enhanced = np.concatenate([*parts, stream.flush()])
     np.testing.assert_allclose(enhanced, pipe.predict([noisy])[0], atol=1e-4)
-
-
-def test_the_lines_of_the_readme_about_them(tmp_path, monkeypatch):
-    [code] = re.findall(
-        r"(    from sknmf_unfold.datasets import load_audio, load_pretrained\n(?:(?:    .*)?\n)+)",
-        (ROOT / "README.rst").read_text(),
-    )
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "noisy.wav").symlink_to(FOLDER.parent / "example" / "noisy_speech.flac")
-    names: dict = {}
-    exec(textwrap.dedent(code), names)
-    assert len(names["clean"]) == len(load_example())
 
 
 def test_the_command_cleans_the_example(tmp_path, capsys):
