@@ -43,7 +43,8 @@ def test_the_changelog_begins_with_this_version():
 def test_the_citation_agrees_with_the_package(project):
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation.keys() >= {"cff-version", "message", "title", "authors", "references"}
-    assert citation["title"] == project["name"] and citation["license"] == project["license"]
+    assert citation["title"] == project["name"]
+    assert citation["license"] == project["license"].split(" AND ")[0]
     assert str(citation["version"]) == __version__
     assert citation["authors"] == project["authors"]
     assert citation["authors"][0]["name"] in (ROOT / "LICENSE").read_text()

@@ -113,5 +113,5 @@ def test_the_wheel_tells_its_licences_and_its_command(wheel):
     commands = wheel.read(files[PurePosixPath("entry_points.txt")]).decode()
     assert "sknmf-unfold = sknmf_unfold.cli.main:main" in commands
     metadata = wheel.read(files[PurePosixPath("METADATA")]).decode()
-    assert "License-Expression: BSD-3-Clause" in metadata
+    assert "License-Expression: BSD-3-Clause AND CC-BY-SA-4.0" in metadata
     assert "Provides-Extra: demo" in metadata and "Project-URL" not in metadata
