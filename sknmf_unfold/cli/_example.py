@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.datasets import example_path, load_example
-from sknmf_unfold.plotting import plot_separation
+from sknmf_unfold.plotting import SeparationDisplay
 
 from ._recordings import say
 from ._separation_files import Job
@@ -71,4 +71,5 @@ def _draw(pipe, max_attenuation):
     separated = spectrogram.masked(mask).inverse()
     names = ("sample_rate", "n_fft", "hop_length")
     settings = {name: separator.stft_settings_[name] for name in names}
-    return plot_separation(waveform, mask, separated, **settings)
+    display = SeparationDisplay.from_predictions(waveform, separated, mask=mask, **settings)
+    return display.figure_

@@ -16,7 +16,7 @@ from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.datasets import make_noisy_speech, save_audio
 from sknmf_unfold.metrics import sdr
-from sknmf_unfold.plotting import plot_separation, require_matplotlib
+from sknmf_unfold.plotting import SeparationDisplay, require_matplotlib
 
 from ._outputs import check_output_folder
 
@@ -111,9 +111,7 @@ def _write_files(folder, X, Y, pipes, n_files=3):
         for name, pipe in pipes.items():
             kind = name.lower().replace(" ", "_").replace("-", "")
             save_audio(folder / f"{i}_{kind}.wav", pipe.predict([X[i]])[0])
-    pipe = pipes["DR-NMF"]
-    mask = pipe["sep"].predict_mask(pipe["stft"].transform([X[0]]))[0]
-    figure = plot_separation(X[0], mask, pipe.predict([X[0]])[0], Y[0])
+    display = SeparationDisplay.from_estimator(pipes["DR-NMF"], X[0], Y[0])
     with replacing(folder / "separation.png") as unfinished:
-        figure.savefig(unfinished, dpi=120)
+        display.figure_.savefig(unfinished, dpi=120)
     print(f"\nAudio and separation.png are in {folder.resolve()}")

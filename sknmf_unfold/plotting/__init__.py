@@ -1,12 +1,25 @@
-"""Plots of separations, dictionaries and training runs; they need the ``demo`` extra.
+"""Displays of separations, dictionaries, activations, masks and training.
 
-Figures are made without `matplotlib.pyplot` and its global state, unless a figure or axes of it are
-passed.
+They follow the conventions of scikit-learn's displays: the data are computed by ``from_estimator``
+or ``from_predictions`` and kept, ``plot`` draws them, and the artists are attributes that end in an
+underscore. They need matplotlib, which the extra ``inspect`` brings. Figures are made without
+`matplotlib.pyplot` and its global state, unless axes of it are passed.
 """
 
-from ._components import plot_components
+from ._activations import ActivationsDisplay
+from ._components import ComponentsDisplay
+from ._explanation import MaskExplanationDisplay
 from ._figures import require_matplotlib
-from ._history import plot_history
-from ._separation import plot_separation
+from ._objective import ObjectiveDisplay
+from ._separation import SeparationDisplay
+from ._training import TrainingDisplay
 
-__all__ = ["plot_components", "plot_history", "plot_separation", "require_matplotlib"]
+__all__ = [
+    "ActivationsDisplay",
+    "ComponentsDisplay",
+    "MaskExplanationDisplay",
+    "ObjectiveDisplay",
+    "SeparationDisplay",
+    "TrainingDisplay",
+    "require_matplotlib",
+]

@@ -1,77 +1,245 @@
-"""Plot of a dictionary: its components by spectral centroid."""
+"""`ComponentsDisplay`: the dictionaries of a model, before and after training."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
-from sklearn.utils import check_array
 
-from sknmf_unfold.validation.recordings import as_array
+from sknmf_unfold.separators._component_measures import change_db
+from sknmf_unfold.validation.messages import shown
 
-from ._figures import check_canvas, check_plot_rate, draw_image, new_figure, relative_decibels
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from ._dictionaries import (
+    Dictionaries,
+    check_dictionary_estimator,
+    check_layer,
+    dictionaries_of,
+    n_layers_of,
+    order_of,
+    starting_dictionaries,
+)
+from ._figures import check_axes, check_plot_rate, draw_image, new_figure, relative_decibels
+from ._recordings import check_same_rate
 
 DICTIONARY_RANGE_DB = 60.0
-COMPONENT_STYLE = {"cmap": "magma", "vmin": -DICTIONARY_RANGE_DB, "vmax": 0.0}
+LEVEL_STYLE = {"cmap": "magma", "vmin": -DICTIONARY_RANGE_DB, "vmax": 0.0}
+CHANGE_LIMIT_DB = 30.0
+CHANGE_STYLE = {"cmap": "RdBu_r", "vmin": -CHANGE_LIMIT_DB, "vmax": CHANGE_LIMIT_DB}
+TITLES = {"target": "Target", "interference": "Interference", "components": "Components"}
 
 
-def plot_components(
-    components: ArrayLike, *, sample_rate: float = 16000, ax: Axes | None = None
-) -> Axes:
-    """Draw a dictionary of spectra, one column each, from low to high spectral centroid.
+class ComponentsDisplay:
+    """Dictionaries of spectra, one column a component, target and interference apart.
+
+    The order of the components is the same in all rows, so that columns can be compared: from low
+    to high spectral centroid of the dictionary before training or, without one, of the last layer.
+    Make one by `from_estimator`.
 
     Parameters
     ----------
-    components : array-like of shape (n_components, n_freqs)
-        Non-negative spectra, for example ``SparseNMF().fit(X).components_``.
+    layers : list of dict of ndarray of shape (n_components, n_freqs)
+        Dictionaries of each layer, by source: ``"target"`` and ``"interference"``, or
+        ``"components"``.
+    before : dict of ndarray of shape (n_components, n_freqs), optional
+        Dictionaries to compare with; adds a row for them, and one for the change of each layer.
+    order : dict of ndarray of shape (n_components,), optional
+        Indices of the components of each source, from left to right; by default those of the
+        spectral centroid of `before` or of the last of `layers`.
+    names : list of str, optional
+        Titles of the layers.
     sample_rate : float, default=16000
-        Sampling rate in Hz; the last bin is at half of it.
-    ax : matplotlib.axes.Axes, optional
-        Axes to draw into; those of a new figure by default.
+        Sampling rate in Hz.
 
-    Returns
-    -------
-    ax : matplotlib.axes.Axes
-        ``ax.figure`` is the figure.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `components` is not a finite, non-negative 2-D array.
-    ImportError
-        If matplotlib is not installed.
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    axes_ : ndarray of Axes of shape (n_rows, n_sources)
+    images_ : ndarray of AxesImage of shape (n_rows, n_sources)
+    colorbars_ : list of Colorbar
+        Of the levels and, with `before`, of the changes.
 
     Examples
     --------
-    >>> ax = plot_components(np.eye(257)[[200, 3, 90]])
-    >>> ax.get_ylabel()
+    >>> from sknmf_unfold import SparseNMF
+    >>> from sknmf_unfold.plotting import ComponentsDisplay
+    >>> frames = np.random.default_rng(0).random((50, 9))
+    >>> nmf = SparseNMF(n_components=3, sparsity=0.1, random_state=0).fit(frames)
+    >>> display = ComponentsDisplay.from_estimator(nmf)
+    >>> display.axes_[0, 0].get_ylabel()
     'Frequency (Hz)'
     """
-    sample_rate = check_plot_rate(sample_rate)
-    check_canvas("ax", ax, "imshow", "matplotlib axes")
-    if as_array(components, "`components`").dtype.kind not in "fiu":
-        raise TypeError(
-            f"`components` must be an array of numbers, as `components_` is; got "
-            f"{type(components).__name__}."
+
+    def __init__(
+        self,
+        layers: list[Dictionaries],
+        *,
+        before: Dictionaries | None = None,
+        order: dict[str, np.ndarray] | None = None,
+        names: list[str] | None = None,
+        sample_rate: float = 16000,
+    ):
+        self.layers = layers
+        self.before = before
+        self.order = order
+        self.names = names
+        self.sample_rate = sample_rate
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        layer: int | str = -1,
+        compare_to: Any = None,
+        sample_rate: float = 16000,
+        ax: Any = None,
+    ) -> ComponentsDisplay:
+        """Draw the dictionaries of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : SparseNMF, SupervisedNMFSeparator, DRNMFSeparator or DeepNMFSeparator
+            Fitted, or a `Pipeline` that ends in one.
+        layer : int or "all", default=-1
+            Index of the layer in ``components_``, or all of them, one row each.
+        compare_to : estimator or "start", optional
+            Another fitted estimator with as many components, whose last layer is drawn first, or
+            the NMF that training started from, where the estimator has it (models of
+            ``load_pretrained`` do not). Below each layer is then its change in dB; bins more than
+            60 dB below the loudest count as 60 dB below.
+        sample_rate : float, default=16000
+            Sampling rate in Hz.
+        ax : sequence of matplotlib.axes.Axes, optional
+            As many as there are panels, row by row; those of a new figure by default.
+
+        Returns
+        -------
+        display : ComponentsDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an estimator has no dictionaries or no such layer, or if both do not fit together.
+        NotFittedError
+            If an estimator is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        """
+        estimator = check_dictionary_estimator(estimator)
+        sample_rate = check_plot_rate(sample_rate)
+        settings = getattr(estimator, "stft_settings_", None) or {}
+        check_same_rate(settings.get("sample_rate"), sample_rate)
+        indices, n_layers = _chosen(layer, n_layers_of(estimator)), n_layers_of(estimator)
+        layers = [dictionaries_of(estimator, k) for k in indices]
+        before = None if compare_to is None else _reference(compare_to, estimator, layers[0])
+        reference = dictionaries_of(estimator) if before is None else before
+        names = [f"layer {k + 1} of {n_layers}" if n_layers > 1 else "" for k in indices]
+        settings = {"order": order_of(reference), "names": names, "sample_rate": sample_rate}
+        return cls(layers, before=before, **settings).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> ComponentsDisplay:
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : sequence of matplotlib.axes.Axes, optional
+            As many as there are panels, row by row; those of a new figure by default.
+
+        Returns
+        -------
+        display : ComponentsDisplay
+            This object.
+        """
+        rows, sources = self._rows(), list(self.layers[0])
+        self.axes_ = _make_axes(ax, (len(rows), len(sources)))
+        self.figure_ = self.axes_[0, 0].figure
+        self.images_ = np.empty(self.axes_.shape, dtype=object)
+        for i, (title, values, style) in enumerate(rows):
+            for j, source in enumerate(sources):
+                self.images_[i, j] = self._draw(self.axes_[i, j], values[source], style)
+                titles = [TITLES[source], title]
+                self.axes_[i, j].set_title(", ".join(filter(None, titles)))
+        for axes in self.axes_[:, 0]:
+            axes.set_ylabel("Frequency (Hz)")
+        for axes in self.axes_[-1]:
+            axes.set_xlabel("Component, by spectral centroid")
+        self._add_colorbars([style for _, _, style in rows])
+        return self
+
+    def _draw(self, axes, values, style):
+        n_components, n_freqs = values.shape
+        half_bin = self.sample_rate / 4 / max(n_freqs - 1, 1)
+        extent = (-0.5, n_components - 0.5, -half_bin, self.sample_rate / 2 + half_bin)
+        image = draw_image(axes, values, extent, style)
+        axes.set(xlim=extent[:2], ylim=(0, self.sample_rate / 2))
+        return image
+
+    def _rows(self):
+        """Make title, values by source and style of each row, from top to bottom."""
+        first = self.layers[-1] if self.before is None else self.before
+        order = order_of(first) if self.order is None else self.order
+        names = [""] * len(self.layers) if self.names is None else self.names
+        known = self.layers if self.before is None else [self.before, *self.layers]
+        loudest = max(float(each.max()) for layer in known for each in layer.values())
+
+        def levels(layer):
+            ordered = {source: each[order[source]] for source, each in layer.items()}
+            return {
+                source: relative_decibels(each, DICTIONARY_RANGE_DB, loudest)
+                for source, each in ordered.items()
+            }
+
+        rows = [] if self.before is None else [("before", levels(self.before), LEVEL_STYLE)]
+        for name, layer in zip(names, self.layers, strict=True):
+            title = name if self.before is None else f"after{', ' * bool(name)}{name}"
+            rows.append((title, levels(layer), LEVEL_STYLE))
+            if self.before is not None:
+                change = {s: change_db(w, self.before[s])[order[s]] for s, w in layer.items()}
+                rows.append((f"change{', ' * bool(name)}{name}", change, CHANGE_STYLE))
+        return rows
+
+    def _add_colorbars(self, styles):
+        is_change = np.array([style is CHANGE_STYLE for style in styles])
+        self.colorbars_ = []
+        for chosen, label in [(~is_change, "Level (dB re maximum)"), (is_change, "Change (dB)")]:
+            if chosen.any():
+                i = int(np.argmax(chosen))
+                extend = "both" if is_change[i] else "neither"
+                bar = self.figure_.colorbar(
+                    self.images_[i, 0], ax=list(self.axes_[chosen].flat), label=label, extend=extend
+                )
+                self.colorbars_.append(bar)
+
+
+def _chosen(layer, n_layers):
+    """Return the indices of the layers to draw."""
+    if isinstance(layer, str):
+        if layer != "all":
+            raise ValueError(f"`layer` must be a whole number or 'all'; got {shown(layer)}.")
+        return list(range(n_layers))
+    return [check_layer(layer, n_layers)]
+
+
+def _reference(compare_to, estimator, dictionaries):
+    """Return the dictionaries to compare with, which must have the same sources and shapes."""
+    if isinstance(compare_to, str):
+        if compare_to != "start":
+            raise ValueError(
+                f"`compare_to` must be a fitted estimator or 'start'; got {shown(compare_to)}."
+            )
+        return starting_dictionaries(estimator)
+    before = dictionaries_of(check_dictionary_estimator(compare_to, "compare_to"))
+    shapes, wanted = ({s: w.shape for s, w in each.items()} for each in (before, dictionaries))
+    if shapes != wanted:
+        raise ValueError(
+            f"`compare_to` has dictionaries of shapes {shapes}, but `estimator` has {wanted}; "
+            f"compare estimators of the same sources, numbers of components and bins."
         )
-    spectra = check_array(components, ensure_non_negative=True, input_name="components")
-    n_components, n_freqs = spectra.shape
-    ordered = spectra[np.argsort(_centroids(spectra), kind="stable")]
-    ax = new_figure(figsize=(8, 4)).subplots() if ax is None else ax
-    half_bin = sample_rate / 4 / max(n_freqs - 1, 1)
-    extent = (-0.5, n_components - 0.5, -half_bin, sample_rate / 2 + half_bin)
-    image = draw_image(ax, relative_decibels(ordered, DICTIONARY_RANGE_DB), extent, COMPONENT_STYLE)
-    ax.set(xlabel="Component, by spectral centroid", ylabel="Frequency (Hz)")
-    ax.set_ylim(0, sample_rate / 2)
-    ax.figure.colorbar(image, ax=ax, label="Level (dB re maximum)")
-    return ax
+    return before
 
 
-def _centroids(components: np.ndarray) -> np.ndarray:
-    """Compute the spectral centroid of each row, in bins; 0 for a row of zeros."""
-    totals = components.sum(axis=1)
-    return components @ np.arange(components.shape[1]) / np.where(totals > 0, totals, 1.0)
+def _make_axes(ax, shape):
+    if ax is not None:
+        return check_axes(ax, shape)
+    figure = new_figure(figsize=(1 + 4.5 * shape[1], 1 + 2.5 * shape[0]))
+    return figure.subplots(*shape, squeeze=False, sharey=True, sharex="col")

@@ -1,4 +1,4 @@
-"""Figures, axes and images in dB: the parts that all plots share."""
+"""Figures, axes and images: the parts that all displays share."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 # Beyond these rates matplotlib cannot place distinct ticks.
 MIN_PLOT_RATE_HZ, MAX_PLOT_RATE_HZ = 1e-6, 1e12
 
+# Line styles tell curves apart where colours do not print.
+LINE_STYLES = ("-", "--", "-.", ":")
+
+Extent = tuple[float, float, float, float]
+
 
 def require_matplotlib() -> None:
     """Raise an ``ImportError`` that names the extra unless matplotlib is installed.
@@ -29,7 +34,8 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise ImportError('Plots need matplotlib: pip install "sknmf_unfold[demo]".') from error
+        message = 'Displays need matplotlib: pip install "sknmf_unfold[inspect]".'
+        raise ImportError(message) from error
 
 
 def new_figure(figsize: tuple[float, float]) -> Figure:
@@ -40,10 +46,31 @@ def new_figure(figsize: tuple[float, float]) -> Figure:
     return Figure(figsize=figsize, layout="constrained")
 
 
-def check_canvas(name: str, canvas: object, method: str, what: str) -> None:
-    """Raise unless a figure or axes to draw into has a method, or is None."""
-    if canvas is not None and not hasattr(canvas, method):
-        raise TypeError(f"`{name}` must be {what} or None; got {shown(canvas)}.")
+def check_axes(ax: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return given axes as an array, if they are as many as the panels.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes, or array-like of them
+    shape : tuple of int
+        Rows and columns of panels, or their number.
+
+    Returns
+    -------
+    axes : ndarray of Axes of this shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are something else, or of another number.
+    """
+    axes, n_panels = np.ravel(np.asarray(ax, dtype=object)), int(np.prod(shape))
+    for each in axes:
+        if not hasattr(each, "imshow"):
+            raise TypeError(f"`ax` must be matplotlib axes or None; got {shown(ax)}.")
+    if len(axes) != n_panels:
+        raise ValueError(f"`ax` must be {n_panels} axes, one a panel; got {len(axes)}.")
+    return axes.reshape(shape)
 
 
 def check_plot_rate(sample_rate: float) -> float:
@@ -52,15 +79,34 @@ def check_plot_rate(sample_rate: float) -> float:
     return check_number("sample_rate", sample_rate, low=MIN_PLOT_RATE_HZ, high=MAX_PLOT_RATE_HZ)
 
 
-def relative_decibels(magnitudes: np.ndarray, range_db: float) -> np.ndarray:
-    """Convert magnitudes to dB relative to their maximum, limited to [-range_db, 0]."""
-    relative = magnitudes / (magnitudes.max() or 1.0)
-    return 20 * np.log10(np.maximum(relative, 10 ** (-range_db / 20)))
+def relative_decibels(
+    magnitudes: np.ndarray, range_db: float, reference: float | None = None
+) -> np.ndarray:
+    """Convert magnitudes to dB relative to their maximum, limited to [-range_db, 0].
+
+    With a `reference` they are relative to that, and may be above 0.
+    """
+    reference = magnitudes.max() if reference is None else reference
+    return 20 * np.log10(np.maximum(magnitudes / (reference or 1.0), 10 ** (-range_db / 20)))
 
 
 def draw_image(
     ax: Axes, values: np.ndarray, extent: tuple[float, float, float, float], style: dict[str, Any]
 ) -> AxesImage:
-    """Draw values of shape (n_columns, n_freqs) with frequency on the y-axis."""
+    """Draw values of shape (n_columns, n_rows), the first row at the bottom."""
     options: dict[str, Any] = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
     return ax.imshow(values.T, extent=extent, **options, **style)
+
+
+def count_from_whole_numbers(axis: Any) -> None:
+    """Place the ticks of an axis at whole numbers only."""
+    axis.get_major_locator().set_params(integer=True)
+
+
+def single_axes(ax: Any) -> tuple[Any, Any]:
+    """Return figure and axes of a display of one panel."""
+    if ax is None:
+        figure = new_figure(figsize=(6, 4))
+        return figure, figure.subplots()
+    [axes] = check_axes(ax, (1,))
+    return axes.figure, axes

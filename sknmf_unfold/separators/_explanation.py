@@ -1,10 +1,12 @@
-"""The terms that ``explain_mask`` returns."""
+"""The terms that ``explain_mask`` returns, and the part that each component has in them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+
+from sknmf_unfold.runtime.masks import EVIDENCE_FADE_NORM
 
 # In nats, in this order.
 TERMS = ("estimates", "evidence", "gru_units")
@@ -29,3 +31,83 @@ def by_term(result: Any) -> Any:
     if isinstance(result, list):
         return [by_term(each) for each in result]
     return dict(zip(TERMS, np.split(result, len(TERMS), axis=1), strict=True))
+
+
+def estimate_contributions(
+    activations: np.ndarray,
+    output_components: np.ndarray,
+    exponent: float,
+    floor: float,
+) -> np.ndarray:
+    r"""Divide the term of the estimates among the components, in the mean over frames and bins.
+
+    With the estimate :math:`y_i = h_i W_i` of component i, the sums Y of the target's and V of the
+    interference's estimates, and L their logarithmic mean, the term is
+
+    .. math:: p \log \frac{Y}{V} = \sum_i \pm p \, \frac{y_i}{L(Y, V)}, \qquad
+        L(Y, V) = \frac{Y - V}{\log Y - \log V},
+
+    with plus for components of the target and minus for those of the interference.
+
+    Parameters
+    ----------
+    activations : ndarray of shape (n_frames, n_components)
+        The target's components first.
+    output_components : ndarray of shape (n_components, n_freqs)
+    exponent : float
+        The exponent p of the mask.
+    floor : float
+        Added to both estimates by the mask.
+
+    Returns
+    -------
+    contributions : ndarray of shape (n_components,)
+        In nats; their sum is the mean of the term.
+
+    Examples
+    --------
+    >>> estimate_contributions(np.array([[3.0, 1.0]]), np.ones((2, 1)), 1.0, 0.0).round(3)
+    array([ 1.648, -0.549])
+    """
+    activations, dictionary = (np.asarray(x, dtype=float) for x in (activations, output_components))
+    n_target = len(dictionary) // 2
+    parts = slice(n_target), slice(n_target, None)
+    target, rest = (activations[:, part] @ dictionary[part] + floor for part in parts)
+    weights = _inverse_logarithmic_mean(target, rest) @ dictionary.T
+    weights[:, n_target:] *= -1
+    return exponent * (activations * weights).mean(axis=0) / dictionary.shape[1]
+
+
+def evidence_contributions(activations: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """Divide the term of the evidence among the components, in the mean over frames and bins.
+
+    Component i adds its share of the activations times its weight of evidence,
+    ``h_i / (norm(h) + 1) * E_i``.
+
+    Parameters
+    ----------
+    activations : ndarray of shape (n_frames, n_components)
+    evidence : ndarray of shape (n_components, n_freqs)
+
+    Returns
+    -------
+    contributions : ndarray of shape (n_components,)
+        In nats; their sum is the mean of the term.
+
+    Examples
+    --------
+    >>> evidence_contributions(np.array([[3e6, 4e6]]), np.array([[1.0, 2.0], [-1.0, 0.0]])).round(3)
+    array([ 0.9, -0.4])
+    """
+    activations = np.asarray(activations, dtype=float)
+    norms = np.linalg.norm(activations, axis=1, keepdims=True)
+    shares = activations / (norms + EVIDENCE_FADE_NORM)
+    return shares.mean(axis=0) * np.asarray(evidence, dtype=float).mean(axis=1)
+
+
+def _inverse_logarithmic_mean(one, other):
+    """Compute ``(log(a) - log(b)) / (a - b)``, which is 1 / a where both are equal."""
+    difference = one - other
+    close = np.abs(difference) <= 1e-6 * np.maximum(one, other)
+    ratio = (np.log(one) - np.log(other)) / np.where(close, 1.0, difference)
+    return np.where(close, 2.0 / (one + other), ratio)
