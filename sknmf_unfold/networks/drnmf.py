@@ -245,7 +245,7 @@ class DRNMF(PowerMaskOutput):
             ``components + (context - 1) * bins + units`` numbers.
         """
         recurrence = self.recurrence() if recurrence is None else recurrence
-        activations, past, units = self._split_state(magnitude, state)
+        activations, past, units = self.split_state(magnitude, state)
         frames = magnitude
         if self.context > 1:
             # In memory frames come first, as they do in batches.
@@ -258,8 +258,25 @@ class DRNMF(PowerMaskOutput):
         activations, units = hidden[-1].tensor_split([self.n_components], dim=1)
         return hidden, torch.cat([activations, past, units], dim=1)
 
-    def _split_state(self, magnitude, state):
-        """Return activations, past frames (frames first) and GRU units before the next frame."""
+    def split_state(
+        self, magnitude: torch.Tensor, state: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Split a state into its parts.
+
+        Parameters
+        ----------
+        magnitude : Tensor of shape (batch, frames, bins)
+            The next frames.
+        state : Tensor of shape (batch, n_state) or None
+            See `run`.
+
+        Returns
+        -------
+        activations : Tensor of shape (batch, components)
+        past : Tensor of shape (context - 1, batch, bins)
+            The last frames, the oldest first.
+        units : Tensor of shape (batch, units)
+        """
         n_batch, _, n_freqs = magnitude.shape
         n_past = self.context - 1
         if state is None:

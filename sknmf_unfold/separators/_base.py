@@ -185,11 +185,16 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
             The target's components first. They belong to frames at the reference level, and do not
             depend on the level of X. DataFrames if ``set_output`` says so.
         """
+        return self._in_container(self._activations(X), X)
+
+    def _activations(self, X, make_step=None):
+        """Infer activations as arrays by a step that is made for the dtype of X."""
         sequences = self._check_input(X)
-        activations = self._run(sequences, self._activation_step(sequences.dtype))
+        step = (make_step or self._activation_step)(sequences.dtype)
+        activations = self._run(sequences, step)
         if not all(np.isfinite(part).all() for part in activations):
             warn_user(f"`transform` gives infinite activations: {self._reason}", RuntimeWarning)
-        return self._in_container(activations, X)
+        return activations
 
     def _run(self, sequences, step):
         """Return the results of a step for all frames, and let it warn."""

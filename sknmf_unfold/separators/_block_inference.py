@@ -131,6 +131,50 @@ def drnmf_inference(network: DRNMF, weights: Mapping[str, np.ndarray]) -> Infer:
     return infer
 
 
+def drnmf_layer_step(network: DRNMF, infer: Infer, first_layers: DRNMF) -> Step:
+    """Make the step that infers the activations after a layer of a `DRNMF` that is not the last.
+
+    The activations of the last layer are inferred first: every frame starts from those of the
+    frame before. So the frames do not depend on each other any more, and the first layers take
+    them as so many recordings of one frame.
+
+    Parameters
+    ----------
+    network : DRNMF
+        With all layers.
+    infer : callable
+        From `drnmf_inference`.
+    first_layers : DRNMF
+        With the layers up to that one.
+
+    Returns
+    -------
+    step : callable
+    """
+    with torch.no_grad():
+        recurrence = first_layers.recurrence()
+
+    @torch.no_grad()
+    def step(magnitude, state):
+        hidden, after = infer(magnitude, state)
+        frames, before = _layer_inputs(network, _frames(magnitude, network), state, hidden)
+        activations = recurrence(frames.flatten(0, 1), before.flatten(0, 1))[0]
+        return as_numpy(activations.unflatten(0, before.shape[:2]).transpose(0, 1)), after
+
+    return step
+
+
+def _layer_inputs(network, magnitude, state, hidden):
+    """Return windows of the last frames, and the activations before each frame.
+
+    Their shapes are (frames, batch, context, bins) and (frames, batch, components).
+    """
+    activations, past, _ = network.split_state(magnitude, state)
+    frames = torch.cat([past, magnitude.transpose(0, 1)]).unfold(0, network.context, 1)
+    before = torch.cat([activations[None], hidden[:-1, :, : network.n_components]])
+    return frames.movedim(-1, 2), before
+
+
 def _frames(magnitude, network):
     """Turn magnitudes into a tensor; blocks have frames first in memory, so nothing is copied."""
     return to_tensor(magnitude.swapaxes(0, 1), network.device).transpose(0, 1)

@@ -123,6 +123,22 @@ def with_unit_rows(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return weights | {name: weights[name] / norms[name] for name in names}
 
 
+def first_layers(weights: dict[str, np.ndarray], n_layers: int) -> dict[str, np.ndarray]:
+    """Return the weights of a DR-NMF of the first layers only.
+
+    Parameters
+    ----------
+    weights : dict of ndarray
+    n_layers : int
+
+    Returns
+    -------
+    weights : dict of ndarray
+    """
+    names = ("components", "envelopes", "step_sizes", "sparsity")
+    return weights | {name: weights[name][:n_layers] for name in names}
+
+
 def check_model(n_layers: int, n_components: int, n_gru_units: int, recipe: dict) -> None:
     """Raise ``ValueError`` if a model has too many weights for memory, or units without evidence.
 

@@ -25,7 +25,7 @@ from sknmf_unfold.validation.parameters import (
 )
 
 from ._docs import trained_docs
-from ._nmf_init import StartsFromNMF
+from ._layers import UnfoldedSeparator
 from ._recipes import (
     DEEP_NMF_RECIPES,
     TRAINING_PARAMETERS,
@@ -45,7 +45,7 @@ WEIGHT_ATTRIBUTES = {
 
 
 @trained_docs(DEEP_NMF_RECIPES)
-class DeepNMFSeparator(StartsFromNMF):
+class DeepNMFSeparator(UnfoldedSeparator):
     r"""Separation with deep NMF, which unfolds multiplicative updates.
 
     The activations of every frame are inferred by `n_layers` multiplicative updates,
@@ -206,6 +206,25 @@ class DeepNMFSeparator(StartsFromNMF):
         self._check_parameters()
         network = self._network(self._weights(dtype))
         return network, framewise_inference(network)
+
+    @property
+    def _n_fitted_layers(self):
+        return int(self.n_layers)
+
+    def _layer_step(self, dtype, layer):
+        from ._block_inference import framewise_inference, output_step
+
+        self._check_parameters()
+        weights = self._weights(dtype)
+        n_trained = max(layer + 1 - int(self.n_layers) + len(weights["layer_components"]), 0)
+        weights["layer_components"] = weights["layer_components"][:n_trained]
+        network = self._network(weights)
+        network.n_fixed_updates = layer + 1 - n_trained
+        return output_step(framewise_inference(network), lambda hidden: hidden)
+
+    def _layer_components(self, layer):
+        trained = layer - int(self.n_layers) + len(self.components_)
+        return (self.initial_components_ if trained < 0 else self.components_[trained]), None
 
     def _masks_at_level(self, dtype, n_streams):
         self._check_parameters()

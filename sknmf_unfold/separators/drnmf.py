@@ -31,18 +31,19 @@ from ._drnmf_weights import (
     WEIGHT_DOCS,
     check_model,
     drnmf_invariants,
+    first_layers,
     suited_values,
     with_unit_rows,
 )
 from ._explanation import by_term
-from ._nmf_init import StartsFromNMF
+from ._layers import UnfoldedSeparator
 from ._onnx_export import ExportsONNX
 from ._recipes import DRNMF_PARAMETERS, RECIPES, check_training_parameters, resolve_recipe
 from .supervised_nmf import SupervisedNMFSeparator
 
 
 @trained_docs(RECIPES, weights=WEIGHT_DOCS)
-class DRNMFSeparator(ExportsONNX, StartsFromNMF):
+class DRNMFSeparator(ExportsONNX, UnfoldedSeparator):
     r"""Separation with deep recurrent NMF.
 
     Warm-start ISTA infers sparse NMF activations frame by frame, each frame starting from the
@@ -205,6 +206,20 @@ class DRNMFSeparator(ExportsONNX, StartsFromNMF):
         weights = self._weights(dtype)
         network = self._network(weights)
         return network, drnmf_inference(network, weights)
+
+    @property
+    def _n_fitted_layers(self):
+        return len(self.components_)
+
+    def _layer_step(self, dtype, layer):
+        from ._block_inference import drnmf_layer_step
+
+        network, infer = self._inference(dtype)
+        first = self._network(first_layers(self._weights(dtype), layer + 1))
+        return drnmf_layer_step(network, infer, first)
+
+    def _layer_components(self, layer):
+        return self.components_[layer], self.envelopes_[layer]
 
     def _masks_at_level(self, dtype, n_streams):
         return build_masks(self._weights(dtype), n_streams)

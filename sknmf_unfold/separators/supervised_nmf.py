@@ -22,6 +22,7 @@ from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targe
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._base import BASICS, BaseSeparator
+from ._component_summary import SummarisesComponents
 from ._docs import BASIC_ATTRIBUTES, insert_docs
 from ._nmf_inference import NMFInference
 from ._nmf_parameters import check_nmf_parameters
@@ -29,7 +30,7 @@ from ._recipes import LEVEL_FRAMES
 
 
 @insert_docs(basic_attributes=BASIC_ATTRIBUTES)
-class SupervisedNMFSeparator(BaseSeparator):
+class SupervisedNMFSeparator(SummarisesComponents, BaseSeparator):
     r"""Separation with sparse NMF dictionaries learned from pairs of mixture and target.
 
     The target's dictionary is learned from the clean recordings, the interference's from the
