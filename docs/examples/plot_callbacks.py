@@ -97,7 +97,7 @@ target, interference = np.split(np.array(log.degrees), 2, axis=1)
 axes[2].plot(epochs[1:], np.median(target, axis=1), "o-", label="target")
 axes[2].plot(epochs[1:], np.median(interference, axis=1), "s--", label="interference")
 axes[2].set(xlabel="epoch", ylabel="turn of components,\nmedian, degrees")
-axes[2].legend();
+axes[2].legend()
 
 # %%
 # scikit-learn has callbacks too, such as ``sklearn.callback.ProgressBar``, and takes them on a

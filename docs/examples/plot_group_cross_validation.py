@@ -42,7 +42,9 @@ scores = {
     for name, cv in splits.items()
 }
 for name, values in scores.items():
-    print(f"{name:>17}: {values.mean():.2f} dB, folds from {values.min():.2f} to {values.max():.2f}")
+    print(
+        f"{name:>17}: {values.mean():.2f} dB, folds from {values.min():.2f} to {values.max():.2f}"
+    )
 
 # %%
 # Every point is a fold.
@@ -54,4 +56,4 @@ for row, (name, values) in enumerate(scores.items()):
     ax.plot(values.mean(), row, "k|", ms=24)
 ax.set_yticks(range(len(scores)), scores)
 ax.set(ylim=(-0.6, 1.6), xlabel="SDR improvement on held-out recordings, dB")
-ax.set_title("Points: folds. Lines: their means.", fontsize="medium");
+ax.set_title("Points: folds. Lines: their means.", fontsize="medium")

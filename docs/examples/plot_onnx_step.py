@@ -18,9 +18,7 @@ from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech
 
 X, Y = make_noisy_speech(16, duration=2.0, level_db=-26, random_state=0)
-separator = DRNMFSeparator(
-    n_components=30, context=1, level_frames=0, max_epochs=8, random_state=0
-)
+separator = DRNMFSeparator(n_components=30, context=1, level_frames=0, max_epochs=8, random_state=0)
 pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
 
 # %%

@@ -51,7 +51,7 @@ points = ax.scatter(rates, [t.value for t in study.trials], c=range(len(rates)),
 ax.axvline(1e-2, color="0.5", ls="--", label="default")
 ax.set(xscale="log", xlabel="learning rate", ylabel="SDR of other speakers, dB")
 ax.legend()
-figure.colorbar(points, ax=ax, label="trial");
+figure.colorbar(points, ax=ax, label="trial")
 
 # %%
 # The best rate belongs to this number of epochs: with more of them a lower rate catches up. So

@@ -44,7 +44,9 @@ Audio(enhanced, rate=rate)
 # The same samples as predict
 # ---------------------------
 [whole] = pipe.predict([noisy])
-print(f"largest difference: {np.abs(enhanced - whole).max():.1e}, largest sample: {whole.max():.2f}")
+print(
+    f"largest difference: {np.abs(enhanced - whole).max():.1e}, largest sample: {whole.max():.2f}"
+)
 
 # %%
 # Latency
@@ -63,7 +65,11 @@ time_in = 1000 * n_in[shown] / rate
 axes[0].step(time_in, time_in, where="post", color="0.5", label="passed to the stream")
 axes[0].step(time_in, 1000 * n_out[shown] / rate, where="post", color="C0", label="returned")
 axes[0].plot(
-    time_in, time_in - 1000 * delay, "--", color="C1", label=f"input less latency_ ({1000 * delay:.0f} ms)"
+    time_in,
+    time_in - 1000 * delay,
+    "--",
+    color="C1",
+    label=f"input less latency_ ({1000 * delay:.0f} ms)",
 )
 axes[0].set(xlabel="time of the input, ms", ylabel="samples so far, ms", ylim=(0, None))
 axes[0].legend()
@@ -74,7 +80,7 @@ axes[1].plot(seconds, noisy[word], color="0.7", label="noisy")
 axes[1].plot(seconds, enhanced[word], color="C0", label="enhanced")
 axes[1].plot(seconds + delay, enhanced[word], color="C1", lw=1, label="enhanced, as it is heard")
 axes[1].set(xlabel="time, s", ylabel="amplitude", xlim=(seconds[0], seconds[-1]))
-axes[1].legend(loc="upper right");
+axes[1].legend(loc="upper right")
 
 # %%
 # Time of a chunk
@@ -85,7 +91,9 @@ ax.hist(milliseconds, bins=np.geomspace(0.005, 20, 60), color="C0")
 ax.axvline(10, color="C1", ls="--", label="real time")
 ax.set(xscale="log", xlabel="time of a chunk, ms", ylabel="chunks")
 ax.legend()
-print(f"median {np.median(milliseconds):.2f} ms, 99 % below {np.quantile(milliseconds, 0.99):.2f} ms")
+print(
+    f"median {np.median(milliseconds):.2f} ms, 99 % below {np.quantile(milliseconds, 0.99):.2f} ms"
+)
 
 # %%
 # ``python -m sknmf_unfold stream --live`` connects a microphone and headphones in this way. A stream

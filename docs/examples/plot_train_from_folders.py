@@ -33,7 +33,9 @@ for i, (mixture, target) in enumerate(zip(mixtures, targets, strict=True)):
 # and which weights are kept. With real recordings hold out whole speakers.
 clean = load_audio(sorted(voices.rglob("*.flac")))
 noise = load_audio(sorted(noises.rglob("*.wav")))
-print(f"{sum(map(len, clean)) / 16000:.0f} s of voices, {sum(map(len, noise)) / 16000:.0f} s of noise")
+print(
+    f"{sum(map(len, clean)) / 16000:.0f} s of voices, {sum(map(len, noise)) / 16000:.0f} s of noise"
+)
 
 # %%
 # Mix them
