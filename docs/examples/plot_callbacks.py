@@ -73,8 +73,8 @@ from sknmf_unfold import DRNMFSeparator
 
 X, Y = make_noisy_speech(20, duration=2.0, random_state=0)
 log = Log(noisy, clean)
-separator = DRNMFSeparator(n_components=20, max_epochs=30, random_state=0)
-separator.set_callbacks(StopAt(-9.0), log)
+separator = DRNMFSeparator(n_components=20, batch_size=4, max_epochs=30, random_state=0)
+separator.set_callbacks(StopAt(-10.25), log)
 pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
 history = separator.history_
 print(f"stopped after epoch {history['epoch'][-1]} of at most {separator.max_epochs}")
@@ -88,7 +88,7 @@ import matplotlib.pyplot as plt
 epochs = history["epoch"]
 figure, axes = plt.subplots(3, 1, figsize=(7, 7), sharex=True, layout="constrained")
 axes[0].plot(epochs, history["validation_loss"], "o-")
-axes[0].axhline(-9.0, color="0.5", ls="--", label="StopAt(-9.0)")
+axes[0].axhline(-10.25, color="0.5", ls="--", label="StopAt(-10.25)")
 axes[0].set(ylabel="validation loss, dB")
 axes[0].legend()
 axes[1].plot(epochs[1:], log.sdr, "o-")

@@ -83,5 +83,5 @@ Audio(pipes["LSTM"].predict(X_test[1:2])[0], rate=16000)
 Audio(Y_test[1], rate=16000)
 
 # %%
-# Neither was trained to the end here. With hours of recordings an LSTM catches up with the DR-NMF of
-# the paper: see :doc:`/results` for longer trainings on real voices.
+# Neither was trained to the end here. See :doc:`/results` for hours of real voices, with which an
+# LSTM is better than the DR-NMF of the paper.

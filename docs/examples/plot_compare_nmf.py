@@ -15,8 +15,8 @@ becomes sparse.
 # activations; its H is ``components_``. It minimises half of the squared error, plus
 # ``alpha_W * l1_ratio * n_features`` times the sum of the activations, plus
 # ``alpha_H * l1_ratio * n_samples`` times the sum of the components, where ``alpha_H`` is by
-# default ``alpha_W``. So ``alpha_W = lambda / n_features`` weighs activations as ``sparsity=lambda``
-# does:
+# default ``alpha_W``. So ``alpha_W = lambda / n_features`` weighs activations as
+# ``sparsity=lambda`` does:
 import warnings
 
 import numpy as np

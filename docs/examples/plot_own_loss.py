@@ -51,12 +51,14 @@ for name, pipe in pipes.items():
     print(f"{name:>16}: SDR {sdr:5.2f} dB, error of compressed magnitudes {np.mean(errors):.4f}")
 
 # %%
-# The same recording, separated by both:
+# The same recording, by the model that was trained with ``"snr"``:
 from sknmf_unfold.plotting import SeparationDisplay
 
-for name, pipe in pipes.items():
-    display = SeparationDisplay.from_estimator(pipe, X_test[0], Y_test[0])
-    display.figure_.suptitle(f"loss: {name}")
+display = SeparationDisplay.from_estimator(pipes["snr"], X_test[0], Y_test[0])
+
+# %%
+# By the model that was trained with ``compressed_error``:
+display = SeparationDisplay.from_estimator(pipes["compressed_error"], X_test[0], Y_test[0])
 
 # %%
 # Noisy:

@@ -36,7 +36,7 @@ rng = np.random.default_rng(0)
 def add_fan(waveform):
     """Mix a waveform with low-pass noise, at a signal-to-noise ratio of 0 dB."""
     noise = lfilter([1.0], [1.0, -0.97], rng.standard_normal(len(waveform)))
-    return mix_at_snr(waveform, noise, 0.0)[0].astype(np.float32)
+    return mix_at_snr(waveform, noise, 0.0).astype(np.float32)
 
 
 places = {"fan": [add_fan(waveform) for waveform in clean], "kitchen": mixtures}
