@@ -6,8 +6,14 @@ of one in the repository, and the build needs no LaTeX.
 
 from __future__ import annotations
 
+from html import escape
+
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 
 def mathml(node, block):
@@ -16,14 +22,19 @@ def mathml(node, block):
     Parameters
     ----------
     node : docutils.nodes.Element
-        Its text is LaTeX; `block` for a formula on lines of its own.
+        Its text is LaTeX. What docutils cannot convert stays LaTeX, with a warning.
     block : bool
+        Whether the formula is on lines of its own.
 
     Returns
     -------
     html : str
     """
-    return tex2mathml(node.astext(), as_block=block)
+    try:
+        return tex2mathml(node.astext(), as_block=block)
+    except MathError as error:
+        logger.warning("formula %r: %s", node.astext(), error, location=node, type="mathml")
+        return f"<code>{escape(node.astext())}</code>"
 
 
 def visit_inline(self, node):

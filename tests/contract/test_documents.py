@@ -1,4 +1,4 @@
-"""Pages of the documentation: valid reStructuredText, with links to files that exist."""
+"""Documents beside the site: valid reStructuredText, with links to files that exist."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,11 @@ import docutils.core
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
+PAGES = sorted(ROOT.glob("*.rst"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_are_valid(page):
+def test_documents_are_valid(page):
     settings = {"halt_level": 2, "report_level": 2}
     docutils.core.publish_string(page.read_text(), writer="null", settings_overrides=settings)
 
