@@ -65,5 +65,5 @@ legend = ax.legend()
 
 # %%
 # If only the mean is needed, ``cross_val_score(pipe, X, Y, cv=GroupKFold(4), groups=speakers,
-# scoring=sdr_improvement_scorer)`` is shorter, and in a search ``search.fit(X, Y, groups=speakers)``
-# keeps speakers apart too.
+# scoring=sdr_improvement_scorer)`` is shorter. A search keeps speakers apart by
+# ``search.fit(X, Y, groups=speakers)``.

@@ -16,7 +16,8 @@ from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.datasets import make_noisy_speech, save_audio
 from sknmf_unfold.metrics import sdr
-from sknmf_unfold.plotting import SeparationDisplay, require_matplotlib
+from sknmf_unfold.plotting import SeparationDisplay
+from sknmf_unfold.plotting._figures import require_matplotlib
 
 from ._outputs import check_output_folder
 

@@ -9,7 +9,6 @@ underscore. They need matplotlib, which the extra ``inspect`` brings. Figures ar
 from ._activations import ActivationsDisplay
 from ._components import ComponentsDisplay
 from ._explanation import MaskExplanationDisplay
-from ._figures import require_matplotlib
 from ._objective import ObjectiveDisplay
 from ._separation import SeparationDisplay
 from ._training import TrainingDisplay
@@ -21,5 +20,4 @@ __all__ = [
     "ObjectiveDisplay",
     "SeparationDisplay",
     "TrainingDisplay",
-    "require_matplotlib",
 ]

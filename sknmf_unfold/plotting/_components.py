@@ -18,13 +18,21 @@ from ._dictionaries import (
     order_of,
     starting_dictionaries,
 )
-from ._figures import check_axes, check_plot_rate, draw_image, new_figure, relative_decibels
+from ._figures import (
+    check_axes,
+    check_plot_rate,
+    count_from_whole_numbers,
+    diverging_colours,
+    draw_image,
+    new_figure,
+    relative_decibels,
+)
 from ._recordings import check_same_rate
 
 DICTIONARY_RANGE_DB = 60.0
 LEVEL_STYLE = {"cmap": "magma", "vmin": -DICTIONARY_RANGE_DB, "vmax": 0.0}
-CHANGE_LIMIT_DB = 30.0
-CHANGE_STYLE = {"cmap": "RdBu_r", "vmin": -CHANGE_LIMIT_DB, "vmax": CHANGE_LIMIT_DB}
+# Of the absolute changes, the end of their scale, which is at least so many dB.
+CHANGE_QUANTILE, MIN_CHANGE_LIMIT_DB = 0.995, 1.0
 TITLES = {"target": "Target", "interference": "Interference", "components": "Components"}
 
 
@@ -46,7 +54,7 @@ class ComponentsDisplay:
         Indices of the components of each source, from left to right; by default those of the
         spectral centroid of `before` or of the last of `layers`.
     names : list of str, optional
-        Titles of the layers.
+        Titles of the layers, which differ from each other.
     sample_rate : float, default=16000
         Sampling rate in Hz.
 
@@ -150,20 +158,25 @@ class ComponentsDisplay:
         display : ComponentsDisplay
             This object.
         """
-        rows, sources = self._rows(), list(self.layers[0])
-        self.axes_ = _make_axes(ax, (len(rows), len(sources)))
+        levels, changes = self._levels(), self._changes()
+        titles, sources = [*levels, *changes], list(self.layers[0])
+        self.axes_ = _make_axes(ax, (len(titles), len(sources)))
         self.figure_ = self.axes_[0, 0].figure
         self.images_ = np.empty(self.axes_.shape, dtype=object)
-        for i, (title, values, style) in enumerate(rows):
+        styles = [LEVEL_STYLE] * len(levels) + [_change_style(changes)] * len(changes)
+        for i, values in enumerate([*levels.values(), *changes.values()]):
             for j, source in enumerate(sources):
-                self.images_[i, j] = self._draw(self.axes_[i, j], values[source], style)
-                titles = [TITLES[source], title]
-                self.axes_[i, j].set_title(", ".join(filter(None, titles)))
+                self.images_[i, j] = self._draw(self.axes_[i, j], values[source], styles[i])
+                title = ", ".join(filter(None, [TITLES[source], titles[i]]))
+                self.axes_[i, j].set_title(title)
         for axes in self.axes_[:, 0]:
             axes.set_ylabel("Frequency (Hz)")
         for axes in self.axes_[-1]:
             axes.set_xlabel("Component, by spectral centroid")
-        self._add_colorbars([style for _, _, style in rows])
+        self.colorbars_ = [self._add_colorbar(slice(len(levels)), "Level (dB re maximum)")]
+        if changes:
+            rows = slice(len(levels), None)
+            self.colorbars_.append(self._add_colorbar(rows, "Change (dB)", extend="both"))
         return self
 
     def _draw(self, axes, values, style):
@@ -172,43 +185,48 @@ class ComponentsDisplay:
         extent = (-0.5, n_components - 0.5, -half_bin, self.sample_rate / 2 + half_bin)
         image = draw_image(axes, values, extent, style)
         axes.set(xlim=extent[:2], ylim=(0, self.sample_rate / 2))
+        count_from_whole_numbers(axes.xaxis)
         return image
 
-    def _rows(self):
-        """Make title, values by source and style of each row, from top to bottom."""
-        first = self.layers[-1] if self.before is None else self.before
-        order = order_of(first) if self.order is None else self.order
-        names = [""] * len(self.layers) if self.names is None else self.names
-        known = self.layers if self.before is None else [self.before, *self.layers]
-        loudest = max(float(each.max()) for layer in known for each in layer.values())
-
-        def levels(layer):
-            ordered = {source: each[order[source]] for source, each in layer.items()}
-            return {
+    def _levels(self):
+        """Compute the levels of each row with a dictionary, by title."""
+        rows = {} if self.before is None else {"before": self.before}
+        rows |= {self._title("after", i): layer for i, layer in enumerate(self.layers)}
+        loudest = _loudest(*rows.values())
+        return {
+            title: {
                 source: relative_decibels(each, DICTIONARY_RANGE_DB, loudest)
-                for source, each in ordered.items()
+                for source, each in self._ordered(layer).items()
             }
+            for title, layer in rows.items()
+        }
 
-        rows = [] if self.before is None else [("before", levels(self.before), LEVEL_STYLE)]
-        for name, layer in zip(names, self.layers, strict=True):
-            title = name if self.before is None else f"after{', ' * bool(name)}{name}"
-            rows.append((title, levels(layer), LEVEL_STYLE))
-            if self.before is not None:
-                change = {s: change_db(w, self.before[s])[order[s]] for s, w in layer.items()}
-                rows.append((f"change{', ' * bool(name)}{name}", change, CHANGE_STYLE))
+    def _changes(self):
+        """Compute the changes of each layer, by title; none without a dictionary before."""
+        rows, before = {}, self.before or {}
+        for i, layer in enumerate(self.layers if before else []):
+            loudest = _loudest(before, layer)
+            change = {s: change_db(each, before[s], loudest) for s, each in layer.items()}
+            rows[self._title("change", i)] = self._ordered(change)
         return rows
 
-    def _add_colorbars(self, styles):
-        is_change = np.array([style is CHANGE_STYLE for style in styles])
-        self.colorbars_ = []
-        for chosen, label in [(~is_change, "Level (dB re maximum)"), (is_change, "Change (dB)")]:
-            if chosen.any():
-                i = int(np.argmax(chosen))
-                extend = "both" if is_change[i] else "neither"
-                bar = self.figure_.colorbar(
-                    self.images_[i, 0], ax=list(self.axes_[chosen].flat), label=label, extend=extend
-                )
-                self.colorbars_.append(bar)
+    def _ordered(self, layer):
+        first = self.layers[-1] if self.before is None else self.before
+        order = order_of(first) if self.order is None else self.order
+        return {source: each[order[source]] for source, each in layer.items()}
+
+    def _title(self, kind, i):
+        """Make the title of a row; there is nothing before and after without a comparison."""
+        names = self.names
+        if names is None:
+            names = [f"layer {k + 1}" for k in range(len(self.layers))]
+        kind = "" if self.before is None else kind
+        return ", ".join(filter(None, [kind, names[i]]))
+
+    def _add_colorbar(self, rows, label, **settings):
+        axes, [image, *_] = self.axes_[rows], self.images_[rows].flat
+        settings |= {"label": label, "aspect": 15 * len(axes)}
+        return self.figure_.colorbar(image, ax=list(axes.flat), **settings)
 
 
 def _chosen(layer, n_layers):
@@ -236,6 +254,18 @@ def _reference(compare_to, estimator, dictionaries):
             f"compare estimators of the same sources, numbers of components and bins."
         )
     return before
+
+
+def _loudest(*layers):
+    return max(float(each.max()) for layer in layers for each in layer.values())
+
+
+def _change_style(changes):
+    """Make the style of the changes, symmetrical about 0."""
+    values = [np.abs(each).ravel() for layer in changes.values() for each in layer.values()]
+    limit = np.quantile(np.concatenate(values), CHANGE_QUANTILE) if values else 0.0
+    limit = max(limit, MIN_CHANGE_LIMIT_DB)
+    return {"cmap": diverging_colours(), "vmin": -limit, "vmax": limit}
 
 
 def _make_axes(ax, shape):

@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sknmf_unfold.separators import DRNMFSeparator
-from sknmf_unfold.separators._explanation import estimate_contributions, evidence_contributions
+from sknmf_unfold.separators._explanation import (
+    estimate_contributions,
+    evidence_contributions,
+    power_weights,
+)
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number
 
-from ._figures import check_axes, draw_image, new_figure
+from ._figures import check_axes, diverging_colours, draw_image, new_figure
 from ._recordings import Frames, check_recording, describe, last_step
 
 if TYPE_CHECKING:
@@ -32,9 +36,9 @@ class MaskExplanationDisplay:
     r"""Terms of the log-odds of a mask for a stretch of sound, and the components behind them.
 
     The images are the terms of :math:`\log(M / (1 - M))`, see `DRNMFSeparator.explain_mask`, on
-    one scale, and their sum: red raises the mask, blue lowers it. A term that the model does not
-    have is left out. The bars are the components that raised or lowered the log-odds most, in the
-    mean over the frames and bins of the stretch.
+    one scale, and their sum: yellow raises the mask, blue lowers it. A term that the model does
+    not have is left out. The bars are the components that raised or lowered the log-odds most, in
+    the mean over the frames and bins of the stretch, weighted by their power in the mixture.
 
     A component contributes to both terms that depend on the components. Its part of the evidence
     is :math:`s_i E_i`, its share of the activations times its weight of evidence. Its part of the
@@ -149,9 +153,13 @@ class MaskExplanationDisplay:
         [terms] = separator.explain_mask(spectrograms)
         [activations] = separator.transform(spectrograms)
         terms = {name: terms[name][chosen] for name in _known_terms(separator)}
-        contributions = _contributions(separator, np.asarray(activations)[chosen])
+        contributions = _contributions(
+            separator,
+            np.asarray(activations)[chosen],
+            power_weights(spectrograms[0].magnitude()[chosen]),
+        )
         extent = frames.extent(chosen.start, chosen.stop)
-        labels = _labels(separator)
+        labels = _labels(separator, frames.sample_rate)
         display = cls(terms, contributions, labels, n_components=n_components, extent=extent)
         return display.plot(ax=ax)
 
@@ -173,7 +181,7 @@ class MaskExplanationDisplay:
         self.axes_ = _make_axes(ax, len(images))
         self.figure_ = self.axes_[0].figure
         limit = max(np.quantile(np.abs(list(images.values())), SCALE_QUANTILE), 1e-3)
-        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+        style = {"cmap": diverging_colours(), "vmin": -limit, "vmax": limit}
         self.images_ = []
         for axes, (title, values) in zip(self.axes_, images.items(), strict=False):
             self.images_.append(self._draw(axes, values, style))
@@ -182,8 +190,8 @@ class MaskExplanationDisplay:
         last.set_xlabel("Time (s)")
         beside = list(self.axes_[: len(images)])
         label = "Log-odds (nats)"
-        bar = self.figure_.colorbar(self.images_[0], ax=beside, label=label, extend="both")
-        self.colorbar_ = bar
+        settings = {"ax": beside, "label": label, "extend": "both", "aspect": 40}
+        self.colorbar_ = self.figure_.colorbar(self.images_[0], **settings)
         self._draw_bars(self.axes_[-1])
         return self
 
@@ -208,8 +216,9 @@ class MaskExplanationDisplay:
         axes.set_yticks(middle, [self.labels[i] for i in self.components_])
         axes.invert_yaxis()
         axes.axvline(0, color="black", linewidth=0.8)
-        axes.set(title="Components", xlabel="Mean contribution (nats)")
-        axes.legend()
+        axes.set_xlabel("Mean contribution (nats)")
+        above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
+        axes.legend(title="Components that changed the mask most", frameon=False, **above)
 
 
 def _check_separator(pipe):
@@ -240,19 +249,23 @@ def _known_terms(separator):
     return ["estimates", *(name for name, size in sizes.items() if size)]
 
 
-def _contributions(separator, activations):
+def _contributions(separator, activations, weights):
     floor = float(np.finfo(activations.dtype).eps) ** 2
     model = separator.output_components_, float(separator.mask_exponent_), floor
-    contributions = {"estimates": estimate_contributions(activations, *model)}
+    contributions = {"estimates": estimate_contributions(activations, *model, weights)}
     if len(separator.evidence_):
-        contributions["evidence"] = evidence_contributions(activations, separator.evidence_)
+        evidence = separator.evidence_
+        contributions["evidence"] = evidence_contributions(activations, evidence, weights)
     return contributions
 
 
-def _labels(separator):
-    n_target = len(separator.output_components_) // 2
-    sources = ["target"] * n_target + ["interference"] * n_target
-    return [f"{i}, {source}" for i, source in enumerate(sources)]
+def _labels(separator, sample_rate):
+    """Name each component by its number, its source and its loudest frequency."""
+    output = separator.output_components_
+    peaks = output.argmax(axis=1) * sample_rate / 2 / max(output.shape[1] - 1, 1)
+    sources = np.repeat(["target", "interference"], len(output) // 2)
+    named = enumerate(zip(sources, peaks, strict=True))
+    return [f"{i}: {source}, {peak:.0f} Hz" for i, (source, peak) in named]
 
 
 def _make_axes(ax, n_images):
@@ -264,4 +277,5 @@ def _make_axes(ax, n_images):
     for i in range(1, n_images):
         panels[f"image {i}"].sharex(panels["image 0"])
         panels[f"image {i}"].sharey(panels["image 0"])
+        panels[f"image {i - 1}"].tick_params(labelbottom=False)
     return np.array([*(panels[f"image {i}"] for i in range(n_images)), panels["bars"]])

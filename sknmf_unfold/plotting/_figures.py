@@ -11,6 +11,7 @@ from sknmf_unfold.validation.parameters import check_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
@@ -19,6 +20,10 @@ MIN_PLOT_RATE_HZ, MAX_PLOT_RATE_HZ = 1e-6, 1e12
 
 # Line styles tell curves apart where colours do not print.
 LINE_STYLES = ("-", "--", "-.", ":")
+
+# Blue below 0, grey at 0, yellow above. The lightness rises from end to end, so that signs can be
+# told apart in greyscale and by the colour-blind.
+DIVERGING = ("#08224f", "#2f63b3", "#9a9a9a", "#eda63a", "#fff6b8")
 
 Extent = tuple[float, float, float, float]
 
@@ -96,6 +101,13 @@ def draw_image(
     """Draw values of shape (n_columns, n_rows), the first row at the bottom."""
     options: dict[str, Any] = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
     return ax.imshow(values.T, extent=extent, **options, **style)
+
+
+def diverging_colours() -> Colormap:
+    """Make the colour map of signed values, centred at 0."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("sknmf_unfold_diverging", DIVERGING)
 
 
 def count_from_whole_numbers(axis: Any) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from sknmf_unfold.signal.stft import stft
+from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_n_fft, check_number
 from sknmf_unfold.validation.recordings import as_array
 
@@ -123,8 +124,9 @@ class SeparationDisplay:
         """
         noisy, *others = check_recording(noisy=noisy, clean=clean)
         spectrograms, frames = describe(pipe, noisy, sample_rate)
-        [item], separator = spectrograms, pipe[-1]
-        [mask] = separator.predict_mask(spectrograms)
+        if not hasattr(pipe[-1], "predict_mask"):
+            raise TypeError(f"`pipe` must end in a separator; got {shown(pipe)}.")
+        [item], [mask] = spectrograms, pipe[-1].predict_mask(spectrograms)
         enhanced = item.masked(mask).inverse()
         # The high-pass has shaped the enhanced waveform already.
         spectra = [item.magnitude(), unfiltered(item, enhanced)]

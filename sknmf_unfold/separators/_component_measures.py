@@ -71,16 +71,18 @@ def levels_db(components: np.ndarray, loudest: float) -> np.ndarray:
     return 20 * np.log10(np.maximum(components / (loudest or 1.0), floor))
 
 
-def change_db(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+def change_db(after: np.ndarray, before: np.ndarray, loudest: float | None = None) -> np.ndarray:
     """Compute the change of each bin of each component in dB.
 
-    Bins more than `CHANGE_RANGE_DB` below the loudest one of both dictionaries count as that far
-    below, so that bins that are negligible before and after have not changed.
+    Bins more than `CHANGE_RANGE_DB` below the loudest one count as that far below, so that bins
+    that are negligible before and after have not changed.
 
     Parameters
     ----------
     after, before : ndarray of shape (n_components, n_freqs)
         Non-negative.
+    loudest : float, optional
+        By default the largest bin of both dictionaries.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def change_db(after: np.ndarray, before: np.ndarray) -> np.ndarray:
     >>> change_db(np.array([[1.0, 1e-9]]), np.array([[0.1, 1e-5]]))
     array([[20.,  0.]])
     """
-    loudest = max(after.max(), before.max())
+    loudest = max(after.max(), before.max()) if loudest is None else loudest
     return levels_db(after, loudest) - levels_db(before, loudest)
 
 

@@ -33,13 +33,36 @@ def by_term(result: Any) -> Any:
     return dict(zip(TERMS, np.split(result, len(TERMS), axis=1), strict=True))
 
 
+def power_weights(magnitude: np.ndarray) -> np.ndarray:
+    """Compute weights of frames and bins that are in proportion to their power.
+
+    Parameters
+    ----------
+    magnitude : ndarray of shape (n_frames, n_freqs)
+
+    Returns
+    -------
+    weights : ndarray of shape (n_frames, n_freqs)
+        Their sum is 1; they are equal in silence.
+
+    Examples
+    --------
+    >>> power_weights(np.array([[1.0, 3.0]])), power_weights(np.zeros((1, 2)))
+    (array([[0.1, 0.9]]), array([[0.5, 0.5]]))
+    """
+    # The largest magnitude is 1: squares neither overflow nor vanish.
+    power = (np.asarray(magnitude, dtype=float) / (magnitude.max() or 1.0)) ** 2
+    return power / power.sum() if power.any() else np.full(power.shape, 1 / power.size)
+
+
 def estimate_contributions(
     activations: np.ndarray,
     output_components: np.ndarray,
     exponent: float,
     floor: float,
+    weights: np.ndarray,
 ) -> np.ndarray:
-    r"""Divide the term of the estimates among the components, in the mean over frames and bins.
+    r"""Divide the term of the estimates among the components, in the weighted mean.
 
     With the estimate :math:`y_i = h_i W_i` of component i, the sums Y of the target's and V of the
     interference's estimates, and L their logarithmic mean, the term is
@@ -58,28 +81,33 @@ def estimate_contributions(
         The exponent p of the mask.
     floor : float
         Added to both estimates by the mask.
+    weights : ndarray of shape (n_frames, n_freqs)
+        Weights of the mean; their sum is 1.
 
     Returns
     -------
     contributions : ndarray of shape (n_components,)
-        In nats; their sum is the mean of the term.
+        In nats; their sum is the weighted mean of the term.
 
     Examples
     --------
-    >>> estimate_contributions(np.array([[3.0, 1.0]]), np.ones((2, 1)), 1.0, 0.0).round(3)
+    >>> h, W, ones = np.array([[3.0, 1.0]]), np.ones((2, 1)), np.ones((1, 1))
+    >>> estimate_contributions(h, W, 1.0, 0.0, ones).round(3)
     array([ 1.648, -0.549])
     """
     activations, dictionary = (np.asarray(x, dtype=float) for x in (activations, output_components))
     n_target = len(dictionary) // 2
     parts = slice(n_target), slice(n_target, None)
     target, rest = (activations[:, part] @ dictionary[part] + floor for part in parts)
-    weights = _inverse_logarithmic_mean(target, rest) @ dictionary.T
-    weights[:, n_target:] *= -1
-    return exponent * (activations * weights).mean(axis=0) / dictionary.shape[1]
+    slopes = (weights * _inverse_logarithmic_mean(target, rest)) @ dictionary.T
+    slopes[:, n_target:] *= -1
+    return exponent * (activations * slopes).sum(axis=0)
 
 
-def evidence_contributions(activations: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Divide the term of the evidence among the components, in the mean over frames and bins.
+def evidence_contributions(
+    activations: np.ndarray, evidence: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Divide the term of the evidence among the components, in the weighted mean.
 
     Component i adds its share of the activations times its weight of evidence,
     ``h_i / (norm(h) + 1) * E_i``.
@@ -88,21 +116,24 @@ def evidence_contributions(activations: np.ndarray, evidence: np.ndarray) -> np.
     ----------
     activations : ndarray of shape (n_frames, n_components)
     evidence : ndarray of shape (n_components, n_freqs)
+    weights : ndarray of shape (n_frames, n_freqs)
+        Weights of the mean; their sum is 1.
 
     Returns
     -------
     contributions : ndarray of shape (n_components,)
-        In nats; their sum is the mean of the term.
+        In nats; their sum is the weighted mean of the term.
 
     Examples
     --------
-    >>> evidence_contributions(np.array([[3e6, 4e6]]), np.array([[1.0, 2.0], [-1.0, 0.0]])).round(3)
+    >>> activations, evidence = np.array([[3e6, 4e6]]), np.array([[1.0, 2.0], [-1.0, 0.0]])
+    >>> evidence_contributions(activations, evidence, np.full((1, 2), 0.5)).round(3)
     array([ 0.9, -0.4])
     """
     activations = np.asarray(activations, dtype=float)
     norms = np.linalg.norm(activations, axis=1, keepdims=True)
     shares = activations / (norms + EVIDENCE_FADE_NORM)
-    return shares.mean(axis=0) * np.asarray(evidence, dtype=float).mean(axis=1)
+    return (shares * (weights @ np.asarray(evidence, dtype=float).T)).sum(axis=0)
 
 
 def _inverse_logarithmic_mean(one, other):

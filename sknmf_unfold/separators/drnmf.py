@@ -250,6 +250,10 @@ class DRNMFSeparator(ExportsONNX, UnfoldedSeparator):
         ValueError
             If X does not look like what the estimator was fitted on.
 
+        See Also
+        --------
+        plotting.MaskExplanationDisplay : Draws the terms, and the components behind them.
+
         Examples
         --------
         >>> from sknmf_unfold import STFT, DRNMFSeparator

@@ -22,7 +22,8 @@ WAVE, MASK = WAVES[0], np.ones((8, 257))
 
 
 def separate(**settings):
-    return plotting.plot_separation(WAVE, MASK, WAVE, WAVE, **settings)
+    settings = {"mask": MASK} | settings
+    return plotting.SeparationDisplay.from_predictions(WAVE, WAVE, WAVE, **settings)
 
 
 # Paths and files
@@ -100,48 +101,13 @@ PICTURES = {
     "n_fft 0": ("`n_fft` must be a whole number >= 2; got 0", lambda: separate(n_fft=0)),
     "hop 0": ("`hop_length` must be a whole number >= 1", lambda: separate(hop_length=0)),
     "hop": ("`hop_length` must be .* <= 512; got 1000", lambda: separate(hop_length=1000)),
-    "fig": ("`fig` must be a matplotlib figure or None; got 3", lambda: separate(fig=3), TypeError),
-    "mask": (
-        "Input mask contains NaN",
-        lambda: plotting.plot_separation(WAVE, np.nan * MASK, WAVE, WAVE),
-    ),
-    "components": (
-        "`components` cannot become an array of numbers",
-        lambda: plotting.plot_components([[1], [1, 2]]),
-        TypeError,
-    ),
-    "negative": ("Negative values in data", lambda: plotting.plot_components(-np.ones((2, 5)))),
-    "1-D": ("Expected 2D array, got 1D array", lambda: plotting.plot_components(np.ones(5))),
-    "components' ax": (
-        "`ax` must be matplotlib axes or None; got 3",
-        lambda: plotting.plot_components(np.ones((2, 5)), ax=3),
-        TypeError,
-    ),
+    "ax": ("`ax` must be matplotlib axes or None; got 3", lambda: separate(ax=3), TypeError),
+    "mask": ("Input mask contains NaN", lambda: separate(mask=np.nan * MASK)),
+    "mask's shape": (r"mask has shape \(257, 8\) but", lambda: separate(mask=MASK.T)),
     "history's ax": (
         "`ax` must be matplotlib axes or None; got 'a'",
-        lambda: plotting.plot_history({"train_loss": [1.0]}, ax="a"),
+        lambda: plotting.TrainingDisplay({"train_loss": [1.0]}).plot(ax="a"),
         TypeError,
-    ),
-    "words": (
-        r"`history`\['train_loss'\] must be a list of numbers; got \['a'\]",
-        lambda: plotting.plot_history({"train_loss": ["a"]}),
-        TypeError,
-    ),
-    "no list": (
-        r"`history`\['train_loss'\] must have a number for each epoch; got \(\)",
-        lambda: plotting.plot_history({"train_loss": 3}),
-    ),
-    "no epochs": (
-        r"`history`\['train_loss'\] must have a number for each epoch; got \(0,\)",
-        lambda: plotting.plot_history({"train_loss": []}),
-    ),
-    "epochs": (
-        r"`history`\['epoch'\] has shape \(1,\) but 'train_loss' has \(2,\)",
-        lambda: plotting.plot_history({"train_loss": [2.0, 1.0], "epoch": [1]}),
-    ),
-    "validation": (
-        r"`history`\['validation_loss'\] has shape \(1,\) but 'train_loss' has \(2,\)",
-        lambda: plotting.plot_history({"train_loss": [2.0, 1.0], "validation_loss": [1.0]}),
     ),
 }
 
@@ -152,10 +118,11 @@ def test_pictures(case):
     refuses(message, call, *error)
 
 
-def test_a_refused_picture_leaves_the_figure_empty():
-    figure = Figure()
-    refuses("500", lambda: plotting.plot_separation(WAVE, MASK, *WAVES, fig=figure))
-    assert figure.axes == []
+def test_a_refused_picture_leaves_the_axes_empty():
+    axes = Figure().subplots(4)
+    draw = plotting.SeparationDisplay.from_predictions
+    refuses("500", lambda: draw(WAVE, *WAVES, mask=MASK, ax=axes))
+    assert not any(each.images for each in axes)
 
 
 # The command line

@@ -472,21 +472,24 @@ OTHERS = {
         lambda: load_audio(["missing.wav"]),
         FileNotFoundError,
     ),
-    "plot: separator": (
-        "`components` must be an array of numbers",
-        lambda: plotting.plot_components(nmf()),
+    "plot: components of what": (
+        "`estimator` must be one of SparseNMF",
+        lambda: plotting.ComponentsDisplay.from_estimator(X[0]),
         TypeError,
     ),
     "plot: no history": (
         "`history` must have an entry 'train_loss'",
-        lambda: plotting.plot_history({}),
+        lambda: plotting.TrainingDisplay({}).plot(),
     ),
     "plot: history of what": (
         "`history` must be a dict",
-        lambda: plotting.plot_history(nmf()),
+        lambda: plotting.TrainingDisplay(nmf()).plot(),
         TypeError,
     ),
-    "plot: lengths": ("500 samples", lambda: plotting.plot_separation(WAVES[0], None, *WAVES)),
+    "plot: lengths": (
+        "500 samples",
+        lambda: plotting.SeparationDisplay.from_predictions(WAVES[0], *WAVES),
+    ),
 }
 
 

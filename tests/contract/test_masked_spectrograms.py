@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from sknmf_unfold import STFT, SparseNMF, metrics
-from sknmf_unfold.plotting import plot_separation
+from sknmf_unfold.plotting import SeparationDisplay
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.targets import check_targets
 from tests._factories import drnmf, supervised
@@ -109,11 +109,12 @@ def test_metrics_take_items_and_lists_of_them():
 def test_plots():
     mask = np.full(ITEMS[0].shape, 0.5)
     settings = {"n_fft": 64, "hop_length": 16}
-    figures = [
-        plot_separation(WAVES[0], mask, estimate, TARGETS[0], **settings)
+    draw = SeparationDisplay.from_predictions
+    displays = [
+        draw(WAVES[0], estimate, TARGETS[0], mask=mask, **settings)
         for estimate in (ROUGH[0], ROUGH_WAVES[0])
     ]
-    images = [figure.axes[2].images[0].get_array() for figure in figures]
+    images = [display.images_[2].get_array() for display in displays]
     np.testing.assert_allclose(images[0], images[1], atol=1e-6)
 
 

@@ -41,8 +41,9 @@ CALLS = {
     "nmf": lambda: DRNMFSeparator(nmf=NUMBERS, n_components=2).fit(FRAMES, 0.5 * FRAMES),
     "pipeline": lambda: StreamingSeparator(NUMBERS),
     "other pipeline": lambda: StreamingSeparator(Pipeline([("a", SparseNMF(init=TEXT))])),
-    "canvas": lambda: plotting.plot_components(FRAMES, ax=NUMBERS),
-    "history": lambda: plotting.plot_history({f"loss{i}": [1.0] for i in range(10**4)}),
+    "canvas": lambda: plotting.TrainingDisplay({"train_loss": [1.0]}).plot(ax=NUMBERS),
+    "history": lambda: plotting.TrainingDisplay({f"loss{i}": [1.0] for i in range(10**4)}).plot(),
+    "estimator": lambda: plotting.ComponentsDisplay.from_estimator(NUMBERS),
     "settings": lambda: SparseNMF(2).fit(
         [
             *STFT(512, 128, np.hanning(512)).transform(WAVES),

@@ -162,7 +162,15 @@ def mixtures(**settings):
 def panels(**settings):
     settings = {"n_fft": 64, "hop_length": 16} | settings
     mask = np.ones(STFT(64, 16).transform(WAVES)[0].shape)
-    return plotting.plot_separation(WAVES[0], mask, WAVES[0], WAVES[0], **settings)
+    draw = plotting.SeparationDisplay.from_predictions
+    return draw(WAVES[0], WAVES[0], WAVES[0], mask=mask, **settings)
+
+
+NMF = SparseNMF(2, sparsity=0.1, max_iter=3, random_state=0).fit(X)
+
+
+def components_of(**settings):
+    return plotting.ComponentsDisplay.from_estimator(NMF, **settings)
 
 
 FUNCTIONS = {
@@ -197,15 +205,16 @@ FUNCTIONS = {
         1, duration=0.1, random_state=v
     ),
     ("n_streams", "StreamingSeparator"): streamed,
-    ("sample_rate", "plot_separation"): lambda v: panels(sample_rate=v),
-    ("n_fft", "plot_separation"): lambda v: panels(n_fft=v, hop_length=1),
-    ("hop_length", "plot_separation"): lambda v: panels(hop_length=v),
-    ("sample_rate", "plot_components"): lambda v: plotting.plot_components(X[0], sample_rate=v),
+    ("sample_rate", "SeparationDisplay"): lambda v: panels(sample_rate=v),
+    ("n_fft", "SeparationDisplay"): lambda v: panels(n_fft=v, hop_length=1),
+    ("hop_length", "SeparationDisplay"): lambda v: panels(hop_length=v),
+    ("sample_rate", "ComponentsDisplay"): lambda v: components_of(sample_rate=v),
+    ("layer", "ComponentsDisplay"): lambda v: components_of(layer=v),
 }
 # Of whose parameters no value of the table is within bounds.
-NOTHING_WORKS = [("sample_rate", "make_noisy_speech"), ("n_fft", "plot_separation")]
+NOTHING_WORKS = [("sample_rate", "make_noisy_speech"), ("n_fft", "SeparationDisplay")]
 NOTHING_WORKS += [("bandwidths", "MixtureDataset"), ("sample_rate", "MixtureDataset")]
-NOTHING_WORKS += [("hop_length", "plot_separation")]
+NOTHING_WORKS += [("hop_length", "SeparationDisplay"), ("layer", "ComponentsDisplay")]
 
 
 @pytest.mark.parametrize("case", FUNCTIONS, ids=str)

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sknmf_unfold import SparseNMF
 from sknmf_unfold.datasets import MixtureDataset, mix_at_snr, save_audio
 from sknmf_unfold.metrics import sdr, sdr_improvement, sdr_scorer, si_sdr
-from sknmf_unfold.plotting import plot_separation
+from sknmf_unfold.plotting import SeparationDisplay
 from sknmf_unfold.streaming import StreamingSeparator
 from tests._counts import count
 from tests._factories import drnmf, stft, supervised
@@ -126,7 +126,7 @@ SINGLE = {
     "mix": lambda x: mix_at_snr(x, WAVES[0], 0),
     "interference": lambda x: mix_at_snr(WAVES[0], x, 0),
     "save": lambda x: save_audio("never.wav", x),
-    "plot": lambda x: plot_separation(x, np.ones((1, 1)), x, x),
+    "plot": lambda x: SeparationDisplay.from_predictions(x, x, x),
     "dataset": lambda x: MixtureDataset([x], WAVES),
     "dataset's interference": lambda x: MixtureDataset(WAVES, [x]),
     "X": lambda x: PIPE.predict([x]),

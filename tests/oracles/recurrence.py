@@ -29,27 +29,39 @@ def drnmf_loop(weights, frames, n_repeats=1):
     A layer is one iteration of soft-thresholding on the last frames, one below the other, with a
     dictionary of spectra times envelopes.
     """
-    components, envelopes = weights["components"], weights["envelopes"]
-    n_layers, n_components, n_freqs = components.shape
-    context = envelopes.shape[2]
-    dynamics = weights["dynamics"]
-    carry = np.diag(dynamics) if dynamics.ndim == 1 else dynamics
-    h, units = weights["initial_activations"], np.zeros(len(weights["gru_evidence"]))
+    units = np.zeros(len(weights["gru_evidence"]))
     activations, masks = [], []
-    for t in range(len(frames)):
-        window = [frames[i] if i >= 0 else np.zeros(n_freqs) for i in range(t - context + 1, t + 1)]
-        x = np.concatenate(window)
-        h = carry.T @ h
-        for k in [*range(n_layers)] * n_repeats:
-            W = (envelopes[k][:, :, None] * components[k][:, None]).reshape(n_components, -1)
-            gradient = (h @ W - x) @ W.T + weights["sparsity"][k]
-            h = np.maximum(h - weights["step_sizes"][k] * gradient, 0)
+    for h in layer_loop(weights, frames, n_repeats)[:, -1]:
         share = h / (np.sqrt(sum(h**2)) + 1)
         if len(units):
             units = gru_step(weights, share, units)
         activations.append(h)
         masks.append(mask_of(weights, h, share, units))
     return np.array(activations), np.array(masks)
+
+
+def layer_loop(weights, frames, n_repeats=1):
+    """Activations after each layer of each frame, of shape (frames, layers, components).
+
+    A frame starts from the last layer of the frame before.
+    """
+    components, envelopes = weights["components"], weights["envelopes"]
+    n_layers, n_components, n_freqs = components.shape
+    context = envelopes.shape[2]
+    dynamics = weights["dynamics"]
+    carry = np.diag(dynamics) if dynamics.ndim == 1 else dynamics
+    h, activations = weights["initial_activations"], []
+    for t in range(len(frames)):
+        window = [frames[i] if i >= 0 else np.zeros(n_freqs) for i in range(t - context + 1, t + 1)]
+        x = np.concatenate(window)
+        h, layers = carry.T @ h, []
+        for k in [*range(n_layers)] * n_repeats:
+            W = (envelopes[k][:, :, None] * components[k][:, None]).reshape(n_components, -1)
+            gradient = (h @ W - x) @ W.T + weights["sparsity"][k]
+            h = np.maximum(h - weights["step_sizes"][k] * gradient, 0)
+            layers.append(h)
+        activations.append(layers)
+    return np.array(activations)
 
 
 def mask_of(weights, h, share, units):
