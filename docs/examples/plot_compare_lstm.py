@@ -29,8 +29,8 @@ from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.separators import LSTMSeparator
 
 separators = {
-    "DR-NMF": DRNMFSeparator(n_components=40, max_epochs=8, random_state=0),
-    "LSTM": LSTMSeparator(n_units=64, learning_rate=5e-3, max_epochs=20, random_state=0),
+    "DR-NMF": DRNMFSeparator(n_components=40, max_epochs=6, random_state=0),
+    "LSTM": LSTMSeparator(n_units=64, learning_rate=5e-3, max_epochs=15, random_state=0),
 }
 pipes, seconds = {}, {}
 for name, separator in separators.items():

@@ -4,8 +4,8 @@ Choose the size of the model by grid search
 
 The number of layers (K) and the number of components (N) of
 :class:`~sknmf_unfold.DRNMFSeparator` are ordinary parameters, so scikit-learn's
-:class:`~sklearn.model_selection.GridSearchCV` chooses them. More components help here; more layers
-cost time and bring little.
+:class:`~sklearn.model_selection.GridSearchCV` chooses them. More components help most here; further
+layers help less, and both cost time.
 """
 
 # %%
