@@ -89,7 +89,7 @@ for row, name in zip(axes, names, strict=True):
     for ax, component in zip(row, fitted[name][2].components_, strict=True):
         ax.imshow(component.reshape(8, 8), cmap="cividis", vmin=0, vmax=max(component.max(), 1e-9))
         ax.set(xticks=[], yticks=[])
-    row[0].set_title(name, loc="left", fontsize="medium")
+    row[0].set_ylabel(name, rotation=0, ha="right", va="center")
 
 # %%
 # Names

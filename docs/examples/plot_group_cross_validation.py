@@ -45,6 +45,7 @@ for name, values in gains.items():
 difference = gains["random recordings"] - gains["by speaker"]
 error = difference.std(ddof=1) / np.sqrt(len(difference))
 print(f"difference: {difference.mean():.2f} dB, standard error {error:.2f} dB")
+print(f"by speaker is lower for {np.sum(difference > 0)} of {len(difference)} recordings")
 
 # %%
 # Most points are below the diagonal: the same recording is separated less well by a model that has

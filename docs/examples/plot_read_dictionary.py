@@ -23,9 +23,9 @@ pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
 # %%
 # Before and after
 # ----------------
-# Each column is a component and keeps its place in all rows, which are ordered by the spectral
+# Each column is a component and keeps its place in all rows; columns are ordered by the spectral
 # centroid before training. The target has harmonics below some kilohertz; the interference has
-# rumble, single tones and hiss. Training keeps what a component is, and changes its level by a few
+# rumble, single tones and hiss. Training keeps what a component is, and changes its level by some
 # dB in places.
 from sknmf_unfold.plotting import ActivationsDisplay, ComponentsDisplay
 
