@@ -64,30 +64,27 @@ print(f"largest difference: {np.abs(mask - rebuilt).max():.0e}")
 # %%
 # The vowel
 # ---------
-# Red raises the mask, blue lowers it. Below 2 kHz, where the formants of the vowel are, the
-# estimates are for the target, along its harmonics. Above 3 kHz, where there is next to nothing of
-# it, they are for the interference. The evidence is small: it starts at 0, and this training took
-# seconds.
+# Orange raises the mask, blue lowers it. Below 2 kHz, where the formants of the vowel are, the
+# estimates are for the target. Above 4 kHz, where there is next to nothing of it, they are for the
+# interference. The evidence is smaller: it starts at 0, and this training took seconds.
 vowel = MaskExplanationDisplay.from_estimator(pipe, noisy, start=2.28, stop=2.38, n_components=6)
 
 # %%
-# The bars are means over all bins, so a component that is broad in frequency has a long one.
-# ``component_summary`` says what the components are: those of the target with the longest bars have
-# their peaks at low harmonics of a voice, and the interference has a hiss whose centroid is above
-# 4 kHz.
+# The bars say which components raised or lowered the log-odds. The longest are of components of the
+# target whose peaks are near 500 Hz; the rumble of the interference, with its peak below 100 Hz, is
+# against them. ``component_summary`` says more about these components.
 summary = separator.component_summary(spectrograms)
 summary.loc[vowel.components_].round(2)
 
 # %%
 # The noise
 # ---------
-# In the pause, before the next word, nearly everything is for the interference.
+# In the pause nearly everything is for the interference.
 noise = MaskExplanationDisplay.from_estimator(pipe, noisy, start=1.68, stop=1.84, n_components=6)
 
 # %%
-# The same hiss has the longest bar, and now the rumble, whose peak is below 100 Hz, follows. Some
-# components of the target still take a part of the noise for a voice; these are the bins that
-# remain audible.
+# The rumble, which was against the vowel too, now has the longest bar. Some components of the target
+# still take a part of the noise for a voice: the bins of the mask that stay orange.
 summary.loc[noise.components_].round(2)
 
 # %%
