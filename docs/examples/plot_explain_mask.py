@@ -64,13 +64,13 @@ print(f"largest difference: {np.abs(mask - rebuilt).max():.0e}")
 # %%
 # The vowel
 # ---------
-# Orange raises the mask, blue lowers it. Below 2 kHz, where the formants of the vowel are, the
+# Yellow raises the mask, blue lowers it. Below 2 kHz, where the formants of the vowel are, the
 # estimates are for the target. Above 4 kHz, where there is next to nothing of it, they are for the
 # interference. The evidence is smaller: it starts at 0, and this training took seconds.
 vowel = MaskExplanationDisplay.from_estimator(pipe, noisy, start=2.28, stop=2.38, n_components=6)
 
 # %%
-# The bars say which components raised or lowered the log-odds. The longest are of components of the
+# The bars say which components raised or lowered the log-odds most, where the sound is. The longest are of components of the
 # target whose peaks are near 500 Hz; the rumble of the interference, with its peak below 100 Hz, is
 # against them. ``component_summary`` says more about these components.
 summary = separator.component_summary(spectrograms)
@@ -83,8 +83,8 @@ summary.loc[vowel.components_].round(2)
 noise = MaskExplanationDisplay.from_estimator(pipe, noisy, start=1.68, stop=1.84, n_components=6)
 
 # %%
-# The rumble, which was against the vowel too, now has the longest bar. Some components of the target
-# still take a part of the noise for a voice: the bins of the mask that stay orange.
+# The rumble, which was against the vowel too, now has the longest bar. Some components of the
+# target still take a part of the noise for a voice: the bins that stay yellow.
 summary.loc[noise.components_].round(2)
 
 # %%
