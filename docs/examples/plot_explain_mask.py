@@ -70,9 +70,9 @@ print(f"largest difference: {np.abs(mask - rebuilt).max():.0e}")
 vowel = MaskExplanationDisplay.from_estimator(pipe, noisy, start=2.28, stop=2.38, n_components=6)
 
 # %%
-# The bars say which components raised or lowered the log-odds most, where the sound is. The longest are of components of the
-# target whose peaks are near 500 Hz; the rumble of the interference, with its peak below 100 Hz, is
-# against them. ``component_summary`` says more about these components.
+# The bars say which components raised or lowered the log-odds most, where the sound is. The longest
+# are of components of the target whose peaks are near 500 Hz; the rumble of the interference, with
+# its peak below 100 Hz, is against them. ``component_summary`` says more about these components.
 summary = separator.component_summary(spectrograms)
 summary.loc[vowel.components_].round(2)
 
