@@ -35,6 +35,7 @@ from benchmarks.gtcrn_like_layers import (
     band_matrices,
     neighbours,
 )
+from benchmarks.table1 import MINUTES, choose_minutes
 from sknmf_unfold import STFT
 from sknmf_unfold.base.tensors import to_tensor, tree_to_numpy
 from sknmf_unfold.metrics import mean_sdr
@@ -259,7 +260,7 @@ def main(arguments=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--size", choices=["tenth", "full"], default="tenth")
+    parser.add_argument("--size", choices=[*MINUTES, "tenth", "full"], default="tenth")
     parser.add_argument("--max-epochs", type=int, default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=None, help="folder of the corpus")
@@ -271,7 +272,10 @@ def main(arguments=None):
     separator = GTCRNLikeSeparator(random_state=args.seed, **settings)
     pipe = Pipeline([("stft", STFT()), ("sep", separator)])
     X, Y = open_speech.load("dev", cache=args.cache)
-    pipe.fit(*open_speech.load(args.size, cache=args.cache), sep__validation_data=(X, Y))
+    size = "tenth" if args.size in MINUTES else args.size
+    train = open_speech.load(size, cache=args.cache)
+    train, dev = choose_minutes(train, (X, Y), args.size)
+    pipe.fit(*train, sep__validation_data=dev)
     args.keep.parent.mkdir(parents=True, exist_ok=True)
     joblib.dump(pipe, args.keep)
     score = np.mean(mean_sdr(Y, pipe.predict(X)))
