@@ -8,6 +8,8 @@ from pathlib import Path
 from benchmarks._results import read_rows
 from benchmarks.denoisers_measures import MEASURES
 
+# Cell without a value; a hyphen alone would be an item of a list in reStructuredText.
+NO_VALUE = "\N{EN DASH}"
 # Decimals of the measures.
 FORMATS = {"SDR": ".2f", "SI-SDR": ".2f", "PESQ": ".2f", "ESTOI": ".3f"}
 # The mixture comes first, the ideal mask last, the others between them by their SDR.
@@ -46,14 +48,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float | None, form: str = ".2f") -> str:
-    """Format a number; a dash where there is none.
+    """Format a number; an en dash where there is none.
 
     Examples
     --------
-    >>> number(1.234), number(None), number(float("nan")), number(23670, ",d")
-    ('1.23', '-', '-', '23,670')
+    >>> number(1.234), number(23670, ",d")
+    ('1.23', '23,670')
+    >>> number(None) == number(float("nan")) == NO_VALUE
+    True
     """
-    return "-" if value is None or value != value else format(value, form)
+    return NO_VALUE if value is None or value != value else format(value, form)
 
 
 def largest(rows: Sequence[dict]) -> list[dict]:
@@ -107,7 +111,7 @@ def by_columns(
     """
     columns = list(dict.fromkeys(column(row) for row in rows))
     cells = {(row["system"], column(row)): cell(row) for row in rows}
-    lines = [[name, *(cells.get((name, c), "-") for c in columns)] for name in ordered(rows)]
+    lines = [[name, *(cells.get((name, c), NO_VALUE) for c in columns)] for name in ordered(rows)]
     return table(["system", *columns], lines)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.denoisers_report import number, ordered, table
+from benchmarks.denoisers_report import NO_VALUE, number, ordered, table
 
 # Minutes of mixtures in the training sets of `benchmarks.table1`.
 MINUTES = {"3min": 3, "15min": 15, "tenth": 86, "full": 864}
@@ -86,11 +86,11 @@ def mean_and_range(values: Sequence[float]) -> str:
 
     Examples
     --------
-    >>> mean_and_range([1.0, 2.0]), mean_and_range([3.0]), mean_and_range([])
-    ('1.50 ± 0.50', '3.00', '-')
+    >>> mean_and_range([1.0, 2.0]), mean_and_range([3.0])
+    ('1.50 ± 0.50', '3.00')
     """
     if not values:
-        return "-"
+        return NO_VALUE
     mean = number(float(np.mean(values)))
     return mean if len(values) == 1 else f"{mean} ± {(max(values) - min(values)) / 2:.2f}"
 
@@ -108,7 +108,7 @@ def epochs_of(row: dict) -> int | None:
 
 def weights_cell(rows: Sequence[dict]) -> str:
     """Format the number of weights; a dash where there are none."""
-    return number(rows[0]["parameters"] or None, ",d") if rows else "-"
+    return number(rows[0]["parameters"] or None, ",d") if rows else NO_VALUE
 
 
 def paper_systems(rows: Sequence[dict]) -> str:
@@ -120,7 +120,7 @@ def paper_systems(rows: Sequence[dict]) -> str:
         if not found:
             continue
         trained = found[0]["parameters"] > 0
-        cells = [number(epochs_of(found[0]), "d"), str(len(found)) if trained else "-"]
+        cells = [number(epochs_of(found[0]), "d"), str(len(found)) if trained else NO_VALUE]
         conditions = (sdr_cell(found, f"test {name}") for name in ("matched", "unseen", "wild"))
         lines.append([label, weights_cell(found), *cells, *conditions])
     return table(header, lines)
@@ -151,14 +151,14 @@ def size_cells(label: str) -> tuple[str, str, str]:
 
     Examples
     --------
-    >>> size_cells("DR-NMF, default"), size_cells("sparse NMF"), size_cells("LSTM, 2 x 54")
-    (('1', '2', '200'), ('1', '-', '200'), ('-', '-', '-'))
+    >>> size_cells("DR-NMF, default"), set(size_cells("LSTM, 2 x 54")) == {NO_VALUE}
+    (('1', '2', '200'), True)
     """
     model, settings = next((m, s) for name, m, s in PAPER_SYSTEMS if name == label)
     if model.startswith("lstm"):
-        return "-", "-", "-"
+        return NO_VALUE, NO_VALUE, NO_VALUE
     layers, components = re.findall(r"-(?:(\d+)x)?(\d+)", model)[0]
-    return settings.get("sparsity", "1"), layers or "-", components
+    return settings.get("sparsity", "1"), layers or NO_VALUE, components
 
 
 def time_table(rows: Sequence[dict]) -> str:
@@ -177,7 +177,7 @@ def time_table(rows: Sequence[dict]) -> str:
 
 def _minutes(rows):
     if not rows:
-        return "-"
+        return NO_VALUE
     minutes = float(np.mean([row["seconds"] for row in rows])) / 60
     epochs = epochs_of(rows[0])
     return f"{minutes:.1f}" if epochs is None else f"{minutes:.1f} ({epochs} epochs)"
@@ -190,7 +190,7 @@ def _per_hour(found):
             if epochs_of(row):
                 seconds = row["history"]["seconds"][-1] - row["history"]["seconds"][0]
                 return f"{seconds / epochs_of(row) / MINUTES[size]:.1f}"
-    return "-"
+    return NO_VALUE
 
 
 def chosen(rows: Sequence[dict], condition: str, gain: float = 0.0) -> dict[str, dict]:

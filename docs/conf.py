@@ -34,6 +34,7 @@ exclude_patterns = ["_templates", "examples", "**/README.rst"]
 default_role = "py:obj"
 add_module_names = False
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 autosummary_context = {}
 # The context has a function, which the cache of the build cannot keep.

@@ -9,7 +9,7 @@ import scipy.signal
 
 from benchmarks import denoisers, denoisers_measures, denoisers_onnx, denoisers_timing
 from benchmarks.denoisers_models import ours, split_label
-from benchmarks.denoisers_report import largest, ordered, report
+from benchmarks.denoisers_report import NO_VALUE, largest, ordered, report
 from benchmarks.denoisers_systems import (
     PEERS,
     Denoiser,
@@ -312,7 +312,8 @@ def test_the_report_has_every_measure_and_is_valid():
     assert text.rindex("b  ") > text.rindex("a  ")
     for cell in ("7.12 / 6.12 / 1.50 / 0.500", "2.12 (1.50)", "7.10 (1.50)", "20.00 / 19.00"):
         assert cell in text
-    assert ["a", "48", "23,670", "-", "96", "-", "0.0123", "-"] in map(str.split, text.splitlines())
+    cells = ["a", "48", "23,670", NO_VALUE, "96", NO_VALUE, "0.0123", NO_VALUE]
+    assert cells in map(str.split, text.splitlines())
     settings = {"halt_level": 2, "report_level": 2}
     docutils.publish_string(text, writer="null", settings_overrides=settings)
 

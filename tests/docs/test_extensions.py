@@ -29,9 +29,7 @@ def test_formulae_of_all_pages_become_mathml(extension):
     found = list(formulae())
     assert len(found) > 50
     for text in found:
-        tree = ElementTree.fromstring(
-            mathml(nodes.math(text, text), block=False).replace("&ApplyFunction;", "")
-        )
+        tree = ElementTree.fromstring(mathml(nodes.math(text, text), block=False))
         # A command that the converter does not know stays as text with its backslash.
         assert "\\" not in "".join(tree.itertext()), text
 
@@ -42,6 +40,15 @@ def test_a_fraction_has_two_parts(extension):
     [fraction] = tree.iter("{http://www.w3.org/1998/Math/MathML}mfrac")
     assert ["".join(part.itertext()).strip() for part in fraction] == ["a", "b"]
     assert tree.get("display") == "block"
+
+
+def test_an_index_stands_behind_an_accent(extension):
+    tree = ElementTree.fromstring(
+        extension("local_mathml").mathml(nodes.math("", r"\hat Y_t"), False)
+    )
+    [index] = tree
+    assert index.tag.endswith("msub") and index[0].tag.endswith("mover")
+    assert [part.strip() for part in index.itertext() if part.strip()] == ["Y", "^", "t"]
 
 
 def test_methods_are_split_by_their_home(extension):
