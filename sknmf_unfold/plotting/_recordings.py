@@ -72,7 +72,7 @@ def check_recording(**signals: ArrayLike | None) -> list[np.ndarray]:
     waveforms, single = check_pairs(**known)
     if not single:
         names = " and ".join(known)
-        raise ValueError(f"`{names}` must be one waveform; pick one recording.")
+        raise ValueError(f"{names} must be one waveform each; pick one recording.")
     return [waveform for (waveform,) in waveforms]
 
 

@@ -113,8 +113,9 @@ class TrainingDisplay:
         self.figure_, self.ax_ = single_axes(ax)
         named = {"train_loss": "Training", "validation_loss": "Validation"}
         styles = zip(curves.items(), LINE_STYLES, strict=False)
+        # A loss between two that are not known is a point, which no line would show.
         self.lines_ = [
-            self.ax_.plot(epochs, losses, style, label=named[key])[0]
+            self.ax_.plot(epochs, losses, style, marker=".", label=named[key])[0]
             for (key, losses), style in styles
         ]
         self.best_ = self._mark_best(epochs, curves.get("validation_loss", np.empty(0)))
