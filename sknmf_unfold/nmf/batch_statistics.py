@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from .blocks import Blocks, block_length
-from .divergence import MIN_MAGNITUDE
+from .divergence import clipped
 from .mu_updates import gradient_parts
 from .problem import Problem
 
 Statistics = dict[str, np.ndarray]
 
 
-def products_and_gram(X: np.ndarray, W: np.ndarray, H: np.ndarray, problem: Problem) -> Statistics:
+def products_and_gram(
+    X: np.ndarray | csr_array, W: np.ndarray, H: np.ndarray, problem: Problem
+) -> Statistics:
     """Sum the products that determine the objective of any components, for beta = 2.
 
     Parameters
     ----------
     X, W, H : ndarray
-        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components); X may be
+        sparse.
     problem : Problem
 
     Returns
@@ -30,17 +34,20 @@ def products_and_gram(X: np.ndarray, W: np.ndarray, H: np.ndarray, problem: Prob
     def parts(frames, _):
         return H[frames].T @ X[frames], H[frames].T @ H[frames]
 
-    products, gram = Blocks(len(X), block_length(len(W))).sum(parts)
+    products, gram = Blocks(X.shape[0], block_length(len(W))).sum(parts)
     return {"products": products, "gram": gram}
 
 
-def gradient_sums(X: np.ndarray, W: np.ndarray, H: np.ndarray, problem: Problem) -> Statistics:
+def gradient_sums(
+    X: np.ndarray | csr_array, W: np.ndarray, H: np.ndarray, problem: Problem
+) -> Statistics:
     """Sum the parts of the gradient with respect to the components, for any beta other than 2.
 
     Parameters
     ----------
     X, W, H : ndarray
-        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components); X may be
+        sparse.
     problem : Problem
 
     Returns
@@ -53,10 +60,10 @@ def gradient_sums(X: np.ndarray, W: np.ndarray, H: np.ndarray, problem: Problem)
     beta = problem.beta
 
     def parts(frames, workspace):
-        x, h = np.maximum(X[frames], MIN_MAGNITUDE if beta <= 0 else 0), H[frames]
+        x, h = clipped(X[frames], beta), H[frames]
         negative, positive, _ = gradient_parts(x, W, h, beta, workspace)
         summed = h.sum(axis=0)[:, np.newaxis] if positive is None else h.T @ positive
         return h.T @ negative, summed
 
-    negative, positive = Blocks(len(X), block_length(max(W.shape))).sum(parts)
+    negative, positive = Blocks.of_data(X, len(W)).sum(parts)
     return {"negative": W * negative, "positive": np.broadcast_to(positive, W.shape)}

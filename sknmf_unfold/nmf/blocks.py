@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import DTypeLike
+from scipy.sparse import csr_array, issparse
 
 from sknmf_unfold.base.workers import product_workers
 
@@ -83,6 +84,23 @@ class Blocks:
     def __init__(self, n_frames: int, length: int) -> None:
         self._slices = [slice(s, min(s + length, n_frames)) for s in range(0, n_frames, length)]
         self._workspaces: deque = deque()
+
+    @classmethod
+    def of_data(cls, X: np.ndarray | csr_array, n_components: int) -> Blocks:
+        """Divide frames so that arrays of the size of activations and of data stay in the cache.
+
+        Parameters
+        ----------
+        X : ndarray or csr_array of shape (n_frames, n_freqs)
+            No array of the shape of a block is made of sparse data.
+        n_components : int
+
+        Returns
+        -------
+        blocks : Blocks
+        """
+        width = n_components if issparse(X) else max(n_components, X.shape[1])
+        return cls(X.shape[0], block_length(width))
 
     def run(self, function: Callable, consume: Callable | None = None) -> None:
         """Call a function for each block.

@@ -9,6 +9,7 @@ unit norm.
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sknmf_unfold.base.threads import one_thread_a_product
 
@@ -39,13 +40,17 @@ INITIAL_LENGTH, LENGTH_GROWTH, LIMIT_GROWTH, LENGTH_DIVISOR = 0.5, 1.05, 1.01, 1
 @one_thread_a_product()
 @np.errstate(over="ignore", invalid="ignore")
 def factorize(
-    X: np.ndarray, W: np.ndarray, problem: Problem, rng: np.random.RandomState, stopping: Stopping
+    X: np.ndarray | csr_array,
+    W: np.ndarray,
+    problem: Problem,
+    rng: np.random.RandomState,
+    stopping: Stopping,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factorise with components of unit norm.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     problem : Problem
@@ -82,8 +87,8 @@ def factorize(
     >>> bool(np.linalg.norm(X - H @ W) < 1e-3 * np.linalg.norm(X))
     True
     """
-    order = rng.permutation(len(X))
-    n_frames = min(int(PART_SHARE * len(X)), MAX_PART_FRAMES)
+    order = rng.permutation(X.shape[0])
+    n_frames = min(int(PART_SHARE * X.shape[0]), MAX_PART_FRAMES)
     if n_frames >= MIN_FRAMES_PER_COMPONENT * len(W):
         part = Factorization(X[np.sort(order[:n_frames])], W, problem)
         _descend_on_part(part, stopping.max_iter)
@@ -98,7 +103,7 @@ class Factorization:
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     problem : Problem
@@ -111,14 +116,14 @@ class Factorization:
         For them, the lowest so far.
     """
 
-    def __init__(self, X: np.ndarray, W: np.ndarray, problem: Problem) -> None:
+    def __init__(self, X: np.ndarray | csr_array, W: np.ndarray, problem: Problem) -> None:
         sparsity, self.n_fixed = problem.sparsity, problem.n_fixed
         self.X, self.sparsity = X, X.dtype.type(sparsity)
         H = solve_activations(X, W, sparsity=sparsity, max_iter=SWEEPS_PER_STEP, tol=0)
         block = block_length(len(W))
-        starts = range(0, len(X), block)
+        starts = range(0, X.shape[0], block)
         self._activations = {start: H[start : start + block].T.copy() for start in starts}
-        self._blocks = Blocks(len(X), block)
+        self._blocks = Blocks(X.shape[0], block)
         (self.power,) = self._blocks.sum(lambda frames, _: (0.5 * squares(X[frames]),))
         statistics = self._gather(lambda frames, _: self._activations[frames.start])
         self.W, self.objective = W, self._objective(W, *statistics)

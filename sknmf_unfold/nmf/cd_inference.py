@@ -6,6 +6,7 @@ Minimises ``1/2 ||x - h W||^2 + sparsity * sum(h)`` over ``h >= 0`` for every fr
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sknmf_unfold.base.threads import one_thread_a_product
 
@@ -23,12 +24,14 @@ MAX_MOMENTUM = 0.7
 MAX_GAP = 5e-3
 
 
-def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) -> np.ndarray:
+def infer(
+    X: np.ndarray | csr_array, W: np.ndarray, problem: Problem, stopping: Stopping
+) -> np.ndarray:
     """Call `solve_activations` with the arguments of the table of solvers.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
     problem : Problem
     stopping : Stopping
@@ -46,7 +49,7 @@ def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) ->
 @one_thread_a_product()
 @np.errstate(over="ignore", invalid="ignore")
 def solve_activations(
-    X: np.ndarray,
+    X: np.ndarray | csr_array,
     W: np.ndarray,
     *,
     sparsity: float,
@@ -60,7 +63,7 @@ def solve_activations(
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
         Magnitudes.
     W : ndarray of shape (n_components, n_freqs)
         Components, none of them all zeros.
@@ -99,17 +102,17 @@ def solve_activations(
            [0., 1.]])
     """
     sweep = choose_sweep(W, sparsity)
-    H = np.empty((len(X), len(W)), dtype=X.dtype)
+    H = np.empty((X.shape[0], len(W)), dtype=X.dtype)
 
     def solve(frames, workspace):
         x = X[frames]
         first = initial_activations(x, W) if initial is None else initial[frames]
         targets = sweep.targets(x, workspace)
-        start = workspace.array("start", len(W), len(x), dtype=X.dtype)
+        start = workspace.array("start", len(W), x.shape[0], dtype=X.dtype)
         start[:] = first.T
         H[frames] = _solve_block(start, targets, sweep, workspace, tol, max_iter).T
 
-    Blocks(len(X), block_length(len(W))).run(solve)
+    Blocks(X.shape[0], block_length(len(W))).run(solve)
     check_range(X, 2, H)
     return H
 

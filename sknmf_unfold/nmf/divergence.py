@@ -5,12 +5,14 @@ from __future__ import annotations
 import numbers
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number
 
-from .blocks import Blocks, block_length
+from .blocks import Blocks
 from .matrices import total
+from .sparse_frames import sparse_divergence
 
 BETA_LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 # A constant background of the approximation where beta != 2, and the smallest magnitude where
@@ -89,13 +91,31 @@ def beta_divergence(X: np.ndarray, approximation: np.ndarray, beta: float) -> fl
     return float(terms.sum(dtype=np.float64))
 
 
-def objective(X: np.ndarray, W: np.ndarray, H: np.ndarray, beta: float, sparsity: float) -> float:
+def clipped(X: np.ndarray | csr_array, beta: float) -> np.ndarray | csr_array:
+    """Raise magnitudes to `MIN_MAGNITUDE` where beta <= 0; sparse ones stay as they are.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
+    beta : float
+
+    Returns
+    -------
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
+    """
+    return X if issparse(X) else np.maximum(X, MIN_MAGNITUDE if beta <= 0 else 0)
+
+
+def objective(
+    X: np.ndarray | csr_array, W: np.ndarray, H: np.ndarray, beta: float, sparsity: float
+) -> float:
     """Compute ``D_beta(X | H W) + sparsity * sum(H)``, summed in float64.
 
     Parameters
     ----------
     X, W, H : ndarray
-        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components); X may be
+        sparse.
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
 
@@ -105,20 +125,24 @@ def objective(X: np.ndarray, W: np.ndarray, H: np.ndarray, beta: float, sparsity
     """
     background = X.dtype.type(0 if beta == 2 else MIN_MAGNITUDE)
 
-    def value(frames, _):
-        x = np.maximum(X[frames], MIN_MAGNITUDE) if beta <= 0 else X[frames]
-        divergence = beta_divergence(x, H[frames] @ W + background, beta)
-        return (divergence + sparsity * total(H[frames]),)
+    def value(frames, workspace):
+        x, h = X[frames], H[frames]
+        if issparse(X):
+            divergence = sparse_divergence(x, W, h, beta, background, workspace)
+        else:
+            x = np.maximum(x, MIN_MAGNITUDE) if beta <= 0 else x
+            divergence = beta_divergence(x, h @ W + background, beta)
+        return (divergence + sparsity * total(h),)
 
-    return Blocks(len(X), block_length(max(W.shape))).sum(value)[0]
+    return Blocks.of_data(X, len(W)).sum(value)[0]
 
 
-def check_range(X: np.ndarray, beta: float, *results: np.ndarray) -> None:
+def check_range(X: np.ndarray | csr_array, beta: float, *results: np.ndarray) -> None:
     """Raise unless all results are finite: else X or its powers leave the range of its dtype.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
         Magnitudes.
     beta : float
         Divergence.

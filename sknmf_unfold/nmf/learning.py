@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from . import online
 from .divergence import objective
@@ -42,7 +43,7 @@ class Learned(NamedTuple):
 # An overflow shows in the objective.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def learn(
-    frames: np.ndarray,
+    frames: np.ndarray | csr_array,
     W: np.ndarray,
     solver: Solver,
     problem: Problem,
@@ -55,7 +56,7 @@ def learn(
 
     Parameters
     ----------
-    frames : ndarray of shape (n_frames, n_freqs)
+    frames : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     solver : Solver
@@ -69,10 +70,11 @@ def learn(
     -------
     learned : Learned
     """
+    n_frames = frames.shape[0]
     if batch_size == "auto":
-        is_small = len(frames) * len(W) * frames.itemsize <= MAX_ACTIVATION_BYTES
+        is_small = n_frames * len(W) * frames.dtype.itemsize <= MAX_ACTIVATION_BYTES
         batch_size = None if is_small else AUTO_BATCH_FRAMES
-    if solver.batches is not None and isinstance(batch_size, Integral) and batch_size < len(frames):
+    if solver.batches is not None and isinstance(batch_size, Integral) and batch_size < n_frames:
         settings = {"batch_size": int(batch_size), "rng": rng, "stopping": stopping}
         return Learned(*online.factorize(frames, W, solver.batches, problem, **settings))
     W, H, curve = solver.learn(frames, W, problem, rng, stopping)
@@ -81,7 +83,7 @@ def learn(
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def learn_more(
-    frames: np.ndarray,
+    frames: np.ndarray | csr_array,
     W: np.ndarray,
     solver: Solver,
     problem: Problem,
@@ -95,7 +97,7 @@ def learn_more(
 
     Parameters
     ----------
-    frames : ndarray of shape (n_frames, n_freqs)
+    frames : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Current components, rows of unit norm.
     solver : Solver
@@ -122,7 +124,7 @@ def learn_more(
         first = frames[:batch_size]
         W = steps.learn_first(first, W, problem, rng, online.FIRST_STOPPING)[0]
     divergence = value = 0.0
-    for start in range(0, len(frames), batch_size):
+    for start in range(0, frames.shape[0], batch_size):
         batch = frames[start : start + batch_size]
         W, *of_batch = online.learn_batch(batch, W, statistics, steps, problem)
         divergence, value = divergence + of_batch[0], value + of_batch[1]

@@ -1,8 +1,9 @@
-"""Norms, sums and products of matrices."""
+"""Norms, sums and products of matrices; data may be sparse."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from .blocks import Workspace
 
@@ -45,18 +46,87 @@ def total(array: np.ndarray) -> float:
     return float((array @ ones).sum(dtype=np.float64))
 
 
-def squares(array: np.ndarray) -> float:
+def squares(array: np.ndarray | csr_array) -> float:
     """Sum the squares of an array in float64.
 
     Parameters
     ----------
-    array : ndarray
+    array : ndarray or csr_array
 
     Returns
     -------
     total : float
     """
-    return float(np.sum(np.square(array, dtype=np.float64)))
+    entries = array if isinstance(array, np.ndarray) else array.data
+    return float(np.sum(np.square(entries, dtype=np.float64)))
+
+
+def row_squares(array: np.ndarray | csr_array) -> np.ndarray:
+    """Sum the squares of each row in float64.
+
+    Parameters
+    ----------
+    array : ndarray or csr_array of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    squares : ndarray of shape (n_rows,)
+    """
+    if isinstance(array, np.ndarray):
+        return np.einsum("tf,tf->t", array, array, dtype=np.float64)
+    squared = array.astype(np.float64)
+    np.square(squared.data, out=squared.data)
+    return squared @ np.ones(array.shape[1])
+
+
+def nonzero_rows(array: np.ndarray | csr_array) -> np.ndarray:
+    """Tell which rows have an entry that is not 0.
+
+    Parameters
+    ----------
+    array : ndarray or csr_array of shape (n_rows, n_columns)
+        Without stored zeros.
+
+    Returns
+    -------
+    nonzero : ndarray of bool of shape (n_rows, 1)
+    """
+    if isinstance(array, np.ndarray):
+        return np.asarray(array.any(axis=1, keepdims=True))
+    return np.diff(array.indptr)[:, np.newaxis] > 0
+
+
+def dense(array: np.ndarray | csr_array) -> np.ndarray:
+    """Convert a small sparse array to a dense one; a dense array stays itself.
+
+    Parameters
+    ----------
+    array : ndarray or csr_array
+
+    Returns
+    -------
+    array : ndarray
+    """
+    return array if isinstance(array, np.ndarray) else array.toarray()
+
+
+def multiply(A: np.ndarray | csr_array, B: np.ndarray | csr_array, out: np.ndarray) -> np.ndarray:
+    """Compute the dense product of two matrices, one of which may be sparse.
+
+    Parameters
+    ----------
+    A, B : ndarray or sparse array
+        Of shapes (n_rows, n_inner), (n_inner, n_columns).
+    out : ndarray of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    out : ndarray of shape (n_rows, n_columns)
+    """
+    if isinstance(A, np.ndarray) and isinstance(B, np.ndarray):
+        return np.matmul(A, B, out=out)
+    out[:] = A @ B
+    return out
 
 
 def gram_factors(W: np.ndarray) -> tuple[np.ndarray, ...]:

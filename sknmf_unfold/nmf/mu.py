@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sknmf_unfold.base.threads import one_thread_a_product
 
@@ -25,13 +26,17 @@ MAX_HALVINGS = 20
 
 
 def learn(
-    X: np.ndarray, W: np.ndarray, problem: Problem, rng: np.random.RandomState, stopping: Stopping
+    X: np.ndarray | csr_array,
+    W: np.ndarray,
+    problem: Problem,
+    rng: np.random.RandomState,
+    stopping: Stopping,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factorise from random activations.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     problem : Problem
@@ -48,13 +53,17 @@ def learn(
 
 
 def learn_first_batch(
-    X: np.ndarray, W: np.ndarray, problem: Problem, rng: np.random.RandomState, stopping: Stopping
+    X: np.ndarray | csr_array,
+    W: np.ndarray,
+    problem: Problem,
+    rng: np.random.RandomState,
+    stopping: Stopping,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factorise from equal activations of all components.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     problem : Problem
@@ -70,12 +79,14 @@ def learn_first_batch(
     return factorize(X, W, initial_activations(X, W), problem, stopping)
 
 
-def scattered_activations(X: np.ndarray, W: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+def scattered_activations(
+    X: np.ndarray | csr_array, W: np.ndarray, rng: np.random.RandomState
+) -> np.ndarray:
     """Multiply the initial activations by random factors.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
     rng : numpy.random.RandomState
 
@@ -91,13 +102,17 @@ def scattered_activations(X: np.ndarray, W: np.ndarray, rng: np.random.RandomSta
 
 
 def factorize(
-    X: np.ndarray, W: np.ndarray, H: np.ndarray, problem: Problem, stopping: Stopping
+    X: np.ndarray | csr_array,
+    W: np.ndarray,
+    H: np.ndarray,
+    problem: Problem,
+    stopping: Stopping,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factorise from given components and activations.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     H : ndarray of shape (n_frames, n_components)

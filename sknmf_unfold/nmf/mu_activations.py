@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from .blocks import Blocks, block_length
+from .blocks import Blocks
 from .divergence import MIN_MAGNITUDE
 from .matrices import gram_factors, squares, times_gram, total
 from .mu_updates import MIN_ENTRY, gradient_parts, quadratic, step_of_activations
@@ -42,7 +43,7 @@ class FrobeniusActivations:
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     H : ndarray of shape (n_frames, n_components)
         Initial activations.
     sparsity : float
@@ -56,10 +57,10 @@ class FrobeniusActivations:
         Magnitude of the terms of the objective, to which its rounding errors are relative.
     """
 
-    def __init__(self, X: np.ndarray, H: np.ndarray, sparsity: float) -> None:
+    def __init__(self, X: np.ndarray | csr_array, H: np.ndarray, sparsity: float) -> None:
         self._X, self._sparsity, self._beta = X, sparsity, 2.0
         self.H, self._spare = np.maximum(H, MIN_ENTRY), np.empty_like(H)
-        self._blocks = Blocks(len(X), block_length(max(H.shape[1], X.shape[1])))
+        self._blocks = Blocks.of_data(X, H.shape[1])
 
         def statistics(frames, workspace):
             x, h = X[frames], H[frames]
@@ -117,7 +118,7 @@ class BetaActivations(FrobeniusActivations):
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     H : ndarray of shape (n_frames, n_components)
         Initial activations.
     sparsity : float
@@ -126,14 +127,16 @@ class BetaActivations(FrobeniusActivations):
         Divergence.
     """
 
-    def __init__(self, X: np.ndarray, H: np.ndarray, sparsity: float, beta: float) -> None:
+    def __init__(
+        self, X: np.ndarray | csr_array, H: np.ndarray, sparsity: float, beta: float
+    ) -> None:
         self._X, self._sparsity, self._beta = X, sparsity, beta
         self.H, self._spare = np.maximum(H, MIN_ENTRY), np.empty_like(H)
         self.scale = 0.0
-        self._blocks = Blocks(len(X), block_length(max(H.shape[1], X.shape[1])))
+        self._blocks = Blocks.of_data(X, H.shape[1])
         (level,) = self._blocks.sum(lambda frames, _: (total(X[frames]),))
         # `gradient_parts` leaves this out for beta = 1.
-        self._offset = (MIN_MAGNITUDE * X.size - level) * (beta == 1)
+        self._offset = (MIN_MAGNITUDE * X.shape[0] * X.shape[1] - level) * (beta == 1)
         self._is_clipped = beta <= 0 and X.min() < MIN_MAGNITUDE
 
     def propose(self, W: np.ndarray) -> float:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sknmf_unfold.base.threads import one_thread_a_product
 
-from .blocks import Blocks, block_length
-from .divergence import MIN_MAGNITUDE, check_range
+from .blocks import Blocks
+from .divergence import check_range, clipped
 from .initial import initial_activations
-from .matrices import gram_factors, times_gram
+from .matrices import gram_factors, nonzero_rows, times_gram
 from .mu_updates import MIN_ENTRY, update_activations
 from .problem import Problem, Stopping
 
 
-def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) -> np.ndarray:
+def infer(
+    X: np.ndarray | csr_array, W: np.ndarray, problem: Problem, stopping: Stopping
+) -> np.ndarray:
     """Call `infer_activations` with the arguments of the table of solvers.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
     problem : Problem
     stopping : Stopping
@@ -36,7 +39,7 @@ def infer(X: np.ndarray, W: np.ndarray, problem: Problem, stopping: Stopping) ->
 @one_thread_a_product()
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def infer_activations(
-    X: np.ndarray, W: np.ndarray, *, beta: float, sparsity: float, n_iter: int
+    X: np.ndarray | csr_array, W: np.ndarray, *, beta: float, sparsity: float, n_iter: int
 ) -> np.ndarray:
     """Infer activations for a fixed dictionary, block by block of frames.
 
@@ -45,7 +48,7 @@ def infer_activations(
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
@@ -62,11 +65,11 @@ def infer_activations(
     ValueError
         If the divergence of such magnitudes leaves the range of their dtype.
     """
-    H = np.empty((len(X), len(W)), dtype=X.dtype)
+    H = np.empty((X.shape[0], len(W)), dtype=X.dtype)
     factors = gram_factors(W) if beta == 2 else ()
 
     def infer(frames, workspace):
-        block = np.maximum(X[frames], MIN_MAGNITUDE if beta <= 0 else 0)
+        block = clipped(X[frames], beta)
         h = initial_activations(block, W)
         if beta == 2:
             h = _infer_block(block @ W.T, factors, h, workspace, sparsity, n_iter)
@@ -75,10 +78,10 @@ def infer_activations(
                 update_activations(block, W, h, beta, sparsity, workspace, out=h)
         H[frames] = h
 
-    Blocks(len(X), block_length(max(W.shape))).run(infer)
+    Blocks.of_data(X, len(W)).run(infer)
     check_range(X, beta, H)
     # Where beta <= 0 silent frames have got activations that explain MIN_MAGNITUDE.
-    H[(H <= MIN_ENTRY) | ~X.any(axis=1, keepdims=True)] = 0
+    H[(H <= MIN_ENTRY) | ~nonzero_rows(X)] = 0
     return H
 
 

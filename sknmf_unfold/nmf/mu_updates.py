@@ -9,10 +9,12 @@ keeps the divergences finite. It acts like one more fixed component, so the upda
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from .blocks import Workspace
 from .divergence import MIN_MAGNITUDE, beta_divergence
-from .matrices import gram_factors, times_gram, total, unit_rows
+from .matrices import gram_factors, multiply, times_gram, total, unit_rows
+from .sparse_frames import kullback_leibler_ratio, log_sum
 
 # Smallest entry of H and W, and of a denominator. Repeated multiplication drives unused entries
 # towards 0 exponentially: this stops them before the denormal numbers, which are slow, and before
@@ -45,19 +47,20 @@ def exponent(beta: float) -> float:
 
 
 def gradient_parts(
-    X: np.ndarray,
+    X: np.ndarray | csr_array,
     W: np.ndarray,
     H: np.ndarray,
     beta: float,
     workspace: Workspace,
     evaluate: bool = False,
-) -> tuple[np.ndarray, np.ndarray | None, float | None]:
+) -> tuple[np.ndarray | csr_array, np.ndarray | None, float | None]:
     """Split the gradient of the divergence with respect to ``H W``; beta other than 2.
 
     Parameters
     ----------
     X, W, H : ndarray
-        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components).
+        Of shapes (n_frames, n_freqs), (n_components, n_freqs), (n_frames, n_components); X may be
+        sparse where beta = 1.
     beta : float
     workspace : Workspace
         Holds the results until the next call.
@@ -67,12 +70,16 @@ def gradient_parts(
     Returns
     -------
     negative : ndarray of shape (n_frames, n_freqs)
+        Sparse if X is.
     positive : ndarray of shape (n_frames, n_freqs) or None
         None stands for all ones. The gradient is the positive part minus the negative one.
     divergence : float or None
         D_beta(X | H W), summed in float64. For beta = 1 it leaves out the sum of ``H W`` minus that
         of X, which callers compute without a pass over X.
     """
+    if issparse(X):
+        ratio = kullback_leibler_ratio(X, W, H, MIN_MAGNITUDE, workspace)
+        return ratio, None, log_sum(X, ratio) if evaluate else None
     Y, negative, third = (workspace.array(i, *X.shape, dtype=X.dtype) for i in ("Y", "-", "third"))
     np.matmul(H, W, out=Y)
     Y += Y.dtype.type(MIN_MAGNITUDE)
@@ -131,7 +138,7 @@ def scale_activations(
 
 
 def update_activations(
-    X: np.ndarray,
+    X: np.ndarray | csr_array,
     W: np.ndarray,
     H: np.ndarray,
     beta: float,
@@ -170,7 +177,7 @@ def update_activations(
 def step_of_activations(
     W: np.ndarray,
     H: np.ndarray,
-    negative: np.ndarray,
+    negative: np.ndarray | csr_array,
     positive: np.ndarray | None,
     *,
     beta: float,
@@ -186,7 +193,7 @@ def step_of_activations(
         Of shapes (n_components, n_freqs), (n_frames, n_components).
     negative, positive : ndarray
         Parts of the gradient with respect to ``H W``, see `gradient_parts`. For beta = 2 the data,
-        and the positive part of the gradient with respect to H.
+        which may be sparse, and the positive part of the gradient with respect to H.
     beta, sparsity : float
         Divergence, and weight of the l1 penalty.
     workspace : Workspace
@@ -198,7 +205,7 @@ def step_of_activations(
     H : ndarray of shape (n_frames, n_components)
     """
     first, second = (workspace.array(i, *H.shape, dtype=H.dtype) for i in ("to H", "from H"))
-    np.matmul(negative, W.T, out=first)
+    multiply(negative, W.T, out=first)
     if positive is None:
         positive = W.sum(axis=1)
     elif beta != 2:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sknmf_unfold.base.threads import one_thread_a_product
 
@@ -29,7 +30,7 @@ RUN_FRAMES = 64
 
 @one_thread_a_product()
 def factorize(
-    X: np.ndarray,
+    X: np.ndarray | csr_array,
     W: np.ndarray,
     steps: BatchSteps,
     problem: Problem,
@@ -42,7 +43,7 @@ def factorize(
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     steps : BatchSteps
@@ -70,7 +71,7 @@ def factorize(
     curve: list[float] = []
     for i in range(max_iter):
         divergence = value = 0.0
-        for indices in random_batches(len(X), batch_size, rng):
+        for indices in random_batches(X.shape[0], batch_size, rng):
             batch = X[indices]
             if not statistics["n_frames"]:
                 W = steps.learn_first(batch, W, problem, rng, FIRST_STOPPING)[0]
@@ -86,13 +87,17 @@ def factorize(
 
 @one_thread_a_product()
 def learn_batch(
-    X: np.ndarray, W: np.ndarray, statistics: dict[str, Any], steps: BatchSteps, problem: Problem
+    X: np.ndarray | csr_array,
+    W: np.ndarray,
+    statistics: dict[str, Any],
+    steps: BatchSteps,
+    problem: Problem,
 ) -> tuple[np.ndarray, float, float]:
     """Learn from a batch.
 
     Parameters
     ----------
-    X : ndarray of shape (n_frames, n_freqs)
+    X : ndarray or csr_array of shape (n_frames, n_freqs)
         The batch.
     W : ndarray of shape (n_components, n_freqs)
         Current components, rows of unit norm.
@@ -115,8 +120,8 @@ def learn_batch(
     .. [2] Lefevre, Bach, Fevotte, "Online algorithms for nonnegative matrix factorization with the
        Itakura-Saito divergence", WASPAA 2011: the statistics of multiplicative updates.
     """
-    statistics["n_frames"] += len(X)
-    past = (1 - len(X) / statistics["n_frames"]) ** FADING_EXPONENT
+    statistics["n_frames"] += X.shape[0]
+    past = (1 - X.shape[0] / statistics["n_frames"]) ** FADING_EXPONENT
     H = steps.infer(X, W, problem, ACTIVATION_STOPPING)
     for name, part in steps.summarize(X, W, H, problem).items():
         statistics[name] = past * statistics.get(name, 0.0) + part

@@ -15,9 +15,11 @@ from sknmf_unfold.validation.parameters import (
     check_size,
     check_sparsity,
 )
+from sknmf_unfold.validation.tables import check_components
 
 from .divergence import check_beta
 from .solvers import SOLVER_NAMES, Solver, find_solver, solver_for
+from .sparse_frames import SPARSE_BETAS
 
 
 class Settings(NamedTuple):
@@ -25,7 +27,7 @@ class Settings(NamedTuple):
 
     Parameters
     ----------
-    n_components : int
+    n_components : int, "auto" or None
     beta, sparsity : float
     max_iter : int
     tol, transform_tol : float
@@ -34,7 +36,7 @@ class Settings(NamedTuple):
         See `SparseNMF`; `beta` is the number of `beta_loss`.
     """
 
-    n_components: int
+    n_components: int | str | None
     beta: float
     sparsity: float
     max_iter: int
@@ -60,7 +62,7 @@ def check_settings(nmf: Any) -> Settings:
     ValueError, TypeError
         If a parameter is not as `SparseNMF` describes it.
     """
-    n_components = check_size("n_components", nmf.n_components, high=MAX_COMPONENTS)
+    n_components = _check_n_components(nmf.n_components)
     sparsity = check_sparsity(nmf.sparsity)
     max_iter = check_number("max_iter", nmf.max_iter, low=1, integer=True)
     tol, transform_tol = check_tol("tol", nmf.tol), check_tol("transform_tol", nmf.transform_tol)
@@ -73,6 +75,35 @@ def check_settings(nmf: Any) -> Settings:
     return Settings(
         n_components, beta, sparsity, max_iter, tol, transform_tol, max_frames, batch_size
     )
+
+
+def _check_n_components(n_components):
+    if n_components is None or _is_named(n_components, "auto"):
+        return n_components
+    return check_size("n_components", n_components, high=MAX_COMPONENTS)
+
+
+def count_learned(nmf: Any, n_freqs: int) -> int:
+    """Count the components to learn.
+
+    Parameters
+    ----------
+    nmf : SparseNMF
+        With an `n_components` that `check_settings` accepts.
+    n_freqs : int
+        Number of bins, which ``None`` and ``"auto"`` stand for; with an array as `init`, ``"auto"``
+        stands for the number of its rows.
+
+    Returns
+    -------
+    n_components : int
+    """
+    n_components = nmf.n_components
+    if _is_named(n_components, "auto") and not isinstance(nmf.init, str):
+        n_components = len(check_components("init", nmf.init, n_freqs))
+    elif n_components is None or _is_named(n_components, "auto"):
+        n_components = n_freqs
+    return check_size("n_components", n_components, high=MAX_COMPONENTS)
 
 
 def check_tol(name: str, tol: object) -> float:
@@ -121,13 +152,18 @@ def check_max_frames(max_frames: object) -> int | None:
 
 
 def _check_batch_size(batch_size):
-    if batch_size is None or (isinstance(batch_size, str) and batch_size == "auto"):
+    if batch_size is None or _is_named(batch_size, "auto"):
         return batch_size
     return check_number("batch_size", batch_size, low=1, integer=True)
 
 
 def choose_solver(
-    nmf: Any, settings: Settings, *, in_batches: bool = False, fall_back: bool = False
+    nmf: Any,
+    settings: Settings,
+    *,
+    in_batches: bool = False,
+    fall_back: bool = False,
+    sparse: bool = False,
 ) -> tuple[Solver, object]:
     """Choose solver and device where the parameters leave them open.
 
@@ -140,6 +176,8 @@ def choose_solver(
         Whether to learn from batches.
     fall_back : bool, default=False
         Whether a missing GPU means the CPU instead of an error.
+    sparse : bool, default=False
+        Whether the data are sparse, which is for the CPU and the divergences of `SPARSE_BETAS`.
 
     Returns
     -------
@@ -152,8 +190,19 @@ def choose_solver(
     ValueError
         If there is no such device, or no such solver for it.
     """
+    if sparse and settings.beta not in SPARSE_BETAS:
+        raise ValueError(
+            f"X is sparse, but `beta_loss`={nmf.beta_loss!r} needs all entries of the "
+            f"approximation, also where X is 0; use beta_loss='frobenius' or 'kullback-leibler', "
+            f"or pass X.toarray()."
+        )
     device = torch_device(nmf.device, fall_back)
-    if device is not None:
+    if sparse and device is not None and not _is_named(nmf.device, "auto"):
+        raise ValueError(
+            f"X is sparse, which `device`={nmf.device!r} cannot compute with; use device='cpu', or "
+            f"pass X.toarray()."
+        )
+    if device is not None and not sparse:
         solver = find_solver(nmf.solver, settings.beta, on_device=True, in_batches=in_batches)
         if solver is not None:
             return solver, device
@@ -212,9 +261,10 @@ def n_fixed_of(nmf: Any) -> int:
         If its parameters give another number of components than it has learned.
     """
     n_fixed = 0 if nmf.fixed_components is None else len(np.asarray(nmf.fixed_components))
-    if n_fixed + int(nmf.n_components) != len(nmf.components_):
+    n_learned = count_learned(nmf, nmf.components_.shape[1])
+    if n_fixed + n_learned != len(nmf.components_):
         raise ValueError(
-            f"n_components={nmf.n_components} and {n_fixed} fixed ones are wanted, but "
+            f"n_components={n_learned} and {n_fixed} fixed ones are wanted, but "
             f"{len(nmf.components_)} have been learned; clone the estimator to start again."
         )
     return n_fixed

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sknmf_unfold.validation.warn import warn_user
+
+from .matrices import row_squares
 
 # Activations below this share of the frames' norms count as 0.
 MIN_ACTIVE_SHARE = 1e-3
@@ -43,16 +46,16 @@ class Silencing:
         self._norms = self._squares = self._peak = self._active = 0.0
 
     @np.errstate(over="ignore", invalid="ignore")
-    def add(self, frames: np.ndarray, activations: np.ndarray) -> None:
+    def add(self, frames: np.ndarray | csr_array, activations: np.ndarray) -> None:
         """Add some frames and their activations.
 
         Parameters
         ----------
-        frames : ndarray of shape (n_frames, n_freqs)
+        frames : ndarray or csr_array of shape (n_frames, n_freqs)
         activations : ndarray of shape (n_frames, n_components)
             Negative ones count as 0.
         """
-        squares = np.einsum("tf,tf->t", frames, frames, dtype=np.float64)
+        squares = row_squares(frames)
         norms = np.sqrt(squares)
         self._n_frames += int(np.count_nonzero(squares))
         self._norms += float(norms.sum())
@@ -94,7 +97,7 @@ class Silencing:
 
 
 def silencing_of(
-    frames: np.ndarray, W: np.ndarray, sparsity: float, beta: float = 2.0
+    frames: np.ndarray | csr_array, W: np.ndarray, sparsity: float, beta: float = 2.0
 ) -> Silencing:
     """Detect whether the best activations of frames are (nearly) all 0, without inferring them.
 
@@ -103,7 +106,7 @@ def silencing_of(
 
     Parameters
     ----------
-    frames : ndarray of shape (n_frames, n_freqs)
+    frames : ndarray or csr_array of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Components, rows of unit norm.
     sparsity : float
@@ -118,7 +121,7 @@ def silencing_of(
     silencing = Silencing(sparsity)
     if beta != 2:
         return silencing
-    for start in range(0, len(frames), BLOCK_FRAMES):
+    for start in range(0, frames.shape[0], BLOCK_FRAMES):
         part = frames[start : start + BLOCK_FRAMES]
         with np.errstate(over="ignore"):
             above = part @ W.T

@@ -7,22 +7,24 @@ parameter `solver` are the names in the table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from . import cd, cd_inference, mu, mu_inference, mu_torch
 from .batch_statistics import Statistics, gradient_sums, products_and_gram
 from .divergence import BETA_LOSSES
 from .problem import Problem, Stopping
 
+Data: TypeAlias = np.ndarray | csr_array
 # ``learn(X, W, problem, rng, stopping)`` returns components, activations and curve.
 Learn = Callable[
-    [np.ndarray, np.ndarray, Problem, np.random.RandomState, Stopping],
+    [Data, np.ndarray, Problem, np.random.RandomState, Stopping],
     tuple[np.ndarray, np.ndarray, np.ndarray],
 ]
 # ``infer(X, W, problem, stopping)`` returns activations.
-Infer = Callable[[np.ndarray, np.ndarray, Problem, Stopping], np.ndarray]
+Infer = Callable[[Data, np.ndarray, Problem, Stopping], np.ndarray]
 
 
 class BatchSteps(NamedTuple):
@@ -43,7 +45,7 @@ class BatchSteps(NamedTuple):
 
     learn_first: Learn
     infer: Infer
-    summarize: Callable[[np.ndarray, np.ndarray, np.ndarray, Problem], Statistics]
+    summarize: Callable[[Data, np.ndarray, np.ndarray, Problem], Statistics]
     update: Callable[[np.ndarray, Statistics, Problem], np.ndarray]
 
 

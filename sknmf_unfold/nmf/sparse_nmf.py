@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array, issparse
 
 from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
 from sknmf_unfold.base.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.progress import end_early, progress_bar
 from sknmf_unfold.validation.options import check_random_state
-from sknmf_unfold.validation.sequences import check_sequences
+from sknmf_unfold.validation.sparse_tables import check_frames
 from sknmf_unfold.validation.tables import check_components
 
 from .divergence import check_range
@@ -20,7 +21,7 @@ from .initial import initial_components
 from .learning import Learned, learn, learn_more
 from .matrices import unit_rows
 from .problem import Problem, Stopping
-from .settings import check_settings, choose_solver, n_fixed_of
+from .settings import check_settings, choose_solver, count_learned, n_fixed_of
 from .silencing import is_blank, silencing_of
 from .transformer import NMFTransformer
 
@@ -34,8 +35,9 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
     Parameters
     ----------
-    n_components : int, default=100
-        Number of components to learn.
+    n_components : int, "auto" or None, default=100
+        Number of components to learn. None stands for the number of bins; ``"auto"`` for the number
+        of rows of `init` if that is an array, else for the number of bins.
     beta_loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float, default="frobenius"
         The beta divergence: 2, 1, 0, or any real number.
     sparsity : float, default=1.0
@@ -64,11 +66,13 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         ``transform`` by coordinate descent stops for each frame once no activation is further from
         the best value for its component, given the others, than `transform_tol` times the frame's
         largest activation. Multiplicative updates do not stop early.
-    init : {"random", "nndsvd", "exemplar"} or array-like of shape (n_components, n_freqs), \
-            default="random"
-        Initial components: random ones, those of scikit-learn's non-negative double singular value
-        decomposition (at most min(n_frames, n_freqs) components), frames drawn from X with
-        probabilities in proportion to their largest magnitude, or given ones.
+    init : {"random", "nndsvd", "nndsvda", "nndsvdar", "exemplar"} or array-like of shape \
+            (n_components, n_freqs), default="random"
+        Initial components: random ones; those of scikit-learn's non-negative double singular value
+        decomposition (at most min(n_frames, n_freqs) components), with its zeros filled with the
+        mean of X (``"nndsvda"``) or small random values (``"nndsvdar"``; ``"nndsvd"`` adds these to
+        ``"nndsvda"``); frames drawn from X with probabilities in proportion to their largest
+        magnitude; or given ones.
     fixed_components : array-like of shape (n_fixed, n_freqs), optional
         Components that stay as they are (scaled to unit norm) while `n_components` others are
         learned beside them.
@@ -77,7 +81,7 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
     device : str, default="cpu"
         ``"cpu"``, ``"cuda"`` or another torch device, or ``"auto"`` (a GPU where there is one that
         can run the solver). Another device than the CPU runs multiplicative updates of all frames
-        at once, without batches; an H200 was 5 to 8 times as fast as 16 CPU cores
+        at once, without batches, of dense X; an H200 was 5 to 8 times as fast as 16 CPU cores
         (``python -m benchmarks.nmf_gpu``).
     random_state : int, RandomState instance or None, default=None
         Draws the initial components and activations, and frames.
@@ -97,6 +101,8 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         The objective before and after each iteration (for ``"cd"`` those on all frames); it never
         rises by more than rounding. With batches it is summed over those of each pass, or of each
         call of ``partial_fit``; that of a batch is computed before the components are updated.
+    n_components_ : int
+        Number of components, ``n_fixed + n_components``.
     n_frames_seen_ : int
         Number of frames learned from, with repetitions.
     n_features_in_ : int
@@ -125,7 +131,7 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
     def __init__(
         self,
-        n_components: int = 100,
+        n_components: int | str | None = 100,
         *,
         beta_loss: str | float = "frobenius",
         sparsity: float = 1.0,
@@ -164,8 +170,10 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n_frames, n_freqs), list of such, or Spectrograms
-            Magnitudes.
+        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
+                Spectrograms
+            Magnitudes. No dense copy is made of a sparse matrix or array of scipy, for which
+            `beta_loss` is ``"frobenius"`` or ``"kullback-leibler"``.
         y : ignored
 
         Returns
@@ -179,12 +187,12 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         """
         checked = check_settings(self)
         in_batches = checked.batch_size not in ("auto", None)
-        solver, device = choose_solver(self, checked, in_batches=in_batches)
+        solver, device = choose_solver(self, checked, in_batches=in_batches, sparse=issparse(X))
         context = self._init_callback_context(max_subtasks=checked.max_iter)
         task = FitTask(context, self, X, y)
         rng = check_random_state(self.random_state)
-        frames = check_sequences(self, X, reset=True).frames(checked.max_frames, rng)
-        W, n_fixed = self._initialize(frames, checked.n_components, rng)
+        frames = check_frames(self, X, reset=True).frames(checked.max_frames, rng)
+        W, n_fixed = self._initialize(frames, rng)
         problem = Problem(checked.beta, checked.sparsity, n_fixed, device)
         with progress_bar(checked.max_iter, self.verbose, "SparseNMF") as bar:
             stopping = Stopping(checked.max_iter, checked.tol, _reporter(bar, task))
@@ -206,7 +214,8 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n_frames, n_freqs), list of such, or Spectrograms
+        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
+                Spectrograms
             Magnitudes, learned from in batches of `batch_size` (4096 if that is not a number).
         y : ignored
 
@@ -220,12 +229,12 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
             If a parameter or the data are not as described.
         """
         checked, is_first = check_settings(self), not hasattr(self, "components_")
-        solver, _ = choose_solver(self, checked, in_batches=True)
+        solver, _ = choose_solver(self, checked, in_batches=True, sparse=issparse(X))
         rng = check_random_state(self.random_state)
-        frames = check_sequences(self, X, reset=is_first).frames(checked.max_frames, rng)
+        frames = check_frames(self, X, reset=is_first).frames(checked.max_frames, rng)
         settings: dict[str, Any] = {"batch_size": checked.batch_size, "rng": rng}
         if is_first:
-            W, n_fixed = self._initialize(frames, checked.n_components, rng)
+            W, n_fixed = self._initialize(frames, rng)
         else:
             W, n_fixed = self._components(frames.dtype), n_fixed_of(self)
             settings |= {"statistics": self._statistics, "curve": self.objective_curve_}
@@ -237,21 +246,22 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
             silencing_of(frames, learned.W, problem.sparsity, problem.beta).warn()
         return self
 
-    def _initialize(self, frames, n_components, rng):
+    def _initialize(self, frames, rng):
+        n_components = count_learned(self, frames.shape[1])
         W = initial_components(self.init, frames, n_components, rng)
         if self.fixed_components is None:
             return W, 0
         fixed = check_components("fixed_components", self.fixed_components, frames.shape[1])
         return np.vstack([unit_rows(fixed).astype(W.dtype), W]), len(fixed)
 
-    def _keep(self, frames: np.ndarray, problem: Problem, learned: Learned) -> None:
+    def _keep(self, frames: np.ndarray | csr_array, problem: Problem, learned: Learned) -> None:
         check_range(frames, problem.beta, learned.curve, learned.W)
         self.components_, self.objective_curve_ = learned.W, learned.curve
         self.reconstruction_err_ = float(np.sqrt(2 * max(learned.divergence, 0.0)))
         self._statistics = learned.statistics
         if learned.statistics is None:
             self.n_iter_ = len(learned.curve) - 1
-            self.n_frames_seen_ = self.n_iter_ * len(frames)
+            self.n_frames_seen_ = self.n_iter_ * frames.shape[0]
         else:
             self.n_iter_ = len(learned.curve)
             self.n_frames_seen_ = learned.statistics["n_frames"]

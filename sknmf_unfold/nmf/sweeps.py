@@ -10,8 +10,10 @@ dictionary has several times more components than bins.
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from .blocks import Workspace
+from .matrices import dense, multiply
 
 # Components that are updated one after the other; the influence of all other components on them is
 # one matrix product, which is faster the larger it is.
@@ -70,12 +72,12 @@ class GramSweep:
         for rows, before in zip(self._groups, self._before, strict=True):
             self._rest[rows, rows] -= before
 
-    def targets(self, X: np.ndarray, workspace: Workspace) -> np.ndarray:
+    def targets(self, X: np.ndarray | csr_array, workspace: Workspace) -> np.ndarray:
         """Compute the best activation of each component if the others were 0.
 
         Parameters
         ----------
-        X : ndarray of shape (n_frames, n_freqs)
+        X : ndarray or csr_array of shape (n_frames, n_freqs)
         workspace : Workspace
             Holds the result until the next call.
 
@@ -84,8 +86,8 @@ class GramSweep:
         targets : ndarray of shape (n_components, n_frames)
             Negative ones are not clipped.
         """
-        out = workspace.array("targets", len(self._W), len(X), dtype=X.dtype)
-        targets = np.matmul(self._W, X.T, out=out)
+        out = workspace.array("targets", len(self._W), X.shape[0], dtype=X.dtype)
+        targets = multiply(self._W, X.T, out=out)
         targets -= self._sparsity
         targets /= self._power
         return targets
@@ -145,12 +147,12 @@ class ResidualSweep:
         self._groups = _groups(len(W))
         self._before = [np.tril(self._scaled[rows] @ W[rows].T) for rows in self._groups]
 
-    def targets(self, X: np.ndarray, workspace: Workspace) -> np.ndarray:
+    def targets(self, X: np.ndarray | csr_array, workspace: Workspace) -> np.ndarray:
         """Transpose the data.
 
         Parameters
         ----------
-        X : ndarray of shape (n_frames, n_freqs)
+        X : ndarray or csr_array of shape (n_frames, n_freqs)
         workspace : Workspace
             Holds the result until the next call.
 
@@ -159,7 +161,8 @@ class ResidualSweep:
         targets : ndarray of shape (n_freqs, n_frames)
         """
         targets = workspace.array("targets", *X.shape[::-1], dtype=X.dtype)
-        np.copyto(targets, X.T)
+        # Smaller than the activations, also of sparse data: `choose_sweep` wants few bins.
+        np.copyto(targets, dense(X).T)
         return targets
 
     def run(self, H: np.ndarray, targets: np.ndarray, workspace: Workspace) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from sknmf_unfold.base.global_settings import default_settings
@@ -13,7 +15,8 @@ from sknmf_unfold.base.set_output import RecordingsTransformerMixin
 from sknmf_unfold.base.versions import VersionedEstimator
 from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.recordings import as_list, check_list
-from sknmf_unfold.validation.sequences import check_sequences, is_nested_table
+from sknmf_unfold.validation.sequences import is_nested_table
+from sknmf_unfold.validation.sparse_tables import check_frames
 from sknmf_unfold.validation.tables import check_activations, check_array_like
 
 from .problem import Problem, Stopping
@@ -51,7 +54,8 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_frames, n_freqs), list of such, or Spectrograms
+        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
+                Spectrograms
             Magnitudes.
 
         Returns
@@ -61,13 +65,13 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
         """
         check_is_fitted(self)
         checked = check_settings(self)
-        solver, device = choose_solver(self, checked, fall_back=True)
+        solver, device = choose_solver(self, checked, fall_back=True, sparse=issparse(X))
         problem = Problem(checked.beta, checked.sparsity, device=device)
         stopping = Stopping(checked.max_iter, checked.transform_tol)
-        sequences = check_sequences(self, X, reset=False)
+        sequences = check_frames(self, X, reset=False)
         W, silencing = self._components(sequences.dtype), Silencing(checked.sparsity)
         table = sequences.kind == "table"
-        parts = [sequences.frames()] if table else sequences
+        parts: Any = [sequences.frames()] if table else sequences
         activations = []
         for x in parts:
             activations.append(solver.infer(x, W, problem, stopping))
@@ -104,6 +108,11 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
         return self.components_.astype(dtype, copy=False)
 
     @property
+    def n_components_(self) -> int:
+        """Number of components, the fixed ones too."""
+        return len(self.components_)
+
+    @property
     def _n_features_out(self):
         return len(self.components_)
 
@@ -132,5 +141,6 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 
 from .recordings import as_array, check_finite, check_peak
 from .samples import native_float
@@ -25,6 +26,12 @@ def check_magnitude(magnitude: ArrayLike, label: str, n_freqs: int | None = None
     -------
     magnitude : ndarray of shape (n_frames, n_freqs), float32 or float64
     """
+    if issparse(magnitude):
+        raise TypeError(
+            f"{label} is sparse, as no item of a list of recordings can be; pass "
+            f"{label}.toarray(). SparseNMF takes one sparse table of the frames of all, "
+            f"scipy.sparse.vstack(X)."
+        )
     array = as_array(magnitude, label)
     if array.ndim == 1:
         raise ValueError(

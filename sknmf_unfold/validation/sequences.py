@@ -31,6 +31,18 @@ def is_nested_table(X: list | tuple) -> bool:
     )
 
 
+def draw_frames(
+    n_frames: int, max_frames: int | None, rng: np.random.RandomState | None
+) -> np.ndarray:
+    """Draw at most `max_frames` frames; return which, as an array of bool."""
+    keep = np.ones(n_frames, dtype=bool)
+    if max_frames is not None and max_frames < n_frames:
+        keep[:] = False
+        drawn = rng.choice(n_frames, max_frames, replace=False)  # type: ignore[union-attr]
+        keep[drawn] = True
+    return keep
+
+
 class Sequences:
     """Checked sequences of magnitude frames, and the kind of input that they come from.
 
@@ -133,11 +145,7 @@ class Sequences:
         """
         change = change or (lambda magnitude, _: magnitude)
         lengths = self.n_frames
-        keep = np.ones(lengths.sum(), dtype=bool)
-        if max_frames is not None and max_frames < len(keep):
-            keep[:] = False
-            drawn = rng.choice(len(keep), max_frames, replace=False)  # type: ignore[union-attr]
-            keep[drawn] = True
+        keep = draw_frames(lengths.sum(), max_frames, rng)
         if self.kind == "table":
             rows = change(self.items, slice(None))[:, 0]
             return rows if keep.all() else rows[keep]

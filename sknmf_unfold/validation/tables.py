@@ -55,7 +55,7 @@ def _validated(estimator, X, reset, name, as_floats):
     """Check a table as scikit-learn does; name the place of a value that is not finite."""
     X = as_floats(_plain_table(estimator, X, reset, name), name)
     X = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite=False)
-    _check_finite_table(X, name)
+    check_finite_table(X, name)
     check_peak(X, name)
     return X
 
@@ -74,20 +74,27 @@ def _plain_table(estimator, X, reset, name):
     return validate_data(estimator, X, reset=reset, **settings)
 
 
-def _check_finite_table(table, name):
+def check_finite_table(table: np.ndarray, name: str) -> None:
     """Raise as scikit-learn does, whose checks look for these words, and name the place."""
     try:
         assert_all_finite(table, input_name=name)
     except ValueError as error:
         words = str(error).splitlines()[0].rstrip(".")
-        place = zip(("row", "column"), np.argwhere(~np.isfinite(table))[0], strict=False)
+        place = zip(("row", "column"), _first_not_finite(table), strict=False)
         where = ", ".join(f"{axis} {index}" for axis, index in place)
         raise ValueError(f"{words}. The first is in {where}.") from None
 
 
+def _first_not_finite(table):
+    if not issparse(table):
+        return np.argwhere(~np.isfinite(table))[0]
+    index = np.flatnonzero(~np.isfinite(table.data))[0]
+    return np.searchsorted(table.indptr, index, side="right") - 1, table.indices[index]
+
+
 def check_array_like(X: Any, name: str, what: str) -> None:
     """Raise ``TypeError`` for objects that cannot become an array of numbers."""
-    # scikit-learn refuses sparse matrices, some of which are dicts.
+    # Sparse matrices, some of which are dicts, are refused later, or taken.
     others = (str, bytes, numbers.Number, dict, set, Iterator)
     refuse_bytes(X, name)
     if X is None or (isinstance(X, others) and not issparse(X)):
@@ -139,7 +146,7 @@ def check_table_targets(Y: Any, X: np.ndarray, name: str = "y") -> np.ndarray:
         ensure_all_finite=False,
         input_name=name,
     )
-    _check_finite_table(Y, name)
+    check_finite_table(Y, name)
     if len(Y) != len(X):
         raise ValueError(f"X has {len(X)} samples but {name} has {len(Y)}; they must pair up.")
     if Y.min() < 0:
@@ -153,6 +160,8 @@ def check_table_targets(Y: Any, X: np.ndarray, name: str = "y") -> np.ndarray:
 
 def check_activations(activations: ArrayLike, label: str, n_components: int) -> np.ndarray:
     """Check a table of activations; return it as float32 or float64."""
+    if issparse(activations):
+        raise TypeError(f"{label} is sparse; wanted dense activations: pass {label}.toarray().")
     shape = as_array(activations, label).shape
     if len(shape) != 2:
         raise ValueError(
@@ -174,7 +183,7 @@ def check_components(name: str, components: ArrayLike, n_freqs: int) -> np.ndarr
         raise ValueError(
             f"`{name}` must be non-negative with {n_freqs} columns; got shape {components.shape}."
         )
-    _check_finite_table(components, name)
+    check_finite_table(components, name)
     if components.min() < 0:
         raise ValueError(
             f"`{name}` must be non-negative with {n_freqs} columns; got a minimum of "

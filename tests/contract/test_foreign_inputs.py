@@ -157,7 +157,17 @@ REFUSED = {
     "masked table": ("X has masked entries; fill them", lambda: nmf().fit(MASKED_TABLE)),
     "sparse table": (
         "Sparse data was passed",
-        lambda: nmf().fit(scipy.sparse.csr_matrix(X[0])),
+        lambda: supervised().fit(scipy.sparse.csr_matrix(X[0]), X[0]),
+        TypeError,
+    ),
+    "sparse recording": (
+        r"X\[0\] is sparse, as no item of a list of recordings can be; pass X\[0\].toarray",
+        lambda: nmf().fit([scipy.sparse.csr_matrix(X[0])]),
+        TypeError,
+    ),
+    "sparse activations": (
+        r"X is sparse; wanted dense activations: pass X.toarray\(\)",
+        lambda: nmf().fit(X).inverse_transform(scipy.sparse.csr_matrix(np.ones((2, 3)))),
         TypeError,
     ),
     "sparse waveform": (

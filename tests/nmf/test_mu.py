@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import nnls
 from sklearn.linear_model import Lasso
 
-from sknmf_unfold.nmf import mu, mu_activations, mu_inference, mu_updates
+from sknmf_unfold.nmf import blocks, mu, mu_activations, mu_updates
 from sknmf_unfold.nmf.divergence import MIN_MAGNITUDE, objective
 from sknmf_unfold.nmf.initial import initial_activations
 from sknmf_unfold.nmf.matrices import gram_factors, unit_rows
@@ -290,10 +290,10 @@ def test_block_boundaries_have_no_effect(monkeypatch, beta, block):
     X, W = planted()
     settings = {"beta": beta, "sparsity": 0.1, "n_iter": 50}
     whole = infer_activations(X, W, **settings)
-    assert len(X) < mu_inference.block_length(max(W.shape))
-    monkeypatch.setattr(mu_inference, "block_length", lambda n_components: block)
-    blocks = infer_activations(X, W, **settings)
-    np.testing.assert_allclose(blocks, whole, rtol=1e-10, atol=1e-12)
+    assert len(X) < blocks.block_length(max(W.shape))
+    monkeypatch.setattr(blocks, "block_length", lambda n_components: block)
+    in_blocks = infer_activations(X, W, **settings)
+    np.testing.assert_allclose(in_blocks, whole, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
