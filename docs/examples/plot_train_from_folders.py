@@ -65,7 +65,7 @@ pipe.fit(X, Y, sep__training_mixtures=training, sep__validation_data=validation.
 
 # %%
 # The learning curves say whether more epochs would help: the validation loss, the energy of the
-# error relative to that of the mixture in dB, still falls slowly at the end.
+# error relative to that of the mixture in dB, still falls at the end.
 from sknmf_unfold.plotting import TrainingDisplay
 
 display = TrainingDisplay.from_estimator(pipe)
