@@ -48,8 +48,8 @@ def denoiser_section(results: Results) -> str:
     """Write the section of shipped models and other denoisers."""
     head = (
         "Condition ``wild``. PESQ is wide band. Time is that of one core, frame by frame, as a "
-        "part of the duration. The last column has the recordings mixed again at 20 dB, nearly "
-        "clean. ``ideal`` is the ratio mask of known sources, the bound of all masks."
+        "part of the duration. The last columns have the recordings mixed again at 20 dB, nearly "
+        "clean, and those of ``unseen``. ``ideal`` is the ratio mask of known sources, the bound of all masks."
     )
     return section(
         "Shipped models beside denoisers",
@@ -58,6 +58,11 @@ def denoiser_section(results: Results) -> str:
         "SDR in dB by the signal-to-noise ratio of the mixture. Leave nearly clean recordings as "
         "they are:",
         tables.by_input_snr(results.denoisers),
+        paragraph(
+            "SDR in dB (PESQ) on the other conditions, which have mixtures of -6 to 9 dB, some of "
+            "them with other people who speak, and on recordings that are quieter or louder:"
+        ),
+        tables.other_conditions(results.denoisers),
     )
 
 
@@ -144,12 +149,15 @@ def readme_tables(results: Results) -> str:
         f"Trained on {MINUTES[SIZE]} minutes of mixtures, SDR in dB on recordings (unseen) and on "
         "collections of sounds, rooms and levels (wild) that training did not have:"
     )
-    shipped = "The models that the package carries beside denoisers that people use, on wild:"
+    shipped = (
+        "The models that the package carries beside denoisers that people use, on wild; the last "
+        "columns are wild mixed again at 20 dB, nearly clean, and unseen, where other people speak:"
+    )
     parts = [
         BEGIN,
         paragraph(head),
         tables.readme_systems(rows, ["noisy", "sparse NMF", *filter(None, names)]),
-        shipped,
+        paragraph(shipped),
         tables.denoisers(results.denoisers, results.speeds, leave_out=("ideal",)),
         END,
     ]

@@ -87,6 +87,14 @@ def in_short(results: Results) -> str:
         f"- PESQ of the mixtures is {noisy['PESQ']:.2f}, of the models "
         f"{each(wild, (*SHIPPED, *PEERS), 'PESQ')}.",
     ]
+    unseen = chosen(results.denoisers, "unseen")
+    ahead = [n for n in PEERS if n in unseen and unseen[n]["SDR"] > unseen["speech"]["SDR"]]
+    if ahead:
+        lines += [
+            "- **Not everywhere.** On mixtures of -6 to 9 dB, some of them with other people who "
+            f"speak (``unseen``), others have more SDR: {each(unseen, ahead)}; the shipped models "
+            f"have {each(unseen, SHIPPED)}."
+        ]
     names = [best(rows, "LSTM"), DEFAULT_LABEL, best(rows, "DR-NMF")]
     found = [name for name in dict.fromkeys(names) if name and rows_of(rows, name)]
     if found:

@@ -213,20 +213,36 @@ def chosen(rows: Sequence[dict], condition: str, gain: float = 0.0) -> dict[str,
 
 def denoisers(rows: Sequence[dict], speeds: Sequence[dict], leave_out: Sequence[str] = ()) -> str:
     """Make the table of denoisers on the condition wild."""
-    wild, clean = chosen(rows, "wild"), chosen(rows, "wild@20")
+    wild, clean, unseen = (chosen(rows, name) for name in ("wild", "wild@20", "unseen"))
     speed = {row["system"]: row for row in speeds}
     header = ["system", "weights", "latency, ms", "of real time"]
-    header += ["SDR, dB", "SI-SDR", "PESQ", "ESTOI", "SDR at 20 dB"]
+    header += ["SDR, dB", "SI-SDR", "PESQ", "ESTOI", "SDR at 20 dB", "SDR unseen"]
     lines = []
     for name in ordered(list(wild.values())):
         own, fast = wild[name], speed.get(name, {})
         cells = [number(fast.get("parameters"), ",d"), number(fast.get("latency"), ".0f")]
         cells += [number(fast.get("real-time factor, streaming"), ".3f")]
         cells += [number(own[m]) for m in ("SDR", "SI-SDR", "PESQ")] + [f"{own['ESTOI']:.3f}"]
-        cells += [number(clean.get(name, {}).get("SDR"))]
+        cells += [number(own.get(name, {}).get("SDR")) for own in (clean, unseen)]
         if name not in leave_out:
             lines.append([name, *cells])
     return table(header, lines)
+
+
+def other_conditions(rows: Sequence[dict]) -> str:
+    """Make the table of SDR and PESQ of denoisers on the other conditions, and at other levels."""
+    columns = {"matched": ("matched", 0.0), "unseen": ("unseen", 0.0)}
+    columns |= {"wild, 20 dB quieter": ("wild", -20.0), "wild, 10 dB louder": ("wild", 10.0)}
+    found = {name: chosen(rows, *column) for name, column in columns.items()}
+    lines = [
+        [name, *(_sdr_and_pesq(own.get(name)) for own in found.values())]
+        for name in ordered(list(chosen(rows, "wild").values()))
+    ]
+    return table(["system", *columns], lines)
+
+
+def _sdr_and_pesq(row):
+    return NO_VALUE if row is None else f"{row['SDR']:.2f} ({row['PESQ']:.2f})"
 
 
 def by_input_snr(rows: Sequence[dict]) -> str:
