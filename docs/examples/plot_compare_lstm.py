@@ -82,5 +82,5 @@ Audio(pipes["LSTM"].predict(X_test[1:2])[0], rate=16000)
 Audio(Y_test[1], rate=16000)
 
 # %%
-# Neither was trained to the end here. See :doc:`/results` for hours of real voices, with which an
-# LSTM is better than the DR-NMF of the paper.
+# Neither was trained to the end here. See :doc:`/results` for hours of real voices, with which a
+# large LSTM is better than the DR-NMF of the paper.
