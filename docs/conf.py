@@ -47,7 +47,6 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"/_|__init__",
-    "image_scrapers": ("matplotlib", "display_scraper.scrape_displays"),
     "reset_modules": ("matplotlib",),
     "abort_on_example_error": False,
     "only_warn_on_example_error": False,

@@ -6,6 +6,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # scikit-learn skips its array API checks without it; scipy reads it on import.
 os.environ["SCIPY_ARRAY_API"] = "1"
+# No windows on machines that have a screen.
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
@@ -31,6 +33,15 @@ def no_idle_workers():
     pool = sys.modules.get("joblib.externals.loky.reusable_executor")
     if pool is not None and pool._executor is not None:
         pool._executor.shutdown(wait=True)
+
+
+@pytest.fixture(autouse=True)
+def no_open_figures():
+    """Close the figures of displays, which stay open until somebody does."""
+    yield
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close("all")
 
 
 @pytest.fixture(scope="session")

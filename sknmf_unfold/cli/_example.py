@@ -13,6 +13,7 @@ from sknmf_unfold.base.atomic_files import replacing
 from sknmf_unfold.datasets import example_path, load_example
 from sknmf_unfold.plotting import SeparationDisplay
 
+from ._pictures import new_panels
 from ._recordings import say
 from ._separation_files import Job
 
@@ -71,5 +72,6 @@ def _draw(pipe, max_attenuation):
     separated = spectrogram.masked(mask).inverse()
     names = ("sample_rate", "n_fft", "hop_length")
     settings = {name: separator.stft_settings_[name] for name in names}
-    display = SeparationDisplay.from_predictions(waveform, separated, mask=mask, **settings)
-    return display.figure_
+    axes = new_panels(3)
+    SeparationDisplay.from_predictions(waveform, separated, mask=mask, **settings, ax=axes)
+    return axes[0].figure

@@ -20,6 +20,7 @@ from sknmf_unfold.plotting import SeparationDisplay
 from sknmf_unfold.plotting._figures import require_matplotlib
 
 from ._outputs import check_output_folder
+from ._pictures import new_panels
 
 N_COMPONENTS = 50
 
@@ -112,7 +113,7 @@ def _write_files(folder, X, Y, pipes, n_files=3):
         for name, pipe in pipes.items():
             kind = name.lower().replace(" ", "_").replace("-", "")
             save_audio(folder / f"{i}_{kind}.wav", pipe.predict([X[i]])[0])
-    display = SeparationDisplay.from_estimator(pipes["DR-NMF"], X[0], Y[0])
+    display = SeparationDisplay.from_estimator(pipes["DR-NMF"], X[0], Y[0], ax=new_panels(4))
     with replacing(folder / "separation.png") as unfinished:
         display.figure_.savefig(unfinished, dpi=120)
     print(f"\nAudio and separation.png are in {folder.resolve()}")

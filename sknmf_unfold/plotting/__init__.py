@@ -2,8 +2,8 @@
 
 They follow the conventions of scikit-learn's displays: the data are computed by ``from_estimator``
 or ``from_predictions`` and kept, ``plot`` draws them, and the artists are attributes that end in an
-underscore. They need matplotlib, which the extra ``inspect`` brings. Figures are made without
-`matplotlib.pyplot` and its global state, unless axes of it are passed.
+underscore. They need matplotlib, which the extra ``inspect`` brings. Figures are those of
+`matplotlib.pyplot`, unless axes of others are passed.
 """
 
 from ._activations import ActivationsDisplay

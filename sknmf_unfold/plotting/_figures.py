@@ -44,11 +44,11 @@ def require_matplotlib() -> None:
 
 
 def new_figure(figsize: tuple[float, float]) -> Figure:
-    """Make a figure outside the global state of `matplotlib.pyplot`."""
+    """Make a figure of `matplotlib.pyplot`, which notebooks and ``plt.show()`` display."""
     require_matplotlib()
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
 
-    return Figure(figsize=figsize, layout="constrained")
+    return plt.figure(figsize=figsize, layout="constrained")
 
 
 def check_axes(ax: Any, shape: tuple[int, ...]) -> np.ndarray:
