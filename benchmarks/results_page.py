@@ -49,8 +49,8 @@ def denoiser_section(results: Results) -> str:
     head = (
         "Condition ``wild``. PESQ is wide band. Time is that of one core, frame by frame, as a "
         "part of the duration. The last columns have the recordings mixed again at 20 dB, nearly "
-        "clean, and those of ``unseen``. ``ideal`` is the ratio mask of known sources, the bound of "
-        "all masks."
+        "clean, and those of ``unseen``. ``ideal`` is the ratio mask of known sources, the bound "
+        "of all masks."
     )
     return section(
         "Shipped models beside denoisers",
