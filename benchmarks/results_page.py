@@ -127,8 +127,8 @@ def guide_table(results: Results) -> str:
     )
     time = (
         "Minutes of training on one core of the machine that the :doc:`results <../results>` "
-        "name: an epoch for an hour of mixtures, and the whole training on so many minutes. Sparse "
-        "NMF has no epochs."
+        "name, while the other was busy: an epoch for an hour of mixtures, and the whole training "
+        "on so many minutes. Sparse NMF has no epochs."
     )
     missing = "Not measured yet."
     parts = [
