@@ -78,7 +78,8 @@ def small_data(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "make_noisy_speech", short)
     monkeypatch.chdir(tmp_path)
     noisy, clean = short(random_state=0)
-    for folder, recordings in {"noisy": noisy, "clean": clean, "noise": noisy}.items():
+    folders = {"noisy": noisy, "clean": clean, "noise": noisy, "voices": clean, "noises": noisy}
+    for folder, recordings in folders.items():
         Path(folder).mkdir()
         for i, recording in enumerate(recordings):
             save_audio(Path(folder) / f"{i}.wav", recording, 16000)
