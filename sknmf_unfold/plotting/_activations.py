@@ -9,11 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._components import TITLES
-from ._dictionaries import check_dictionary_estimator, check_layer, dictionaries_of, order_of
+from ._dictionaries import (
+    check_dictionary_estimator,
+    check_layer,
+    dictionaries_of,
+    indices_of,
+    order_of,
+)
 from ._figures import (
+    MAX_INDEX_LABELS,
     check_axes,
-    count_from_whole_numbers,
     draw_image,
+    label_components,
     new_figure,
     relative_decibels,
 )
@@ -30,15 +37,16 @@ class ActivationsDisplay:
     """Activations of the components over time, target and interference apart.
 
     The components are in the order of `ComponentsDisplay`: from low to high spectral centroid of
-    the last layer. The panels share one scale, in dB below the largest activation. Make one by
-    `from_estimator`.
+    the last layer. Ticks are labelled by the components' indices in ``components_`` or, where a
+    panel has more than 40 components, by their ranks in this order. The panels share one scale, in
+    dB below the largest activation. Make one by `from_estimator`.
 
     Parameters
     ----------
     activations : dict of ndarray of shape (n_frames, n_components)
         By source: ``"target"`` and ``"interference"``, or ``"components"``.
     order : dict of ndarray of shape (n_components,)
-        Indices of the components of each source, from bottom to top.
+        Indices in the activations of each source, from bottom to top.
     sample_rate : float, default=16000
         Sampling rate in Hz.
     n_fft, hop_length : int, default=512, 128
@@ -51,6 +59,9 @@ class ActivationsDisplay:
     figure_ : matplotlib.figure.Figure
     axes_ : ndarray of Axes
         One for each source.
+    indices_ : dict of ndarray of shape (n_components,)
+        Indices of the components of each source from bottom to top, as in ``components_[layer]``
+        and `component_summary`: those of the interference follow those of the target.
     images_ : list of AxesImage
     colorbar_ : Colorbar
 
@@ -146,7 +157,9 @@ class ActivationsDisplay:
         display : ActivationsDisplay
             This object.
         """
-        self.axes_ = _make_axes(ax, len(self.activations))
+        by_component = {source: each.T for source, each in self.activations.items()}
+        self.indices_ = indices_of(by_component, self.order)
+        self.axes_ = _make_axes(ax, [each.shape[1] for each in self.activations.values()])
         self.figure_ = self.axes_[0].figure
         loudest = max(float(each.max()) for each in self.activations.values())
         self.images_ = [
@@ -166,9 +179,9 @@ class ActivationsDisplay:
         levels = relative_decibels(values[:, self.order[source]], ACTIVATION_RANGE_DB, loudest)
         extent = (*frames.time_edges(0, n_frames), -0.5, n_components - 0.5)
         image = draw_image(axes, levels, extent, STYLE)
-        axes.set(title=TITLES[source], ylabel="Component, by centroid")
         axes.set(xlim=(0, frames.duration), ylim=extent[2:])
-        count_from_whole_numbers(axes.yaxis)
+        label = label_components(axes.yaxis, self.indices_[source])
+        axes.set(title=TITLES[source], ylabel=f"{label} centroid")
         return image
 
 
@@ -180,8 +193,11 @@ def _transform(estimator, spectrograms, layer):
     return estimator.transform(spectrograms)
 
 
-def _make_axes(ax, n_panels):
+def _make_axes(ax, sizes):
+    """Return the panels of sources with so many components, higher where each has a label."""
     if ax is not None:
-        return check_axes(ax, (n_panels,))
-    figure = new_figure(figsize=(8, 1 + 2.75 * n_panels))
-    return np.atleast_1d(figure.subplots(n_panels, 1, sharex=True))
+        return check_axes(ax, (len(sizes),))
+    labels = max((n for n in sizes if n <= MAX_INDEX_LABELS), default=0)
+    height = max(2.75, 0.75 + 0.1 * labels)
+    figure = new_figure(figsize=(8, 1 + height * len(sizes)))
+    return np.atleast_1d(figure.subplots(len(sizes), 1, sharex=True))

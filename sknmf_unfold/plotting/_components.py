@@ -14,6 +14,7 @@ from ._dictionaries import (
     check_dictionary_estimator,
     check_layer,
     dictionaries_of,
+    indices_of,
     n_layers_of,
     order_of,
     starting_dictionaries,
@@ -21,9 +22,9 @@ from ._dictionaries import (
 from ._figures import (
     check_axes,
     check_plot_rate,
-    count_from_whole_numbers,
     diverging_colours,
     draw_image,
+    label_components,
     new_figure,
     relative_decibels,
 )
@@ -41,7 +42,8 @@ class ComponentsDisplay:
 
     The order of the components is the same in all rows, so that columns can be compared: from low
     to high spectral centroid of the dictionary before training or, without one, of the last layer.
-    Make one by `from_estimator`.
+    Ticks are labelled by the components' indices in ``components_`` or, where a panel has more than
+    40 components, by their ranks in this order. Make one by `from_estimator`.
 
     Parameters
     ----------
@@ -51,8 +53,8 @@ class ComponentsDisplay:
     before : dict of ndarray of shape (n_components, n_freqs), optional
         Dictionaries to compare with; adds a row for them, and one for the change of each layer.
     order : dict of ndarray of shape (n_components,), optional
-        Indices of the components of each source, from left to right; by default those of the
-        spectral centroid of `before` or of the last of `layers`.
+        Indices in the dictionary of each source, from left to right; by default by the spectral
+        centroid of `before` or of the last of `layers`.
     names : list of str, optional
         Titles of the layers, which differ from each other.
     sample_rate : float, default=16000
@@ -62,6 +64,9 @@ class ComponentsDisplay:
     ----------
     figure_ : matplotlib.figure.Figure
     axes_ : ndarray of Axes of shape (n_rows, n_sources)
+    indices_ : dict of ndarray of shape (n_components,)
+        Indices of the components of each source from left to right, as in ``components_[layer]``
+        and `component_summary`: those of the interference follow those of the target.
     images_ : ndarray of AxesImage of shape (n_rows, n_sources)
     colorbars_ : list of Colorbar
         Of the levels and, with `before`, of the changes.
@@ -171,8 +176,7 @@ class ComponentsDisplay:
                 self.axes_[i, j].set_title(title)
         for axes in self.axes_[:, 0]:
             axes.set_ylabel("Frequency (Hz)")
-        for axes in self.axes_[-1]:
-            axes.set_xlabel("Component, by spectral centroid")
+        self._label_columns()
         self.colorbars_ = [self._add_colorbar(slice(len(levels)), "Level (dB re maximum)")]
         if changes:
             rows = slice(len(levels), None)
@@ -185,8 +189,14 @@ class ComponentsDisplay:
         extent = (-0.5, n_components - 0.5, -half_bin, self.sample_rate / 2 + half_bin)
         image = draw_image(axes, values, extent, style)
         axes.set(xlim=extent[:2], ylim=(0, self.sample_rate / 2))
-        count_from_whole_numbers(axes.xaxis)
         return image
+
+    def _label_columns(self):
+        """Label the components, which are the same in all rows."""
+        self.indices_ = indices_of(self.layers[0], self._order())
+        for column, indices in zip(self.axes_.T, self.indices_.values(), strict=True):
+            labels = [label_components(axes.xaxis, indices) for axes in column]
+            column[-1].set_xlabel(f"{labels[-1]} spectral centroid")
 
     def _levels(self):
         """Compute the levels of each row with a dictionary, by title."""
@@ -210,9 +220,12 @@ class ComponentsDisplay:
             rows[self._title("change", i)] = self._ordered(change)
         return rows
 
-    def _ordered(self, layer):
+    def _order(self):
         first = self.layers[-1] if self.before is None else self.before
-        order = order_of(first) if self.order is None else self.order
+        return order_of(first) if self.order is None else self.order
+
+    def _ordered(self, layer):
+        order = self._order()
         return {source: each[order[source]] for source, each in layer.items()}
 
     def _title(self, kind, i):

@@ -102,6 +102,25 @@ def starting_dictionaries(estimator: Any) -> Dictionaries:
     return {"target": target, "interference": interference}
 
 
+def indices_of(dictionaries: Dictionaries, order: Dictionaries) -> Dictionaries:
+    """Convert indices in the dictionary of each source to those in all components.
+
+    Parameters
+    ----------
+    dictionaries : dict of ndarray of shape (n_components, n_freqs)
+    order : dict of ndarray of shape (n_components,), int
+        Indices in the dictionary of the source.
+
+    Returns
+    -------
+    indices : dict of ndarray of shape (n_components,), int
+        Indices in ``components_``, where the target's components are before the others.
+    """
+    ends = np.cumsum([len(components) for components in dictionaries.values()])
+    starts = dict(zip(dictionaries, [0, *ends], strict=False))
+    return {source: start + np.asarray(order[source]) for source, start in starts.items()}
+
+
 def order_of(dictionaries: Dictionaries) -> Dictionaries:
     """Sort the components of each source by spectral centroid.
 

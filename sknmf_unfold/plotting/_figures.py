@@ -25,6 +25,9 @@ LINE_STYLES = ("-", "--", "-.", ":")
 # told apart in greyscale and by the colour-blind.
 DIVERGING = ("#08224f", "#2f63b3", "#9a9a9a", "#eda63a", "#fff6b8")
 
+# More labels than these of components, one each, cannot be read.
+MAX_INDEX_LABELS, MAX_HORIZONTAL_LABELS, MAX_LABEL_POINTS = 40, 12, 8.0
+
 Extent = tuple[float, float, float, float]
 
 
@@ -113,6 +116,33 @@ def diverging_colours() -> Colormap:
 def count_from_whole_numbers(axis: Any) -> None:
     """Place the ticks of an axis at whole numbers only."""
     axis.get_major_locator().set_params(integer=True)
+
+
+def label_components(axis: Any, indices: np.ndarray) -> str:
+    """Label the ticks with the indices of components or, if they are many, with their ranks.
+
+    Returns
+    -------
+    label : str
+        The beginning of the axis label, which says which of both the ticks are.
+    """
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+    if len(indices) > MAX_INDEX_LABELS:
+        # Axes that were drawn on before may have the indices of others.
+        axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+        axis.set_major_formatter(ScalarFormatter())
+        return "Component rank by"
+    axis.set_ticks(range(len(indices)), labels=[str(i) for i in indices])
+    is_narrow = axis.axis_name == "x" and len(indices) > MAX_HORIZONTAL_LABELS
+    size = min(MAX_LABEL_POINTS, 0.85 * _length_in_points(axis) / len(indices))
+    axis.set_tick_params(labelsize=size, labelrotation=90.0 if is_narrow else 0.0)
+    return "Component index, by"
+
+
+def _length_in_points(axis):
+    box = axis.axes.get_window_extent()
+    return 72 / axis.axes.figure.dpi * (box.width if axis.axis_name == "x" else box.height)
 
 
 def single_axes(ax: Any) -> tuple[Any, Any]:

@@ -1,5 +1,7 @@
 """`ActivationsDisplay`: levels, order, times and bad input."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -41,6 +43,30 @@ def test_activations_of_a_layer_in_db(pipe, layer):
     assert display.axes_[-1].get_xlabel() == "Time (s)"
     assert display.axes_[0].get_xlim() == (0, 900 / 16000)
     display.figure_.draw_without_rendering()
+
+
+def test_ticks_are_the_indices_of_the_components(pipe):
+    summary = pipe[-1].component_summary()
+    display = draw(pipe, WAVES[0])
+    for ax, source in zip(display.axes_, ["target", "interference"], strict=True):
+        expected = summary[summary["source"] == source].sort_values("centroid_hz").index
+        assert display.indices_[source].tolist() == expected.tolist()
+        assert [label.get_text() for label in ax.get_yticklabels()] == [str(i) for i in expected]
+        assert ax.get_ylabel() == "Component index, by centroid"
+
+
+@pytest.mark.parametrize("n_components", [1, 12, 40, 41])
+def test_labels_do_not_overlap(n_components):
+    values, order = np.ones((5, n_components)), np.arange(n_components)
+    sources = ["target", "interference"]
+    display = ActivationsDisplay(dict.fromkeys(sources, values), dict.fromkeys(sources, order))
+    display.plot().figure_.draw_without_rendering()
+    ax = display.axes_[1]
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert all(one.y1 < other.y0 for one, other in itertools.pairwise(boxes))
+    is_rank = n_components > 40
+    assert (len(boxes) < n_components) == is_rank
+    assert ax.get_ylabel().startswith("Component rank by" if is_rank else "Component index, by")
 
 
 def test_frames_are_drawn_at_their_centres(pipe):

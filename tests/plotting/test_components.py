@@ -1,5 +1,7 @@
 """`ComponentsDisplay`: order, levels, changes, layers and bad input."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -95,6 +97,53 @@ def test_every_column_is_one_component_before_and_after(separator):
         "Target, after, layer 1 of 2",
         "Target, change, layer 1 of 2",
     ]
+
+
+def labels_of(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def test_ticks_are_the_indices_of_the_components(separator):
+    summary = separator.component_summary()
+    display = draw(separator)
+    for j, source in enumerate(["target", "interference"]):
+        # The table has a centroid and an index for each component.
+        expected = summary[summary["source"] == source].sort_values("centroid_hz").index
+        assert display.indices_[source].tolist() == expected.tolist()
+        axis = display.axes_[0, j].xaxis
+        assert labels_of(axis) == [str(i) for i in expected]
+        assert axis.get_majorticklocs().tolist() == [0, 1, 2]
+        assert axis.get_label_text() == "Component index, by spectral centroid"
+
+
+def test_ticks_of_a_comparison_are_sorted_by_the_start(separator):
+    display = draw(separator, compare_to="start")
+    order = by_centroid(separator.initial_components_[3:])
+    assert labels_of(display.axes_[-1, 1].xaxis) == [str(3 + i) for i in order]
+
+
+@pytest.mark.parametrize("n_components", [1, 12, 13, 40])
+def test_labels_do_not_overlap(n_components):
+    part = np.random.default_rng(0).random((n_components, 9))
+    display = ComponentsDisplay([{"target": part, "interference": part}]).plot()
+    display.figure_.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in display.axes_[0, 1].get_xticklabels()]
+    assert len(boxes) == n_components
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
+    assert display.figure_.bbox.y0 <= min(box.y0 for box in boxes)
+
+
+def test_ticks_of_many_components_are_ranks():
+    few, many = ({"components": np.eye(n)} for n in (40, 41))
+    axes = ComponentsDisplay([few]).plot().axes_
+    # Also on axes that had the labels of others.
+    [[ax]] = (
+        ComponentsDisplay([many], order={"components": np.arange(41)[::-1]}).plot(ax=axes).axes_
+    )
+    ax.figure.draw_without_rendering()
+    assert ax.get_xlabel() == "Component rank by spectral centroid"
+    shown = {float(x): text for x, text in zip(ax.get_xticks(), labels_of(ax.xaxis), strict=True)}
+    assert shown[10.0] == "10" and len(shown) < 20
 
 
 def test_changes_are_centred_at_zero(separator):
