@@ -52,7 +52,9 @@ stft = STFT(n_fft=1024, hop_length=256, window="hann")
 power = item.magnitude() ** 2
 models = {}
 for beta_loss in ["frobenius", "kullback-leibler", "itakura-saito"]:
-    nmf = SparseNMF(3, beta_loss=beta_loss, sparsity=0, max_iter=300, random_state=0)
+    nmf = SparseNMF(
+        3, beta_loss=beta_loss, sparsity=0, max_iter=300, random_state=0
+    )
     models[beta_loss] = nmf.fit(power)
     peaks = np.sort(nmf.components_.argmax(axis=1)) * rate / 1024
     print(f"{beta_loss:>16}: peaks of the components at {peaks.round()} Hz")
@@ -62,14 +64,18 @@ for beta_loss in ["frobenius", "kullback-leibler", "itakura-saito"]:
 # Kullback-Leibler all three components are for the two loud notes.
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 3, figsize=(10, 3.6), sharey=True, layout="constrained"
+)
 frequencies = np.arange(513) * rate / 1024
 for ax, (beta_loss, nmf) in zip(axes, models.items(), strict=True):
-    order = np.argsort(nmf.components_ @ frequencies / nmf.components_.sum(axis=1))
-    for style, component in zip(["-", "--", ":"], nmf.components_[order], strict=True):
+    spectra = nmf.components_
+    spectra = spectra[np.argsort(spectra @ frequencies / spectra.sum(axis=1))]
+    for style, component in zip(["-", "--", ":"], spectra, strict=True):
         ax.plot(frequencies, 10 * np.log10(component + 1e-9), style)
     ax.axvline(1046.5, color="0.6", ls="--", lw=1)
-    ax.set(title=beta_loss, xlabel="Frequency (Hz)", xlim=(0, 4000), ylim=(-80, 5))
+    ax.set(title=beta_loss, xlabel="Frequency (Hz)")
+    ax.set(xlim=(0, 4000), ylim=(-80, 5))
 axes[0].set_ylabel("Level (dB)")
 
 # %%
@@ -83,9 +89,11 @@ estimates = {}
 for beta_loss, nmf in models.items():
     activations, components = nmf.transform(power), nmf.components_
     j = components[:, bin_of_note].argmax()
-    mask = np.outer(activations[:, j], components[j]) / (activations @ components + 1e-12)
+    mask = np.outer(activations[:, j], components[j])
+    mask /= activations @ components + 1e-12
     estimates[beta_loss] = item.masked(mask).inverse()
-    print(f"{beta_loss:>16}: SDR {sdr(parts[2], estimates[beta_loss]):6.1f} dB")
+    quality = sdr(parts[2], estimates[beta_loss])
+    print(f"{beta_loss:>16}: SDR {quality:6.1f} dB")
 
 # %%
 # By the Frobenius norm (players bring every sound to the same peak):

@@ -44,7 +44,7 @@ from sknmf_unfold.datasets import make_noisy_speech
 
 
 class Log:
-    """Keep the SDR of a recording, and the angle by which components have turned."""
+    """Keep the SDR of a recording, and how far components have turned."""
 
     def __init__(self, noisy, clean):
         self.items, self.clean = STFT().fit_transform([noisy]), [clean]
@@ -57,8 +57,10 @@ class Log:
     def on_fit_task_end(self, estimator, context, *, fitted_estimator):
         if context.task_name == "epoch":
             self.sdr.append(fitted_estimator.score(self.items, self.clean))
-            start, now = fitted_estimator.initial_components_, fitted_estimator.components_[-1]
-            cosines = np.sum(start * now, axis=1) / np.linalg.norm(start, axis=1)
+            start = fitted_estimator.initial_components_
+            now = fitted_estimator.components_[-1]
+            cosines = np.sum(start * now, axis=1)
+            cosines /= np.linalg.norm(start, axis=1)
             self.degrees.append(np.degrees(np.arccos(np.minimum(cosines, 1))))
 
     def teardown(self, estimator, context): ...
@@ -73,11 +75,13 @@ from sknmf_unfold import DRNMFSeparator
 
 X, Y = make_noisy_speech(20, duration=2.0, random_state=0)
 log = Log(noisy, clean)
-separator = DRNMFSeparator(n_components=20, batch_size=4, max_epochs=30, random_state=0)
+separator = DRNMFSeparator(
+    n_components=20, batch_size=4, max_epochs=30, random_state=0
+)
 separator.set_callbacks(StopAt(-10.25), log)
 pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
 history = separator.history_
-print(f"stopped after epoch {history['epoch'][-1]} of at most {separator.max_epochs}")
+print(f"stopped after epoch {history['epoch'][-1]} of {separator.max_epochs}")
 
 # %%
 # The log
@@ -86,7 +90,9 @@ print(f"stopped after epoch {history['epoch'][-1]} of at most {separator.max_epo
 import matplotlib.pyplot as plt
 
 epochs = history["epoch"]
-figure, axes = plt.subplots(3, 1, figsize=(7, 7), sharex=True, layout="constrained")
+figure, axes = plt.subplots(
+    3, 1, figsize=(7, 7), sharex=True, layout="constrained"
+)
 axes[0].plot(epochs, history["validation_loss"], "o-")
 axes[0].axhline(-10.25, color="0.5", ls="--", label="StopAt(-10.25)")
 axes[0].set(ylabel="validation loss, dB")
@@ -94,10 +100,11 @@ axes[0].legend()
 axes[1].plot(epochs[1:], log.sdr, "o-")
 axes[1].set(ylabel="SDR of a recording, dB")
 target, interference = np.split(np.array(log.degrees), 2, axis=1)
-axes[2].plot(epochs[1:], np.median(target, axis=1), "o-", label="target")
-axes[2].plot(epochs[1:], np.median(interference, axis=1), "s--", label="interference")
+turns = {"target": target, "interference": interference}
+for (name, degrees), style in zip(turns.items(), ["o-", "s--"], strict=True):
+    axes[2].plot(epochs[1:], np.median(degrees, axis=1), style, label=name)
 axes[2].set(xlabel="epoch", ylabel="turn of components,\nmedian, degrees")
-axes[2].legend()
+_ = axes[2].legend()
 
 # %%
 # scikit-learn has callbacks too, such as ``sklearn.callback.ProgressBar``, and takes them on a

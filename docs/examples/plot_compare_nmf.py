@@ -55,12 +55,14 @@ for sparsity in sparsities:
     for name, model in make_models(sparsity).items():
         activations = model.fit_transform(X)
         norms = np.linalg.norm(model.components_, axis=1)
-        error = np.linalg.norm(X - activations @ model.components_) / np.linalg.norm(X)
+        error = np.linalg.norm(X - activations @ model.components_)
+        error /= np.linalg.norm(X)
         zeros[name] += (np.mean(activations < 1e-6),)
         errors[name] += (error,)
         fitted[name] += (model,)
         print(
-            f"lambda {sparsity:3.1f} {name:>20}: zeros {zeros[name][-1]:.2f}, error {error:.2f}, "
+            f"lambda {sparsity:3.1f} {name:>20}: "
+            f"zeros {zeros[name][-1]:.2f}, error {error:.2f}, "
             f"largest norm {norms.max():6.1f}"
         )
 
@@ -74,7 +76,8 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 for name, style in zip(names, ["o-", "s--", "^:"], strict=True):
     axes[0].plot(sparsities, zeros[name], style, label=name)
     axes[1].plot(sparsities, errors[name], style, label=name)
-axes[0].set(xlabel="lambda", ylabel="share of activations that are 0", ylim=(0, 1))
+axes[0].set(xlabel="lambda", ylabel="share of activations that are 0")
+axes[0].set_ylim(0, 1)
 axes[1].set(xlabel="lambda", ylabel="relative error", ylim=(0, None))
 legend = axes[0].legend()
 
@@ -87,7 +90,8 @@ legend = axes[0].legend()
 figure, axes = plt.subplots(3, 16, figsize=(10, 2.6), layout="constrained")
 for row, name in zip(axes, names, strict=True):
     for ax, component in zip(row, fitted[name][2].components_, strict=True):
-        ax.imshow(component.reshape(8, 8), cmap="cividis", vmin=0, vmax=max(component.max(), 1e-9))
+        high = max(component.max(), 1e-9)
+        ax.imshow(component.reshape(8, 8), cmap="cividis", vmin=0, vmax=high)
         ax.set(xticks=[], yticks=[])
     row[0].set_ylabel(name, rotation=0, ha="right", va="center")
 

@@ -18,7 +18,9 @@ from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech
 
 X, Y = make_noisy_speech(24, n_speakers=8, random_state=0)
-separator = DRNMFSeparator(n_components=30, batch_size=4, max_epochs=12, random_state=0)
+separator = DRNMFSeparator(
+    n_components=30, batch_size=4, max_epochs=12, random_state=0
+)
 pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
 X_test, Y_test = make_noisy_speech(8, snr_db=3, level_db=-26, random_state=1)
 noisy, clean = X_test[7], Y_test[7]
@@ -67,7 +69,9 @@ print(f"largest difference: {np.abs(mask - rebuilt).max():.0e}")
 # Yellow raises the mask, blue lowers it. Below 2 kHz, where the formants of the vowel are, the
 # estimates are for the target. Above 4 kHz, where there is next to nothing of it, they are for the
 # interference. The evidence is smaller: it starts at 0, and this training took seconds.
-vowel = MaskExplanationDisplay.from_estimator(pipe, noisy, start=2.28, stop=2.38, n_components=6)
+vowel = MaskExplanationDisplay.from_estimator(
+    pipe, noisy, start=2.28, stop=2.38, n_components=6
+)
 
 # %%
 # The bars say which components raised or lowered the log-odds most, where the sound is. The longest
@@ -80,7 +84,9 @@ summary.loc[vowel.components_].round(2)
 # The noise
 # ---------
 # In the pause nearly everything is for the interference.
-noise = MaskExplanationDisplay.from_estimator(pipe, noisy, start=1.68, stop=1.84, n_components=6)
+noise = MaskExplanationDisplay.from_estimator(
+    pipe, noisy, start=1.68, stop=1.84, n_components=6
+)
 
 # %%
 # The rumble, which was against the vowel too, now has the longest bar. Some components of the
@@ -90,5 +96,6 @@ summary.loc[noise.components_].round(2)
 # %%
 # The mean log-odds of both stretches below 2 kHz, by term:
 for name, display in {"vowel": vowel, "noise": noise}.items():
-    means = {term: values[:, :64].mean() for term, values in display.terms.items()}
-    print(name, *(f"{term} {mean:5.2f}" for term, mean in means.items()), "nats")
+    terms = display.terms.items()
+    means = [f"{term} {values[:, :64].mean():5.2f}" for term, values in terms]
+    print(name, *means, "nats")

@@ -20,9 +20,11 @@ from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech
 
 X, Y = make_noisy_speech(16, duration=2.0, n_speakers=4, random_state=0)
-pipe = Pipeline([("stft", STFT()), ("sep", DRNMFSeparator(max_epochs=5, random_state=0))])
+separator = DRNMFSeparator(max_epochs=5, random_state=0)
+pipe = Pipeline([("stft", STFT()), ("sep", separator)])
 grid = {"sep__n_layers": [1, 2, 4], "sep__n_components": [5, 20, 60]}
-search = GridSearchCV(pipe, grid, cv=KFold(2, shuffle=True, random_state=0), refit=False)
+folds = KFold(2, shuffle=True, random_state=0)
+search = GridSearchCV(pipe, grid, cv=folds, refit=False)
 search.fit(X, Y)
 print(search.best_params_, f"{search.best_score_:.2f} dB")
 
@@ -47,7 +49,8 @@ for ax, key, label in zip(
     image = ax.imshow(values, cmap="cividis")
     for i, j in np.ndindex(shape):
         shade = "black" if image.norm(values[i, j]) > 0.5 else "white"
-        ax.text(j, i, f"{values[i, j]:.1f}", ha="center", va="center", color=shade)
+        text = f"{values[i, j]:.1f}"
+        ax.text(j, i, text, ha="center", va="center", color=shade)
     ax.set_xticks(range(shape[1]), grid["sep__n_layers"])
     ax.set_yticks(range(shape[0]), grid["sep__n_components"])
     ax.set(xlabel="layers (K)", ylabel="components of each source (N)")
@@ -63,7 +66,8 @@ for n_components, n_layers, score, deviation in zip(
     results["std_test_score"],
     strict=True,
 ):
-    print(f"N = {n_components:2}, K = {n_layers}: {score:5.2f} +- {deviation:.2f} dB")
+    size = f"N = {n_components:2}, K = {n_layers}"
+    print(f"{size}: {score:5.2f} +- {deviation:.2f} dB")
 
 # %%
 # The dictionaries may have parameters of their own: with

@@ -33,8 +33,10 @@ from sklearn.pipeline import make_pipeline
 from sknmf_unfold import STFT, SupervisedNMFSeparator
 from sknmf_unfold.metrics import sdr_improvement
 
-pipe = make_pipeline(STFT(), SupervisedNMFSeparator(40, max_iter=40, random_state=0))
-known = cross_val_predict(pipe, X, Y, cv=KFold(4, shuffle=True, random_state=0))
+nmf = SupervisedNMFSeparator(40, max_iter=40, random_state=0)
+pipe = make_pipeline(STFT(), nmf)
+folds = KFold(4, shuffle=True, random_state=0)
+known = cross_val_predict(pipe, X, Y, cv=folds)
 unknown = cross_val_predict(pipe, X, Y, cv=GroupKFold(4), groups=speakers)
 gains = {
     "random recordings": sdr_improvement(Y, list(known), X),
@@ -45,7 +47,8 @@ for name, values in gains.items():
 difference = gains["random recordings"] - gains["by speaker"]
 error = difference.std(ddof=1) / np.sqrt(len(difference))
 print(f"difference: {difference.mean():.2f} dB, standard error {error:.2f} dB")
-print(f"by speaker is lower for {np.sum(difference > 0)} of {len(difference)} recordings")
+n_lower, n_all = np.sum(difference > 0), len(difference)
+print(f"by speaker is lower for {n_lower} of {n_all} recordings")
 
 # %%
 # Most points are below the diagonal: the same recording is separated less well by a model that has

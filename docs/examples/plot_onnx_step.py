@@ -18,7 +18,9 @@ from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.datasets import make_noisy_speech
 
 X, Y = make_noisy_speech(16, duration=2.0, level_db=-26, random_state=0)
-separator = DRNMFSeparator(n_components=30, context=1, level_frames=0, max_epochs=8, random_state=0)
+separator = DRNMFSeparator(
+    n_components=30, context=1, level_frames=0, max_epochs=8, random_state=0
+)
 pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
 
 # %%
@@ -30,14 +32,20 @@ import numpy as np
 
 
 def step(magnitude, h):
-    """Map a frame and the last activations to the target's mask and new activations."""
+    """Map a frame and the last activations to a mask and new activations."""
     frame = separator.input_scale_ * magnitude
     h = h @ separator.dynamics_
-    layers = zip(separator.components_, separator.step_sizes_, separator.sparsity_, strict=True)
+    layers = zip(
+        separator.components_,
+        separator.step_sizes_,
+        separator.sparsity_,
+        strict=True,
+    )
     for W, step_size, sparsity in layers:
         h = np.maximum(h + step_size * ((frame - h @ W) @ W.T - sparsity), 0)
-    target, interference = np.split(h[:, np.newaxis] * separator.output_components_, 2)
-    ratio = np.log(target.sum(axis=0) + 1e-14) - np.log(interference.sum(axis=0) + 1e-14)
+    parts = np.split(h[:, np.newaxis] * separator.output_components_, 2)
+    target, interference = (np.log(part.sum(axis=0) + 1e-14) for part in parts)
+    ratio = target - interference
     evidence = h / (np.linalg.norm(h) + 1) @ separator.evidence_
     log_odds = separator.mask_exponent_ * ratio + evidence
     return 1 / (1 + np.exp(-log_odds)), h
@@ -74,7 +82,8 @@ print(json.loads(metadata["stft"]))
 state = np.array([json.loads(metadata["initial_state"])], np.float32)
 masks_onnx = []
 for frame in item.magnitude():
-    both, state = session.run(None, {"magnitude": frame[np.newaxis], "state": state})
+    inputs = {"magnitude": frame[np.newaxis], "state": state}
+    both, state = session.run(None, inputs)
     masks_onnx.append(both[0, 0])
 
 # %%
@@ -89,7 +98,9 @@ print(f"ONNX:  {np.abs(masks_onnx - expected).max():.0e}")
 from sknmf_unfold.plotting import SeparationDisplay
 
 enhanced = item.masked(masks).inverse()
-display = SeparationDisplay.from_predictions(noisy, enhanced, clean, mask=masks)
+display = SeparationDisplay.from_predictions(
+    noisy, enhanced, clean, mask=masks
+)
 
 # %%
 # Noisy:

@@ -23,9 +23,11 @@ X_dev, Y_dev = make_noisy_speech(6, duration=2.0, random_state=1)
 
 
 def objective(trial):
-    """Return the SDR in dB of a model that is trained with the trial's learning rate."""
+    """Return the SDR in dB of a model with the trial's learning rate."""
     rate = trial.suggest_float("learning_rate", 1e-4, 0.2, log=True)
-    separator = DRNMFSeparator(n_components=20, learning_rate=rate, max_epochs=4, random_state=0)
+    separator = DRNMFSeparator(
+        n_components=20, learning_rate=rate, max_epochs=4, random_state=0
+    )
     pipe = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
     return pipe.score(X_dev, Y_dev)
 
@@ -35,11 +37,13 @@ def objective(trial):
 # -------------
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.create_study(
-    direction="maximize", sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=4)
+    direction="maximize",
+    sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=4),
 )
 study.enqueue_trial({"learning_rate": 1e-2})
 study.optimize(objective, n_trials=12)
-print(f"best: {study.best_params['learning_rate']:.3g}, {study.best_value:.2f} dB")
+best = study.best_params["learning_rate"]
+print(f"best: {best:.3g}, {study.best_value:.2f} dB")
 print(f"default: 0.01, {study.trials[0].value:.2f} dB")
 
 # %%
@@ -49,11 +53,13 @@ import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
 rates = [trial.params["learning_rate"] for trial in study.trials]
-points = ax.scatter(rates, [t.value for t in study.trials], c=range(len(rates)), cmap="cividis")
+sdr = [trial.value for trial in study.trials]
+points = ax.scatter(rates, sdr, c=range(len(rates)), cmap="cividis")
 ax.axvline(1e-2, color="0.5", ls="--", label="default")
-ax.set(xscale="log", xlabel="learning rate", ylabel="SDR of other speakers, dB")
+ax.set(xscale="log", xlabel="learning rate")
+ax.set_ylabel("SDR of other speakers, dB")
 ax.legend()
-figure.colorbar(points, ax=ax, label="trial")
+_ = figure.colorbar(points, ax=ax, label="trial")
 
 # %%
 # The best rate belongs to this number of epochs: with more of them a lower rate catches up. So

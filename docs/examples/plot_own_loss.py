@@ -15,7 +15,7 @@ loses some SDR, which loud bins decide, and is closer to the clean recordings wh
 
 
 def compressed_error(mask, mixture, target):
-    """Squared error of compressed magnitudes, in which quiet bins count more."""
+    """Squared error of compressed magnitudes: quiet bins count more."""
     error = (mask * mixture + 1e-8) ** 0.3 - (target + 1e-8) ** 0.3
     return error.square().mean(dim=(1, 2))
 
@@ -32,7 +32,9 @@ X, Y = make_noisy_speech(20, duration=2.0, random_state=0)
 X_test, Y_test = make_noisy_speech(8, level_db=-26, random_state=1)
 pipes = {}
 for name, loss in {"snr": "snr", "compressed_error": compressed_error}.items():
-    separator = DRNMFSeparator(n_components=30, loss=loss, max_epochs=8, random_state=0)
+    separator = DRNMFSeparator(
+        n_components=30, loss=loss, max_epochs=8, random_state=0
+    )
     pipes[name] = Pipeline([("stft", STFT()), ("sep", separator)]).fit(X, Y)
 
 # %%
@@ -48,7 +50,9 @@ for name, pipe in pipes.items():
         for a, b in zip(enhanced, clean, strict=True)
     ]
     sdr = pipe.score(X_test, Y_test)
-    print(f"{name:>16}: SDR {sdr:5.2f} dB, error of compressed magnitudes {np.mean(errors):.4f}")
+    print(
+        f"{name:>16}: SDR {sdr:5.2f} dB, compressed error {np.mean(errors):.4f}"
+    )
 
 # %%
 # The same recording, by the model that was trained with ``"snr"``:
@@ -58,7 +62,9 @@ display = SeparationDisplay.from_estimator(pipes["snr"], X_test[0], Y_test[0])
 
 # %%
 # By the model that was trained with ``compressed_error``:
-display = SeparationDisplay.from_estimator(pipes["compressed_error"], X_test[0], Y_test[0])
+display = SeparationDisplay.from_estimator(
+    pipes["compressed_error"], X_test[0], Y_test[0]
+)
 
 # %%
 # Noisy:

@@ -44,9 +44,8 @@ Audio(enhanced, rate=rate)
 # The same samples as predict
 # ---------------------------
 [whole] = pipe.predict([noisy])
-print(
-    f"largest difference: {np.abs(enhanced - whole).max():.1e}, largest sample: {whole.max():.2f}"
-)
+print(f"largest difference: {np.abs(enhanced - whole).max():.1e}")
+print(f"largest sample: {whole.max():.2f}")
 
 # %%
 # Latency
@@ -62,8 +61,12 @@ delay = stream.latency_ / rate
 figure, axes = plt.subplots(2, 1, figsize=(8, 6), layout="constrained")
 shown = n_in <= 0.16 * rate
 time_in = 1000 * n_in[shown] / rate
-axes[0].step(time_in, time_in, where="post", color="0.5", label="passed to the stream")
-axes[0].step(time_in, 1000 * n_out[shown] / rate, where="post", color="C0", label="returned")
+time_out = 1000 * n_out[shown] / rate
+steps = {"where": "post"}
+axes[0].step(
+    time_in, time_in, color="0.5", label="passed to the stream", **steps
+)
+axes[0].step(time_in, time_out, color="C0", label="returned", **steps)
 axes[0].plot(
     time_in,
     time_in - 1000 * delay,
@@ -71,16 +74,24 @@ axes[0].plot(
     color="C1",
     label=f"input less latency_ ({1000 * delay:.0f} ms)",
 )
-axes[0].set(xlabel="time of the input, ms", ylabel="samples so far, ms", ylim=(0, None))
+axes[0].set(xlabel="time of the input, ms", ylabel="samples so far, ms")
+axes[0].set_ylim(0)
 axes[0].legend()
 
 word = slice(int(1.9 * rate), int(2.1 * rate))
 seconds = np.arange(len(noisy))[word] / rate
 axes[1].plot(seconds, noisy[word], color="0.7", label="noisy")
 axes[1].plot(seconds, enhanced[word], color="C0", label="enhanced")
-axes[1].plot(seconds + delay, enhanced[word], color="C1", lw=1, label="enhanced, as it is heard")
-axes[1].set(xlabel="time, s", ylabel="amplitude", xlim=(seconds[0], seconds[-1]))
-axes[1].legend(loc="upper right")
+axes[1].plot(
+    seconds + delay,
+    enhanced[word],
+    color="C1",
+    lw=1,
+    label="enhanced, as it is heard",
+)
+axes[1].set(xlabel="time, s", ylabel="amplitude")
+axes[1].set_xlim(seconds[0], seconds[-1])
+_ = axes[1].legend(loc="upper right")
 
 # %%
 # Time of a chunk
@@ -91,10 +102,9 @@ figure, ax = plt.subplots(figsize=(8, 2.8), layout="constrained")
 ax.hist(milliseconds, bins=np.geomspace(0.05, 20, 60), color="C0")
 ax.axvline(10, color="C1", ls="--", label="real time")
 ax.set(xscale="log", xlabel="time of a chunk, ms", ylabel="chunks")
-ax.legend()
-print(
-    f"median {np.median(milliseconds):.2f} ms, 99 % below {np.quantile(milliseconds, 0.99):.2f} ms"
-)
+_ = ax.legend()
+print(f"median {np.median(milliseconds):.2f} ms")
+print(f"99 % below {np.quantile(milliseconds, 0.99):.2f} ms")
 
 # %%
 # ``python -m sknmf_unfold stream --live`` connects a microphone and headphones in this way. Streams

@@ -10,18 +10,27 @@ every epoch, and :class:`~sknmf_unfold.DRNMFSeparator` trains on the mixtures.
 # %%
 # Two folders
 # -----------
-# First we write such folders, with generated voices and noises, into a temporary directory. Skip
-# this block if you have your own.
 import tempfile
 from pathlib import Path
 
-from sknmf_unfold.datasets import MixtureDataset, load_audio, make_noisy_speech, save_audio
+from sknmf_unfold.datasets import (
+    MixtureDataset,
+    load_audio,
+    make_noisy_speech,
+    save_audio,
+)
 
 folder = tempfile.TemporaryDirectory()
+
+# %%
+# We write such folders, with generated voices and noises, into the temporary directory. With your
+# own: ``voices, noises = Path("voices"), Path("noises")`` instead of this block.
 voices, noises = Path(folder.name) / "voices", Path(folder.name) / "noises"
 voices.mkdir()
 noises.mkdir()
-mixtures, targets = make_noisy_speech(40, n_speakers=8, level_db=-30, random_state=0)
+mixtures, targets = make_noisy_speech(
+    40, n_speakers=8, level_db=-30, random_state=0
+)
 for i, (mixture, target) in enumerate(zip(mixtures, targets, strict=True)):
     save_audio(voices / f"{i:02}.flac", target)
     save_audio(noises / f"{i:02}.wav", mixture - target)
@@ -29,13 +38,14 @@ for i, (mixture, target) in enumerate(zip(mixtures, targets, strict=True)):
 # %%
 # Read them
 # ---------
-# The last eight files of each folder are held out, for validation: they decide when training stops
-# and which weights are kept. With real recordings hold out whole speakers.
+# The last fifth of the files of each folder is held out, for validation: it decides when training
+# stops and which weights are kept. With real recordings hold out whole speakers. FLAC and WAV are
+# read here; change the endings to those of your files.
 clean = load_audio(sorted(voices.rglob("*.flac")))
 noise = load_audio(sorted(noises.rglob("*.wav")))
-print(
-    f"{sum(map(len, clean)) / 16000:.0f} s of voices, {sum(map(len, noise)) / 16000:.0f} s of noise"
-)
+n_clean, n_noise = int(0.8 * len(clean)), int(0.8 * len(noise))
+print(f"{sum(map(len, clean)) / 16000:.0f} s of voices")
+print(f"{sum(map(len, noise)) / 16000:.0f} s of noise")
 
 # %%
 # Mix them
@@ -45,9 +55,17 @@ print(
 # equalisers, telephone bands and hiss are further keywords.
 from scipy import stats
 
-conditions = {"snr_db": stats.uniform(-5, 15), "gain_db": stats.uniform(-20, 20)}
-training = MixtureDataset(clean[:32], noise[:32], speed_factors=[0.9, 1.0, 1.1], **conditions)
-validation = MixtureDataset(clean[32:], noise[32:], **conditions)
+conditions = {
+    "snr_db": stats.uniform(-5, 15),
+    "gain_db": stats.uniform(-20, 20),
+}
+training = MixtureDataset(
+    clean[:n_clean],
+    noise[:n_noise],
+    speed_factors=[0.9, 1.0, 1.1],
+    **conditions,
+)
+validation = MixtureDataset(clean[n_clean:], noise[n_noise:], **conditions)
 X, Y = training.draw()
 
 # %%
@@ -61,7 +79,12 @@ from sknmf_unfold import STFT, DRNMFSeparator
 
 separator = DRNMFSeparator(n_components=40, max_epochs=12, random_state=0)
 pipe = Pipeline([("stft", STFT()), ("sep", separator)])
-pipe.fit(X, Y, sep__training_mixtures=training, sep__validation_data=validation.draw())
+pipe.fit(
+    X,
+    Y,
+    sep__training_mixtures=training,
+    sep__validation_data=validation.draw(),
+)
 
 # %%
 # The learning curves say whether more epochs would help: the validation loss, the energy of the

@@ -17,7 +17,9 @@ otherwise discard them.
 from sknmf_unfold import STFT, SparseNMF
 from sknmf_unfold.datasets import make_noisy_speech
 
-mixtures, clean = make_noisy_speech(24, duration=2.0, level_db=-26, n_speakers=6, random_state=0)
+mixtures, clean = make_noisy_speech(
+    24, duration=2.0, level_db=-26, n_speakers=6, random_state=0
+)
 stft = STFT()
 speech = SparseNMF(30, random_state=0).fit(stft.fit_transform(clean))
 
@@ -34,12 +36,13 @@ rng = np.random.default_rng(0)
 
 
 def add_fan(waveform):
-    """Mix a waveform with low-pass noise, at a signal-to-noise ratio of 0 dB."""
+    """Mix a waveform with low-pass noise, at an SNR of 0 dB."""
     noise = lfilter([1.0], [1.0, -0.97], rng.standard_normal(len(waveform)))
     return mix_at_snr(waveform, noise, 0.0).astype(np.float32)
 
 
-places = {"fan": [add_fan(waveform) for waveform in clean], "kitchen": mixtures}
+fan = [add_fan(waveform) for waveform in clean]
+places = {"fan": fan, "kitchen": mixtures}
 
 # %%
 # Beside the same dictionary of speech we learn one of each noise.
@@ -56,13 +59,18 @@ for place, X in places.items():
 # The two dictionaries of noise: that of the fan is smooth and low, that of the kitchen has tones.
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(9, 3.6), sharey=True, layout="constrained"
+)
 for ax, (place, nmf) in zip(axes, nmfs.items(), strict=True):
     components = nmf.interference_components_
-    order = np.argsort(components @ np.arange(257) / np.maximum(components.sum(axis=1), 1e-12))
+    sums = np.maximum(components.sum(axis=1), 1e-12)
+    order = np.argsort(components @ np.arange(257) / sums)
     levels = 20 * np.log10(components[order] / components.max() + 1e-3)
-    image = ax.imshow(levels.T, origin="lower", aspect="auto", extent=(-0.5, 29.5, 0, 8000))
-    ax.set(title=f"Interference: {place}", xlabel="Component, by spectral centroid")
+    extent = (-0.5, 29.5, 0, 8000)
+    image = ax.imshow(levels.T, origin="lower", aspect="auto", extent=extent)
+    ax.set(title=f"Interference: {place}")
+    ax.set_xlabel("Component rank by spectral centroid")
 axes[0].set_ylabel("Frequency (Hz)")
 bar = figure.colorbar(image, ax=axes, label="Level (dB re maximum)")
 
@@ -78,16 +86,22 @@ from sklearn.pipeline import Pipeline
 from sknmf_unfold import DRNMFSeparator
 
 nmf = nmfs["fan"]
-separator = DRNMFSeparator(nmf=FrozenEstimator(nmf), max_epochs=4, random_state=0)
+separator = DRNMFSeparator(
+    nmf=FrozenEstimator(nmf), max_epochs=4, random_state=0
+)
 pipe = Pipeline([("stft", STFT()), ("sep", separator)])
-search = GridSearchCV(pipe, {"sep__n_layers": [1, 3]}, cv=2).fit(places["fan"], clean)
+search = GridSearchCV(pipe, {"sep__n_layers": [1, 3]}, cv=2)
+search.fit(places["fan"], clean)
 best = search.best_estimator_
 print(search.best_params_, f"{search.best_score_:.2f} dB")
-print("training started from it:", np.allclose(best["sep"].initial_components_, nmf.components_))
+start = best["sep"].initial_components_
+print("training started from it:", np.allclose(start, nmf.components_))
 
 # %%
 # Training moves all dictionaries, also that of the target, and separates better than the NMF:
-X_test, Y_test = make_noisy_speech(6, duration=3.0, level_db=-26, random_state=1)
+X_test, Y_test = make_noisy_speech(
+    6, duration=3.0, level_db=-26, random_state=1
+)
 X_test = [add_fan(waveform) for waveform in Y_test]
 nmf_pipe = Pipeline([("stft", best["stft"]), ("sep", nmf)])
 print(f"sparse NMF: {nmf_pipe.score(X_test, Y_test):5.2f} dB SDR")
@@ -117,4 +131,5 @@ X_kitchen, Y_kitchen = make_noisy_speech(6, level_db=-26, random_state=1)
 before = best.score(X_kitchen, Y_kitchen)
 best.set_params(sep__warm_start=True).fit(places["kitchen"], clean)
 print(f"kitchen, trained with the fan:  {before:5.2f} dB SDR")
-print(f"kitchen, trained on:            {best.score(X_kitchen, Y_kitchen):5.2f} dB SDR")
+sdr = best.score(X_kitchen, Y_kitchen)
+print(f"kitchen, trained on:            {sdr:5.2f} dB SDR")
