@@ -51,7 +51,7 @@ for name, pipe in pipes.items():
     ]
     sdr = pipe.score(X_test, Y_test)
     print(
-        f"{name:>16}: SDR {sdr:5.2f} dB, compressed error {np.mean(errors):.4f}"
+        f"{name:>16}: SDR {sdr:.2f} dB, compressed error {np.mean(errors):.4f}"
     )
 
 # %%
