@@ -42,7 +42,7 @@ def test_every_number_of_a_drnmf(separator, layer):
     total = sum(h for part in activations for frame in part for h in frame)
     before = separator.initial_components_
     loudest = max(separator.components_[layer].max(), before.max())
-    for i, row in summary.iterrows():
+    for i, row in summary.to_dict("index").items():
         spectrum, envelope = separator.components_[layer][i], separator.envelopes_[layer][i]
         hz = [k * 8000 / 64 for k in range(33)]
         assert row["peak_hz"] == hz[max(range(33), key=lambda k: spectrum[k])]
