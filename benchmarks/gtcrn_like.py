@@ -19,6 +19,7 @@ References
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 
 import joblib
@@ -35,7 +36,7 @@ from benchmarks.gtcrn_like_layers import (
     band_matrices,
     neighbours,
 )
-from benchmarks.table1 import MINUTES, choose_minutes
+from benchmarks.table1 import MINUTES, stopping_set, training_set
 from sknmf_unfold import STFT
 from sknmf_unfold.base.tensors import to_tensor, tree_to_numpy
 from sknmf_unfold.metrics import mean_sdr
@@ -272,10 +273,8 @@ def main(arguments=None):
     separator = GTCRNLikeSeparator(random_state=args.seed, **settings)
     pipe = Pipeline([("stft", STFT()), ("sep", separator)])
     X, Y = open_speech.load("dev", cache=args.cache)
-    size = "tenth" if args.size in MINUTES else args.size
-    train = open_speech.load(size, cache=args.cache)
-    train, dev = choose_minutes(train, (X, Y), args.size)
-    pipe.fit(*train, sep__validation_data=dev)
+    train = training_set(args.size, functools.partial(open_speech.load, cache=args.cache))
+    pipe.fit(*train, sep__validation_data=stopping_set(args.size, (X, Y)))
     args.keep.parent.mkdir(parents=True, exist_ok=True)
     joblib.dump(pipe, args.keep)
     score = np.mean(mean_sdr(Y, pipe.predict(X)))

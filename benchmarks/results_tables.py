@@ -11,6 +11,8 @@ from benchmarks.denoisers_report import NO_VALUE, number, ordered, table
 
 # Minutes of mixtures in the training sets of `benchmarks.table1`.
 MINUTES = {"3min": 3, "15min": 15, "tenth": 86, "full": 864}
+# Training sets of the tables of data and time.
+DATA_SIZES = ("3min", "15min", "tenth")
 # The training set whose rows the tables of systems have.
 SIZE = "tenth"
 # Systems of table 1: label, model, and settings that belong to the model.
@@ -133,17 +135,20 @@ def data_systems() -> list[str]:
 
 def data_table(rows: Sequence[dict]) -> str:
     """Make the table of the SDR by minutes of recordings."""
-    sizes = [size for size in MINUTES if size != "full"]
-    lines = []
-    for label in data_systems():
-        found = {size: rows_of(rows, label, size) for size in sizes}
-        if not any(found.values()):
-            continue
-        sparsity, layers, components = size_cells(label)
-        cells = [sdr_cell(found[size], "test wild") for size in sizes]
-        lines.append([label, sparsity, layers, components, *cells])
+    lines = [
+        [label, *size_cells(label), *(sdr_cell(own, "test wild") for own in found.values())]
+        for label, found in _by_size(rows).items()
+    ]
     header = ["system", "lambda", "K", "N"]
-    return table([*header, *(f"{MINUTES[size]} minutes" for size in sizes)], lines)
+    return table([*header, *(f"{MINUTES[size]} minutes" for size in DATA_SIZES)], lines)
+
+
+def _by_size(rows):
+    """Find the trainings of each system that has some, by the training set."""
+    found = {
+        label: {size: rows_of(rows, label, size) for size in DATA_SIZES} for label in data_systems()
+    }
+    return {label: own for label, own in found.items() if any(own.values())}
 
 
 def size_cells(label: str) -> tuple[str, str, str]:
@@ -163,16 +168,12 @@ def size_cells(label: str) -> tuple[str, str, str]:
 
 def time_table(rows: Sequence[dict]) -> str:
     """Make the table of the time of training."""
-    sizes = [size for size in MINUTES if size != "full"]
-    lines = []
-    for label in data_systems():
-        found = {size: rows_of(rows, label, size) for size in sizes}
-        if not any(found.values()):
-            continue
-        cells = [_minutes(found[size]) for size in sizes]
-        lines.append([label, _per_hour(found), *cells])
+    lines = [
+        [label, _per_hour(found), *map(_minutes, found.values())]
+        for label, found in _by_size(rows).items()
+    ]
     header = ["system", "an epoch, per hour"]
-    return table([*header, *(f"of {MINUTES[size]} minutes" for size in sizes)], lines)
+    return table([*header, *(f"of {MINUTES[size]} minutes" for size in DATA_SIZES)], lines)
 
 
 def _minutes(rows):

@@ -315,21 +315,24 @@ def draw_minutes(X, Y, minutes, sample_rate=16000):
     return [X[i] for i in chosen], [Y[i] for i in chosen]
 
 
-def choose_minutes(train, dev, size):
-    """Draw a smaller training set, and the part of the development set that it stops on."""
+def training_set(size, load):
+    """Load a training set by ``load(part)``, or draw one of some minutes from ``tenth``."""
     minutes = MINUTES.get(size)
-    if minutes is None:
-        return train, dev
-    return draw_minutes(*train, minutes), draw_minutes(*dev, max(minutes / 5, MIN_DEV_MINUTES))
+    return load(size) if minutes is None else draw_minutes(*load("tenth"), minutes)
+
+
+def stopping_set(size, dev):
+    """Draw the part of the development set that a training set of some minutes stops on."""
+    minutes = MINUTES.get(size)
+    return dev if minutes is None else draw_minutes(*dev, max(minutes / 5, MIN_DEV_MINUTES))
 
 
 def load_corpus(args):
     """Load the training set, and mixtures, targets and entries of dev and test."""
-    size = "tenth" if args.size in MINUTES else args.size
     if args.chime2 is not None:
-        train = chime2.load(size, args.chime2)[:2]
+        train = training_set(args.size, lambda part: chime2.load(part, args.chime2)[:2])
         return train, {f"{part} matched": chime2.load(part, args.chime2) for part in PARTS}
-    train = open_speech.load(size, cache=args.cache)
+    train = training_set(args.size, functools.partial(open_speech.load, cache=args.cache))
     settings = {"cache": args.cache, "return_entries": True}
     data = {
         f"{part} {condition}": open_speech.load(part, condition, **settings)
@@ -377,7 +380,7 @@ def run(args):
     facts = environment(args.seeds[0])
     print_environment(facts)
     train, data = load_corpus(args)
-    train, dev = choose_minutes(train, data["dev matched"][:2], args.size)
+    dev = stopping_set(args.size, data["dev matched"][:2])
     size = args.size if args.chime2 is None else f"chime2-{args.size}"
     dictionaries = None if args.dictionaries is None else args.dictionaries / size
     rows = []

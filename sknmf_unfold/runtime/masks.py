@@ -222,6 +222,28 @@ class PowerMask:
         return expit(powers if log_odds is None else powers + log_odds)
 
 
+def activation_shares(activations: np.ndarray) -> np.ndarray:
+    """Divide the activations of each frame by their norm plus `EVIDENCE_FADE_NORM`.
+
+    Parameters
+    ----------
+    activations : ndarray of shape (..., n_components)
+
+    Returns
+    -------
+    shares : ndarray of shape (..., n_components)
+
+    Examples
+    --------
+    >>> activation_shares(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.5       , 0.66666667],
+           [0.        , 0.        ]])
+    """
+    norms = np.sqrt(np.einsum("...n,...n->...", activations, activations))
+    offset = activations.dtype.type(EVIDENCE_FADE_NORM)
+    return activations / (norms + offset)[..., np.newaxis]
+
+
 class EvidenceLogOdds:
     """Log-odds of the target from the evidence of components and GRU units.
 
@@ -258,9 +280,7 @@ class EvidenceLogOdds:
         log_odds : ndarray of shape (n_streams, n_frames, n_freqs)
             In nats.
         """
-        norms = np.sqrt(np.einsum("stn,stn->st", activations, activations))
-        offset = activations.dtype.type(EVIDENCE_FADE_NORM)
-        shares = activations / (norms + offset)[..., np.newaxis]
+        shares = activation_shares(activations)
         log_odds = shares @ self._evidence
         if self._gru is not None:
             log_odds += self._gru(shares) @ self._gru_evidence

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sknmf_unfold.runtime.masks import EVIDENCE_FADE_NORM
+from sknmf_unfold.runtime.masks import activation_shares
 
 # In nats, in this order.
 TERMS = ("estimates", "evidence", "gru_units")
@@ -130,9 +130,7 @@ def evidence_contributions(
     >>> evidence_contributions(activations, evidence, np.full((1, 2), 0.5)).round(3)
     array([ 0.9, -0.4])
     """
-    activations = np.asarray(activations, dtype=float)
-    norms = np.linalg.norm(activations, axis=1, keepdims=True)
-    shares = activations / (norms + EVIDENCE_FADE_NORM)
+    shares = activation_shares(np.asarray(activations, dtype=float))
     return (shares * (weights @ np.asarray(evidence, dtype=float).T)).sum(axis=0)
 
 
