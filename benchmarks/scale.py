@@ -1,12 +1,12 @@
 """Training and factorisation beyond one process, and beyond the memory: ratios.
 
-    python -m benchmarks.scale
+    python -m benchmarks.scale | tee docs/scaling_tables.txt
 
 It prints one table each for: memory and waiting of ``fit`` on files (``memory``), SparseNMF on Dask
-arrays (``dask``), a grid search on Dask workers (``search``), training in two processes (``ranks``),
-threads inside workers (``threads``), and the parts of training with a model of an epoch on a
-cluster (``model``). Ratios are to one worker or process, or to the same work in memory, in the same
-run. Run it on idle cores.
+arrays (``dask``), a grid search on Dask workers (``search``), training in two processes
+(``ranks``), threads inside workers (``threads``), and the parts of training with a model of an
+epoch on a cluster (``model``). Ratios are to one worker or process, or to the same work in memory,
+in the same run. Run it on idle cores.
 """
 
 from __future__ import annotations
