@@ -232,7 +232,7 @@ def test_useless_targets_are_named(tmp_path):
 def test_a_fault_that_is_found_late_names_its_file(data):
     (files, targets), _ = data
     X, y = stft().transform(files), targets
-    separator, fit = supervised().fit(X, y), supervised().fit
+    separator = supervised().fit(X, y)
     files.paths[2].unlink()
     name = rf"noisy/2\{files.paths[2].suffix} does not exist"
     for use in (
