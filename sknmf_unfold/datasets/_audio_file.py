@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ class AudioFile(LazyWaveform):
 
     def __repr__(self) -> str:
         return f"AudioFile({str(self.path)!r}, sample_rate={self.sample_rate})"
+
+    def __sizeof__(self) -> int:
+        attributes = vars(self)
+        return super().__sizeof__() + sum(map(sys.getsizeof, (attributes, str(self.path))))
 
     @property
     def header(self) -> Header:

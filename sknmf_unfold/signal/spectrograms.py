@@ -124,6 +124,11 @@ class Spectrogram:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __sizeof__(self) -> int:
+        # Dask asks for it, to send large arguments of tasks once; those of a file are not sent.
+        arrays = [x for x in (self.source, self.mask) if isinstance(x, np.ndarray)]
+        return super().__sizeof__() + sum(x.nbytes for x in arrays)
+
     def __repr__(self) -> str:
         return (
             f"Spectrogram({self.n_times} samples at {self.sample_rate} Hz, "

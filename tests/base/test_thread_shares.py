@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import joblib
 import pytest
 import torch
-from distributed import Client, LocalCluster
 
 from benchmarks._threads import limited_to
 from sknmf_unfold import DRNMFSeparator
@@ -20,6 +19,7 @@ from sknmf_unfold.base import threads as base
 from sknmf_unfold.base.threads import one_thread_a_product
 from sknmf_unfold.base.workers import product_workers, worker_threads
 from sknmf_unfold.training.loop import Trainer
+from tests._dask import cluster_here
 from tests._factories import drnmf
 from tests._processes import run_script
 from tests._thread_counts import count_threads
@@ -116,31 +116,20 @@ def test_a_call_that_begins_takes_threads_from_one_that_works():
 # Dask in this process
 
 
-@contextmanager
-def cluster(n_workers, n_slots):
-    """Workers of Dask in this process."""
-    settings = {"processes": False, "dashboard_address": None, "silence_logs": 50}
-    with (
-        LocalCluster(n_workers=n_workers, threads_per_worker=n_slots, **settings) as local,
-        Client(local) as client,
-    ):
-        yield client
-
-
 @pytest.mark.parametrize(
     ("n_workers", "n_slots", "expected"), [(1, 1, 8), (1, 2, 4), (2, 2, 2), (1, 16, 1)]
 )
 def test_a_task_of_dask_has_the_share_of_its_slot(n_workers, n_slots, expected):
-    with limited_to(8), cluster(n_workers, n_slots) as client:
+    with limited_to(8), cluster_here(n_workers, n_slots) as client:
         assert client.submit(count_threads).result(timeout=30) == (expected, expected)
         assert count_threads() == (8, 8), "this thread is no task"
 
 
 def test_workers_that_were_closed_take_no_part():
     with limited_to(8):
-        with cluster(2, 2):
+        with cluster_here(2, 2):
             pass
-        with cluster(1, 2) as client:
+        with cluster_here(1, 2) as client:
             assert client.submit(count_threads).result(timeout=30) == (4, 4)
 
 
@@ -153,7 +142,7 @@ def test_operations_of_tasks_have_one_thread(monkeypatch, magnitudes):
         return step(self, batch)
 
     monkeypatch.setattr(Trainer, "train_step", watched)
-    with limited_to(2), cluster(1, 2) as client:
+    with limited_to(2), cluster_here(1, 2) as client:
         fits = [client.submit(drnmf().fit, *magnitudes, pure=False) for _ in range(2)]
         assert all(isinstance(fit.result(timeout=50), DRNMFSeparator) for fit in fits)
     assert seen == {(1, 1, 1)}
@@ -229,7 +218,7 @@ def of_joblib(backend, **settings):
 
 def of_dask(n_slots):
     from distributed import Client, LocalCluster
-    settings = {"threads_per_worker": n_slots, "dashboard_address": None}
+    settings = {"threads_per_worker": n_slots, "dashboard_address": ":0"}
     with LocalCluster(n_workers=2, silence_logs=50, **settings) as cluster, Client(cluster):
         return of_joblib("dask")
 
@@ -261,7 +250,8 @@ if __name__ == "__main__":
 def test_each_process_uses_what_it_was_given(tmp_path, call, n_threads, expected):
     path = tmp_path / "children.py"
     # Dask sets each of them.
-    numbers = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"], n_threads)
+    names = [f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS")]
+    numbers = dict.fromkeys(names, n_threads)
     printed = run_script(CHILDREN, path, call, **numbers)
     # The library of matrix products takes no more threads than there are cores.
     expected = min(expected, joblib.cpu_count())
