@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ import joblib
 import pytest
 import torch
 
+from benchmarks._dask import cluster_of
 from benchmarks._threads import limited_to
 from sknmf_unfold import DRNMFSeparator
 from sknmf_unfold.base import thread_shares
@@ -19,7 +19,6 @@ from sknmf_unfold.base import threads as base
 from sknmf_unfold.base.threads import one_thread_a_product
 from sknmf_unfold.base.workers import product_workers, worker_threads
 from sknmf_unfold.training.loop import Trainer
-from tests._dask import cluster_here
 from tests._factories import drnmf
 from tests._processes import run_script
 from tests._thread_counts import count_threads
@@ -120,16 +119,16 @@ def test_a_call_that_begins_takes_threads_from_one_that_works():
     ("n_workers", "n_slots", "expected"), [(1, 1, 8), (1, 2, 4), (2, 2, 2), (1, 16, 1)]
 )
 def test_a_task_of_dask_has_the_share_of_its_slot(n_workers, n_slots, expected):
-    with limited_to(8), cluster_here(n_workers, n_slots) as client:
+    with limited_to(8), cluster_of(n_workers, n_slots, processes=False) as client:
         assert client.submit(count_threads).result(timeout=30) == (expected, expected)
         assert count_threads() == (8, 8), "this thread is no task"
 
 
 def test_workers_that_were_closed_take_no_part():
     with limited_to(8):
-        with cluster_here(2, 2):
+        with cluster_of(2, 2, processes=False):
             pass
-        with cluster_here(1, 2) as client:
+        with cluster_of(1, 2, processes=False) as client:
             assert client.submit(count_threads).result(timeout=30) == (4, 4)
 
 
@@ -142,19 +141,16 @@ def test_operations_of_tasks_have_one_thread(monkeypatch, magnitudes):
         return step(self, batch)
 
     monkeypatch.setattr(Trainer, "train_step", watched)
-    with limited_to(2), cluster_here(1, 2) as client:
+    with limited_to(2), cluster_of(1, 2, processes=False) as client:
         fits = [client.submit(drnmf().fit, *magnitudes, pure=False) for _ in range(2)]
         assert all(isinstance(fit.result(timeout=50), DRNMFSeparator) for fit in fits)
     assert seen == {(1, 1, 1)}
 
 
-def test_dask_is_not_loaded_for_that():
-    code = (
-        "import sys; from sknmf_unfold.base import thread_shares; thread_shares.ThreadShare(4);"
-        "print('distributed' in sys.modules)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert result.stdout.strip() == b"False"
+def test_dask_is_not_loaded_for_that(monkeypatch):
+    monkeypatch.delitem(sys.modules, "distributed")
+    assert thread_shares.ThreadShare(4).n_most == 4
+    assert "distributed" not in sys.modules
 
 
 # Processes
@@ -217,9 +213,8 @@ def of_joblib(backend, **settings):
         return joblib.Parallel()(joblib.delayed(count_threads)() for _ in range(2))
 
 def of_dask(n_slots):
-    from distributed import Client, LocalCluster
-    settings = {"threads_per_worker": n_slots, "dashboard_address": ":0"}
-    with LocalCluster(n_workers=2, silence_logs=50, **settings) as cluster, Client(cluster):
+    from benchmarks._dask import cluster_of
+    with cluster_of(2, n_slots):
         return of_joblib("dask")
 
 def of_a_pool(method):

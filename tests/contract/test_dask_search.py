@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
+from benchmarks._dask import cluster_of, counted_bytes
 from sknmf_unfold import DRNMFSeparator, Spectrograms
 from sknmf_unfold.datasets import AudioFiles, make_noisy_speech, save_audio
-from tests._dask import cluster_here, counted_bytes
 from tests._factories import stft
 from tests._processes import run_script
 
@@ -29,7 +29,7 @@ def recordings():
 @pytest.fixture(scope="module")
 def client():
     """Two workers in this process, which talk to each other as those of other processes do."""
-    with cluster_here(2, protocol="tcp") as client:
+    with cluster_of(2, processes=False, protocol="tcp") as client:
         yield client
 
 
@@ -154,12 +154,9 @@ def test_errors_of_a_task_are_those_of_the_package(client, recordings):
 
 SCRIPT = """
 import json, sys, warnings
-import json
-
 import joblib
-from distributed import Client, LocalCluster
 from sklearn.model_selection import GridSearchCV
-from tests._dask import counted_bytes
+from benchmarks._dask import cluster_of, counted_bytes
 from tests._thread_counts import count_threads
 
 def n_threads(estimator, X, y):
@@ -170,11 +167,8 @@ if __name__ == "__main__":
     pipe, grid, X, y = joblib.load(sys.argv[1])
     scoring = {"score": type(pipe).score, "n_threads": n_threads}
     search = GridSearchCV(pipe, grid, cv=2, scoring=scoring, refit=False, error_score="raise")
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
-        as cluster, Client(cluster), counted_bytes() as sent,
-        joblib.parallel_config(backend="dask", scatter=[X, y]),
-    ):
+    backend = {"backend": "dask", "scatter": [X, y]}
+    with cluster_of(2), counted_bytes() as sent, joblib.parallel_config(**backend):
         found = search.fit(X, y).cv_results_
     names = "mean_test_score", "mean_test_n_threads"
     print(json.dumps([sent.n_bytes, *(found[name].tolist() for name in names)]))
