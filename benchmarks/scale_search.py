@@ -99,7 +99,7 @@ def _bytes(search, data):
     sent = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, passed, scatter in _ways(data, Path(folder)):
-            searched = search if "spectrograms" not in name else _without_stft(search)
+            searched = search if "Spectrograms" not in name else _without_stft(search)
             with counted_bytes() as counted:
                 _scores(searched, *passed, scatter=scatter)
             sent[name] = counted.n_bytes / size
@@ -109,7 +109,7 @@ def _bytes(search, data):
 def _ways(data, folder):
     yield "lists", data, False
     yield "lists, scatter=[X, Y]", data, True
-    yield "spectrograms", [STFT().fit_transform(each) for each in data], False
+    yield "Spectrograms, scatter=[X, Y]", [STFT().fit_transform(each) for each in data], True
     for name, recordings in zip("XY", data, strict=True):
         (folder / name).mkdir()
         for i, recording in enumerate(recordings):

@@ -125,7 +125,7 @@ class Spectrogram:
         return self.shape[0]
 
     def __sizeof__(self) -> int:
-        # Dask asks for it, to send large arguments of tasks once; those of a file are not sent.
+        # For Dask, which manages the memory of workers.
         arrays = [x for x in (self.source, self.mask) if isinstance(x, np.ndarray)]
         return super().__sizeof__() + sum(x.nbytes for x in arrays)
 
@@ -270,6 +270,9 @@ class Spectrograms(list):
     >>> spectrograms[1].n_times
     700
     """
+
+    # Without weak references joblib does not scatter it, as some versions of Dask take it apart.
+    __slots__ = ()
 
     @property
     def shape(self) -> tuple[int]:

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from benchmarks._dask import cluster_of, counted_bytes
 from sknmf_unfold import DRNMFSeparator, Spectrograms
 from sknmf_unfold.datasets import AudioFiles, make_noisy_speech, save_audio
+from sknmf_unfold.datasets._audio_file import AudioFile
 from tests._factories import stft
 from tests._processes import run_script
 
@@ -72,16 +73,25 @@ def test_lists_are_sent_once_if_they_are_scattered(client, recordings, is_scatte
     scatter = recordings if is_scattered else None
     name = "drnmfseparator__n_layers"
     ratio = bytes_of_more_candidates(PIPE, name, *recordings, scatter=scatter)
-    # Each task is sent to the scheduler, and from there to a worker.
+    # Else each task is sent to the scheduler, and from there to a worker.
     assert ratio < 0.5 if is_scattered else ratio > 7
 
 
 @pytest.mark.parametrize("is_masked", [False, True])
-def test_spectrograms_are_sent_once(client, recordings, is_masked):
-    X, Y = (stft().fit_transform(each) for each in recordings)
+def test_spectrograms_too(client, recordings, is_masked):
+    data = [stft().fit_transform(each) for each in recordings]
     if is_masked:
-        X = Spectrograms(item.masked(np.full(item.shape, 0.5)) for item in X)
-    assert bytes_of_more_candidates(DRNMF, "n_layers", X, Y) < 0.5
+        data[0] = Spectrograms(item.masked(np.full(item.shape, 0.5)) for item in data[0])
+    assert bytes_of_more_candidates(DRNMF, "n_layers", *data, scatter=data) < 0.5
+
+
+def test_spectrograms_that_are_not_scattered_arrive_whole(client, recordings):
+    # So many that joblib would scatter them if it could.
+    data = [stft().fit_transform(10 * each) for each in recordings]
+    search = GridSearchCV(DRNMF, {"n_layers": [1]}, cv=2)
+    expected = scores(search, *data)
+    with dask():
+        np.testing.assert_array_equal(scores(search, *data), expected)
 
 
 def test_of_files_only_paths_are_sent(client, recordings, tmp_path):
@@ -91,6 +101,17 @@ def test_of_files_only_paths_are_sent(client, recordings, tmp_path):
         found = scores(GridSearchCV(PIPE, GRID, cv=2), *files)
     np.testing.assert_array_equal(found, expected)
     assert sent.n_bytes < 0.9 * n_bytes(*recordings)
+
+
+def test_tasks_of_a_worker_share_the_cache_of_files(recordings, tmp_path, monkeypatch):
+    files = [saved(each, tmp_path / str(i)) for i, each in enumerate(recordings)]
+    cached = [AudioFiles(each.paths, cache_bytes=10**8) for each in files]
+    read, decode = [], AudioFile._decode
+    monkeypatch.setattr(AudioFile, "_decode", lambda self: read.append(self.path) or decode(self))
+    search = GridSearchCV(PIPE, {"drnmfseparator__n_layers": [1, 2]}, cv=2)
+    with cluster_of(1, processes=False, protocol="tcp"), dask():
+        scores(search, *cached)
+    assert sorted(read) == sorted(path for each in files for path in each.paths)
 
 
 # Results
@@ -103,7 +124,7 @@ def test_a_grid_of_layers_and_components_is_that_of_one_process(client, recordin
         found = scores(GridSearchCV(PIPE, GRID, cv=2), *recordings)
     np.testing.assert_array_equal(found, expected)
     grid = {name.split("__")[1]: values for name, values in GRID.items()}
-    with dask():
+    with dask(scatter=[X, Y]):
         found = scores(GridSearchCV(DRNMF, grid, cv=2), X, Y)
     np.testing.assert_array_equal(found, expected)
     assert len(set(expected)) == 4
