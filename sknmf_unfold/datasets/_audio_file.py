@@ -54,8 +54,7 @@ class AudioFile(LazyWaveform):
         return Path(self._name)
 
     def __sizeof__(self) -> int:
-        attributes = vars(self)
-        return super().__sizeof__() + sum(map(sys.getsizeof, (attributes, str(self.path))))
+        return super().__sizeof__() + sys.getsizeof(self._name)
 
     @property
     def header(self) -> Header:
