@@ -19,6 +19,8 @@ from sknmf_unfold.datasets import AudioFiles, make_noisy_speech, save_audio
 
 GRID = {"n_layers": [2, 3], "n_components": [40, 60]}
 N_FOLDS = 2
+# Ways to pass recordings.
+WAYS = ("lists", "lists, scatter=[X, Y]", "Spectrograms, scatter=[X, Y]", "AudioFiles")
 
 
 def table(quick=False):
@@ -56,13 +58,15 @@ def table(quick=False):
 def _lines(times, first, alone, differences, sent):
     n_tasks = N_FOLDS * np.prod([len(values) for values in GRID.values()])
     yield f"grid search of {n_tasks} fits on Dask, workers of one thread"
-    yield f"  one worker to two, time                              {times[0] / times[1]:6.2f}"
-    yield f"  one worker to this process with all cores, time      {times[0] / alone:6.2f}"
-    yield f"  first tiny search (imports) to the search, 2 workers {first / times[1]:6.2f}"
-    yield f"  largest difference of scores to serial, dB          {max(differences):7.1e}"
-    yield "  bytes sent by this process to those of the recordings, 2 workers"
-    for name, ratio in sent.items():
-        yield f"    {name:50s} {ratio:6.2f}"
+    rows = {
+        "one worker to two, time": times[0] / times[1],
+        "this process with all cores to two workers, time": alone / times[1],
+        "first tiny search (imports) to the search, two workers": first / times[1],
+        "largest difference of scores to serial, dB": max(differences),
+    }
+    yield from (f"  {name:58s}{value:8.2g}" for name, value in rows.items())
+    yield "  bytes sent to those of the recordings, two workers"
+    yield from (f"    {name:56s}{ratio:8.2f}" for name, ratio in sent.items())
 
 
 def _search(quick):
@@ -96,26 +100,23 @@ def _timed(search, data):
 def _bytes(search, data):
     """Compute the bytes sent to those of the recordings, for each way to pass them."""
     size = sum(x.nbytes for each in data for x in each)
-    sent = {}
+    spectrograms = [STFT().fit_transform(each) for each in data]
+    sent = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, passed, scatter in _ways(data, Path(folder)):
-            searched = search if "Spectrograms" not in name else _without_stft(search)
+        files = [_saved(each, Path(folder) / name) for name, each in zip("XY", data, strict=True)]
+        for way, passed in zip(WAYS, (data, data, spectrograms, files), strict=True):
+            searched = _without_stft(search) if passed is spectrograms else search
             with counted_bytes() as counted:
-                _scores(searched, *passed, scatter=scatter)
-            sent[name] = counted.n_bytes / size
-    return sent
+                _scores(searched, *passed, scatter="scatter" in way)
+            sent.append(counted.n_bytes / size)
+    return dict(zip(WAYS, sent, strict=True))
 
 
-def _ways(data, folder):
-    yield "lists", data, False
-    yield "lists, scatter=[X, Y]", data, True
-    yield "Spectrograms, scatter=[X, Y]", [STFT().fit_transform(each) for each in data], True
-    for name, recordings in zip("XY", data, strict=True):
-        (folder / name).mkdir()
-        for i, recording in enumerate(recordings):
-            save_audio(folder / name / f"{i:03d}.wav", recording, 16000)
-    files = [AudioFiles(sorted((folder / name).iterdir())) for name in "XY"]
-    yield "AudioFiles", files, False
+def _saved(recordings, folder):
+    folder.mkdir()
+    for i, recording in enumerate(recordings):
+        save_audio(folder / f"{i:03d}.wav", recording, 16000)
+    return AudioFiles(sorted(folder.iterdir()))
 
 
 def _without_stft(search):

@@ -44,13 +44,13 @@ def table(quick=False):
     ideal = [min(n, joblib.cpu_count()) for n in numbers]
     lines = [
         f"work done by n workers at once to that of one alone, {joblib.cpu_count()} cores",
-        f"  {'n':40s}" + "".join(f"{n:7d}" for n in numbers),
-        f"  {'at best':40s}" + "".join(f"{n:7.2f}" for n in ideal),
+        f"  {'n':48s}" + "".join(f"{n:8d}" for n in numbers),
+        f"  {'at best':48s}" + "".join(f"{n:8.2f}" for n in ideal),
     ]
     for name, engine in engines.items():
         for work in WORKS:
             gains = [_gain(engine, work, n, quick) for n in numbers]
-            lines.append(f"  {name + ', ' + work:40s}" + "".join(f"{x:7.2f}" for x in gains))
+            lines.append(f"  {name + ', ' + work:48s}" + "".join(f"{x:8.2f}" for x in gains))
     return "\n".join(lines)
 
 
