@@ -46,7 +46,7 @@ def table(quick=False):
             first = time.perf_counter() - start
             rounds = [_timed(search, data) for _ in range(1 if quick else 3)]
             if n_workers == 2:
-                sent = _bytes(search, data)
+                sent = _bytes(tiny, data)
         times.append(statistics.median(seconds for seconds, _ in rounds))
         found.append(rounds[-1][1])
     start = time.perf_counter()
@@ -71,7 +71,7 @@ def _lines(times, first, alone, differences, sent):
 
 def _search(quick):
     nmf = {"max_iter": 5, "n_iter": 5} if quick else {"max_iter": 30}
-    separator = DRNMFSeparator(max_epochs=1 if quick else 6, random_state=0)
+    separator = DRNMFSeparator(max_epochs=1 if quick else 3, random_state=0)
     # An NMF with as many components as the candidate has.
     grid = {
         "drnmfseparator__n_layers": GRID["n_layers"],
