@@ -29,7 +29,7 @@ def run_with_children(command, environment, timeout=120):
     return printed
 
 
-def run_script(script, path, *arguments, timeout=55, **environment):
+def run_script(script, path, *arguments, timeout=120, **environment):
     """Write a script to a file, run it, and return what it prints.
 
     Arguments given by name are variables of its environment; those that are None are not set.

@@ -83,7 +83,7 @@ def test_workers_give_the_answer_of_their_parent(speech, tmp_path, backend):
     model = Pipeline([("stft", STFT()), ("sep", SEPARATORS["drnmf"])]).fit(X, Y)
     paths = tmp_path / "model.joblib", tmp_path / "result.joblib"
     joblib.dump((model, X, Y, backend), paths[0])
-    printed = run_script(WORKERS, tmp_path / "workers.py", *paths, timeout=120, OMP_NUM_THREADS="2")
+    printed = run_script(WORKERS, tmp_path / "workers.py", *paths, OMP_NUM_THREADS="2")
     assert printed.strip() == "2", "the parent keeps its threads"
     predicted, fitted = joblib.load(paths[1])
     expected = model.predict(X)
