@@ -17,15 +17,14 @@ def run_with_children(command, environment, timeout=120):
 
     None of its processes may stay.
     """
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        printed, _ = process.communicate(timeout=timeout)
-        assert process.returncode == 0
-        assert_group_ends(process.pid)
-    finally:
-        end_group(process)
+    settings = {"env": environment, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **settings) as process:
+        try:
+            printed, _ = process.communicate(timeout=timeout)
+            assert process.returncode == 0
+            assert_group_ends(process.pid)
+        finally:
+            end_group(process.pid)
     return printed
 
 
@@ -65,9 +64,8 @@ def commands_of_group(group):
     return found
 
 
-def end_group(process):
+def end_group(group):
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    process.wait()
