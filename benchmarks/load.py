@@ -77,7 +77,7 @@ def undivided(n_threads):
         mock.patch.object(loop, "split_batch", lambda batch: [batch]),
         mock.patch.object(_blocks, "worker_threads", alone),
         mock.patch.object(threads, "_limit_torch", unlimited),
-        mock.patch.object(threads, "_begin_limit", lambda: n_threads),
+        mock.patch.object(threads, "_begin_limit", lambda _: n_threads),
         mock.patch.object(threads, "_end_limit", unlimited),
         mock.patch.object(StreamingSeparator, "process", StreamingSeparator.process.__wrapped__),
         mock.patch.object(StreamingSeparator, "_build", StreamingSeparator._build.__wrapped__),

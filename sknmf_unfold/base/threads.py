@@ -14,13 +14,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 Method = TypeVar("Method", bound=Callable)
 
-# What the thread-local settings of torch were before this thread limited them.
+# What the thread-local settings of torch were before this thread limited them, and whether this
+# thread works for another one.
 _here = threading.local()
 _torch_lock = threading.Lock()
 
@@ -29,7 +30,8 @@ class _Limit:
     """The limit on matrix products that all callers share: it is one of the whole process."""
 
     lock = threading.Lock()
-    n_callers = 0
+    # For each thread inside, how often it has entered; None stands for all threads of `Workers`.
+    callers: ClassVar[dict[int | None, int]] = {}
     n_threads = 1
     before: Any = ()
 
@@ -79,31 +81,45 @@ def one_thread_a_product() -> Iterator[int]:
     n_threads : int
         Number of threads that a product might have used.
     """
-    n_threads = _begin_limit()
+    caller = None if getattr(_here, "is_new", False) else threading.get_ident()
+    n_threads = _begin_limit(caller)
     try:
         yield n_threads
     finally:
-        _end_limit()
+        _end_limit(caller)
 
 
-def _begin_limit():
+def _begin_limit(caller):
     """Limit products to one thread; return how many they might have used."""
     with _Limit.lock:
-        if _Limit.n_callers == 0:
+        if not _Limit.callers:
             _Limit.before = [(each, each.num_threads) for each in _libraries()]
             _Limit.n_threads = max((n for _, n in _Limit.before), default=1)
             for library, _ in _Limit.before:
                 library.set_num_threads(1)
-        _Limit.n_callers += 1
+        _Limit.callers[caller] = _Limit.callers.get(caller, 0) + 1
         return _Limit.n_threads
 
 
-def _end_limit():
+def _end_limit(caller):
     with _Limit.lock:
-        _Limit.n_callers -= 1
-        if _Limit.n_callers == 0:
+        _Limit.callers[caller] -= 1
+        if not _Limit.callers[caller]:
+            del _Limit.callers[caller]
+        if not _Limit.callers:
             for library, n_threads in _Limit.before:
                 library.set_num_threads(n_threads)
+
+
+def n_callers() -> int:
+    """Count the threads inside `one_thread_a_product`, without those that work for others.
+
+    Returns
+    -------
+    n_callers : int
+        At least 1.
+    """
+    return max(len(_Limit.callers) - (None in _Limit.callers), 1)
 
 
 @contextmanager
@@ -154,6 +170,7 @@ def limit_new_thread(n_operations: int | None) -> None:
         Number of threads that operations of torch have in other new threads; None or 0 leaves torch
         alone.
     """
+    _here.is_new = True
     # Some libraries count for each thread.
     for library, _ in _Limit.before:
         library.set_num_threads(1)

@@ -2,8 +2,8 @@
 
 As many threads work as one operation might use: an environment variable such as
 ``OMP_NUM_THREADS``, ``torch.set_num_threads``, `threadpoolctl` and joblib's processes limit them.
-How the work is divided does not depend on their number, so neither do the results. `threads` says
-why operations are limited to one thread.
+Tasks that run at once share them, see `thread_shares`. How the work is divided does not depend on
+their number, so neither do the results. `threads` says why operations are limited to one thread.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .thread_shares import ThreadShare
 from .threads import limit_new_thread, one_thread_a_product, one_thread_of_torch
 
 Item = TypeVar("Item")
@@ -34,6 +35,8 @@ class Workers:
         Number of threads, the calling one included.
     pool : concurrent.futures.ThreadPoolExecutor, optional
         The other threads; needed where `n_threads` > 1.
+    share : ThreadShare, optional
+        Says how many of these threads this task may use; by default all.
 
     Examples
     --------
@@ -43,8 +46,18 @@ class Workers:
     [1, 2]
     """
 
-    def __init__(self, n_threads: int, pool: ThreadPoolExecutor | None = None):
-        self.n_threads, self._pool = n_threads, pool
+    def __init__(
+        self,
+        n_threads: int,
+        pool: ThreadPoolExecutor | None = None,
+        share: ThreadShare | None = None,
+    ):
+        self._n_most, self._pool, self._share = n_threads, pool, share
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that work at this moment, the calling one included."""
+        return self._n_most if self._share is None else min(self._n_most, self._share.n_now())
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Call a function for each item.
@@ -91,9 +104,9 @@ class Workers:
             for item in items:
                 tasks.append(item)
                 others = [each for each in others if not each.done()]
-                # Each takes tasks until there are none.
+                # Each takes tasks until there are none, or it is one thread too many.
                 if len(others) < self.n_threads - 1:
-                    others.append(self._pool.submit(tasks.work))
+                    others.append(self._pool.submit(self._help, tasks, len(others) + 1))
                 while len(tasks) > 3 * self.n_threads:
                     # Results that wait for an earlier one take memory too.
                     if not tasks.work_once():
@@ -106,6 +119,11 @@ class Workers:
             # No thread works on after an error or an interrupt has left this function.
             wait(others)
         tasks.raise_error()
+
+    def _help(self, tasks, position):
+        """Take tasks in another thread, as long as the share of threads allows it."""
+        while position < self.n_threads and tasks.work_once():
+            pass
 
 
 class _Tasks:
@@ -203,7 +221,8 @@ def product_workers(
     workers : Workers
     """
     with one_thread_a_product() as n_threads:
-        n_threads = min(n_threads, at_most, n_operations or n_threads)
+        share = ThreadShare(min(n_threads, n_operations or n_threads))
+        n_threads = min(share.n_most, at_most)
         if n_threads == 1 or getattr(_here, "is_working", False):
             yield Workers(1)
             return
@@ -211,7 +230,7 @@ def product_workers(
         with ThreadPoolExecutor(n_threads - 1, initializer=begin) as pool:
             _here.is_working = True
             try:
-                yield Workers(n_threads, pool)
+                yield Workers(n_threads, pool, share)
             finally:
                 _here.is_working = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,9 @@ class AudioFile(LazyWaveform):
     def path(self) -> Path:
         """Path of the file."""
         return Path(self._name)
+
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + sys.getsizeof(self._name)
 
     @property
     def header(self) -> Header:

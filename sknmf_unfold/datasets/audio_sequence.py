@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,10 @@ class AudioFiles(LazyWaveforms):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def __sizeof__(self) -> int:
+        # Dask asks for it, and sends large arguments of tasks once: then tasks share the cache.
+        return super().__sizeof__() + sum(map(sys.getsizeof, self._items))
 
     def __repr__(self) -> str:
         files = "file" if len(self) == 1 else "files"

@@ -124,6 +124,11 @@ class Spectrogram:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __sizeof__(self) -> int:
+        # For Dask, which manages the memory of workers.
+        arrays = [x for x in (self.source, self.mask) if isinstance(x, np.ndarray)]
+        return super().__sizeof__() + sum(x.nbytes for x in arrays)
+
     def __repr__(self) -> str:
         return (
             f"Spectrogram({self.n_times} samples at {self.sample_rate} Hz, "
@@ -265,6 +270,9 @@ class Spectrograms(list):
     >>> spectrograms[1].n_times
     700
     """
+
+    # Without weak references joblib does not scatter it, as some versions of Dask take it apart.
+    __slots__ = ()
 
     @property
     def shape(self) -> tuple[int]:

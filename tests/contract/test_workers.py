@@ -1,11 +1,6 @@
 """Models shared by threads and processes give the output of one."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -15,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.base import tensors
+from tests._processes import run_script
 
 SEPARATORS = {
     "mu": SupervisedNMFSeparator(5, max_iter=10, n_iter=20, random_state=0),
@@ -78,21 +74,6 @@ if __name__ == "__main__":
 """
 
 
-def run_with_children(command, environment, timeout=120):
-    """Run a command; if it hangs, end it and the processes that it started."""
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        printed, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
-    assert process.returncode == 0
-    return printed
-
-
 # joblib calls its two backends so; the first starts fresh processes, the second forks.
 @pytest.mark.parametrize(
     "backend", [pytest.param("loky", marks=pytest.mark.slow), "multiprocessing"]
@@ -100,15 +81,9 @@ def run_with_children(command, environment, timeout=120):
 def test_workers_give_the_answer_of_their_parent(speech, tmp_path, backend):
     X, Y = speech
     model = Pipeline([("stft", STFT()), ("sep", SEPARATORS["drnmf"])]).fit(X, Y)
-    paths = tmp_path / "model.joblib", tmp_path / "result.joblib", tmp_path / "workers.py"
+    paths = tmp_path / "model.joblib", tmp_path / "result.joblib"
     joblib.dump((model, X, Y, backend), paths[0])
-    paths[2].write_text(WORKERS)
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
-        "OMP_NUM_THREADS": "2",
-        "JOBLIB_MULTIPROCESSING": "1",
-    }
-    printed = run_with_children([sys.executable, *map(str, (paths[2], *paths[:2]))], environment)
+    printed = run_script(WORKERS, tmp_path / "workers.py", *paths, OMP_NUM_THREADS="2")
     assert printed.strip() == "2", "the parent keeps its threads"
     predicted, fitted = joblib.load(paths[1])
     expected = model.predict(X)
