@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sknmf_unfold.base.threads import one_thread_a_product
 
 from .initial import initial_activations
-from .mu_activations import Activations, BetaActivations, FrobeniusActivations
+from .mu_activations import Activations, MemoryPasses, choose_activations, choose_sums
 from .mu_updates import MIN_ENTRY, exponent, quadratic, scale_components
 from .problem import Problem, Stopping
 
@@ -127,10 +127,8 @@ def factorize(
     curve : ndarray of shape (n_iter + 1,)
         The objective at the start and after each iteration.
     """
-    if problem.beta == 2:
-        return alternate(FrobeniusActivations(X, H, problem.sparsity), W, problem, stopping)
-    activations = BetaActivations(X, H, problem.sparsity, problem.beta)
-    return alternate(activations, W, problem, stopping)
+    passes = MemoryPasses(X, H, choose_sums(problem, X))
+    return alternate(choose_activations(passes, X.shape, problem), W, problem, stopping)
 
 
 # An overflow shows in the curve.

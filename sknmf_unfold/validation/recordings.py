@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .dask_collections import refuse_dask
 from .messages import shown
 from .samples import (
     check_one_axis,
@@ -75,6 +76,7 @@ def as_list(X: Any) -> Any:
     """
     if getattr(X, "ndim", None) != 1 or getattr(getattr(X, "dtype", None), "kind", "") != "O":
         return X
+    refuse_dask(X, "the list of recordings")
     return list(X) if any(hasattr(x, "waveform") or not is_number(x) for x in X) else X
 
 
@@ -88,6 +90,7 @@ def as_array(value: Any, label: str) -> np.ndarray:
     ...
     TypeError: X[0] cannot become an array of numbers: ...
     """
+    refuse_dask(value, label)
     if np.ma.is_masked(value):
         raise ValueError(f"{label} has masked entries; fill them first, for example by filled(0).")
     refuse_bytes(value, label)
@@ -116,6 +119,7 @@ def as_numbers(value: ArrayLike, label: str, wants: str) -> np.ndarray:
 
 def check_list(X: Any, name: str, what: str) -> None:
     """Raise unless `X` is a non-empty list or tuple of recordings."""
+    refuse_dask(X, name)
     if isinstance(X, np.ndarray) and X.ndim == 1:
         raise ValueError(f"{name} is one 1-D array; pass a list of {what}, for one [{name}].")
     if not isinstance(X, (list, tuple)):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import assert_all_finite, check_array, validate_da
 
 from .recordings import as_array, as_numbers, check_peak, refuse_one_item
 from .samples import (
+    MAGNITUDES,
     PCM_DTYPES,
     check_rows,
     float_samples,
@@ -48,7 +49,7 @@ def _table_magnitudes(table, name):
     # scikit-learn makes numbers of objects, or refuses them.
     if table.dtype.kind in "iubO":
         return table
-    return native_float(table, name, "floats or whole numbers >= 0")
+    return native_float(table, name, MAGNITUDES)
 
 
 def _validated(estimator, X, reset, name, as_floats):
