@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -136,7 +137,7 @@ def factorize(
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def alternate(
     activations: Activations, W: np.ndarray, problem: Problem, stopping: Stopping
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, Any, np.ndarray]:
     """Alternate the updates of activations and components.
 
     Parameters
@@ -150,7 +151,7 @@ def alternate(
     Returns
     -------
     W, H, curve : ndarray
-        See `factorize`.
+        See `factorize`; H in the form in which `activations` has them.
     """
     max_iter, tol, callback = stopping
     curve = [activations.propose(W)]

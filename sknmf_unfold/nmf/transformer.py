@@ -13,12 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.set_output import RecordingsTransformerMixin
 from sknmf_unfold.base.versions import VersionedEstimator
+from sknmf_unfold.validation.dask_arrays import is_dask_array
 from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.recordings import as_list, check_list
 from sknmf_unfold.validation.sequences import is_nested_table
 from sknmf_unfold.validation.sparse_tables import check_frames
 from sknmf_unfold.validation.tables import check_activations, check_array_like
 
+from .dask_transform import inverse_transform_dask, transform_dask
 from .problem import Problem, Stopping
 from .settings import check_settings, choose_solver
 from .silencing import Silencing
@@ -64,6 +66,8 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
             One array for an array, a list for a list; DataFrames if ``set_output`` says so.
         """
         check_is_fitted(self)
+        if is_dask_array(X):
+            return transform_dask(self, X)
         checked = check_settings(self)
         solver, device = choose_solver(self, checked, fall_back=True, sparse=issparse(X))
         problem = Problem(checked.beta, checked.sparsity, device=device)
@@ -93,6 +97,8 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
         magnitudes : ndarray of shape (n_frames, n_freqs), or list of such
         """
         check_is_fitted(self)
+        if is_dask_array(X):
+            return inverse_transform_dask(self, X)
         X = as_list(X)
         if not isinstance(X, (list, tuple)) or is_nested_table(X):
             check_array_like(X, "X", "activation arrays")
