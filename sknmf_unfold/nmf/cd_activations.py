@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse import csr_array
 
 from .blocks import Blocks, block_length
@@ -122,7 +123,10 @@ def start_activations(
 
 
 def first_sums(
-    X: np.ndarray | csr_array, activations: dict[int, np.ndarray], blocks: Blocks
+    X: np.ndarray | csr_array,
+    activations: dict[int, np.ndarray],
+    blocks: Blocks,
+    dtype: DTypeLike | None = None,
 ) -> list:
     """Sum over the frames what determines the objective.
 
@@ -133,6 +137,8 @@ def first_sums(
         Blocks of shape (n_components, n_frames).
     blocks : Blocks
         Of these frames.
+    dtype : dtype, optional
+        Of the products of a block, that of X if None; those of all blocks are added in float64.
 
     Returns
     -------
@@ -144,7 +150,7 @@ def first_sums(
 
     def sums(frames, _):
         H, x = activations[frames.start], X[frames]
-        return (*_sums(x, H), 0.5 * squares(x))
+        return (*_sums(x, H, dtype), 0.5 * squares(x))
 
     return blocks.sum(sums)
 
@@ -156,6 +162,7 @@ def extrapolate(
     sparsity: float,
     length: float,
     blocks: Blocks,
+    dtype: DTypeLike | None = None,
 ) -> tuple[dict[int, np.ndarray], list]:
     """Sweep over activations, and extrapolate them in the direction of the step.
 
@@ -171,6 +178,8 @@ def extrapolate(
         Of the extrapolation.
     blocks : Blocks
         Of these frames.
+    dtype : dtype, optional
+        See `first_sums`.
 
     Returns
     -------
@@ -192,11 +201,13 @@ def extrapolate(
         H += step
         np.maximum(H, 0, out=H)
         new[frames.start] = H
-        return _sums(X[frames], H)
+        return _sums(X[frames], H, dtype)
 
     totals = blocks.sum(sums)
     return new, totals
 
 
-def _sums(X, H):
+def _sums(X, H, dtype):
+    if dtype is not None:
+        X, H = X.astype(dtype, copy=False), H.astype(dtype, copy=False)
     return H @ X, H @ H.T, total(H)

@@ -1,4 +1,9 @@
-"""Coordinate descent over the chunks of a Dask array: the same as that of `cd` in memory."""
+"""Coordinate descent over the chunks of a Dask array: the same as that of `cd` in memory.
+
+Only the products are in float64, also of float32. A step is kept if it lowers the objective, which
+is a small difference of large sums where components explain the frames well: with sums in float32
+their rounding, which depends on the chunks, would decide which steps are kept.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,8 @@ from .cd_activations import extrapolate, first_sums, start_activations
 from .dask_frames import DaskFrames
 from .dask_passes import DaskStates
 from .problem import Problem, Stopping
+
+SUMS_DTYPE = np.float64
 
 
 def learn(
@@ -66,11 +73,11 @@ def activations_of(state: dict[int, np.ndarray]) -> np.ndarray:
 
 def _begin(x, _, sparsity, W):
     activations = start_activations(x, W, sparsity)
-    return activations, first_sums(x, activations, _blocks(x, W))
+    return activations, first_sums(x, activations, _blocks(x, W), SUMS_DTYPE)
 
 
 def _step(x, activations, sparsity, W, length):
-    return extrapolate(x, activations, W, sparsity, length, _blocks(x, W))
+    return extrapolate(x, activations, W, sparsity, length, _blocks(x, W), SUMS_DTYPE)
 
 
 def _blocks(x, W):

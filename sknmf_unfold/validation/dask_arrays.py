@@ -12,7 +12,6 @@ from sklearn.utils.validation import validate_data
 from .dask_collections import is_dask
 from .recordings import as_array, check_peak
 from .samples import MAGNITUDES, float_dtype, native_float, without_objects
-from .tables import check_one_recording
 
 
 def is_dask_array(X: Any) -> bool:
@@ -50,8 +49,6 @@ def check_dask_array(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.dty
 
 
 def _check_shape(estimator, X):
-    if X.ndim == 1:
-        check_one_recording(X, "X", "make frames of it by STFT() first")
     if X.ndim != 2:
         raise ValueError(f"Expected 2D array, got {X.ndim}D array instead: X has shape {X.shape}.")
     for length, what in zip(X.shape, ("sample", "feature"), strict=True):

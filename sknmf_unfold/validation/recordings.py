@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .dask_collections import refuse_dask
+from .dask_collections import is_dask, refuse_dask
 from .messages import shown
 from .samples import (
     check_one_axis,
@@ -74,9 +74,10 @@ def as_list(X: Any) -> Any:
     >>> as_list(X)
     [array([1., 1.]), array([1.])]
     """
-    if getattr(X, "ndim", None) != 1 or getattr(getattr(X, "dtype", None), "kind", "") != "O":
+    if is_dask(X) or getattr(X, "ndim", None) != 1:
         return X
-    refuse_dask(X, "the list of recordings")
+    if getattr(getattr(X, "dtype", None), "kind", "") != "O":
+        return X
     return list(X) if any(hasattr(x, "waveform") or not is_number(x) for x in X) else X
 
 
@@ -179,7 +180,8 @@ def check_waveform(waveform: ArrayLike, label: str) -> np.ndarray:
 
 
 def refuse_one_item(X: object, name: str) -> None:
-    """Raise ``TypeError`` for a spectrogram in place of a list of them."""
+    """Raise ``TypeError`` for a spectrogram in place of a list of them, and for Dask."""
+    refuse_dask(X, name)
     if is_spectrogram(X):
         raise TypeError(f"{name} is one Spectrogram; pass a list of one, [{name}].")
 

@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
+from .dask_collections import refuse_dask
 from .recordings import as_array, as_numbers, check_peak, refuse_one_item
 from .samples import (
     MAGNITUDES,
@@ -95,6 +96,7 @@ def _first_not_finite(table):
 
 def check_array_like(X: Any, name: str, what: str) -> None:
     """Raise ``TypeError`` for objects that cannot become an array of numbers."""
+    refuse_dask(X, name)
     # Sparse matrices, some of which are dicts, are refused later, or taken.
     others = (str, bytes, numbers.Number, dict, set, Iterator)
     refuse_bytes(X, name)
