@@ -26,6 +26,8 @@ from .dask_frames import DaskFrames
 
 # Results that are added in one task.
 FAN_IN = 8
+# Of the addresses of new arrays.
+ALIGNMENT_BYTES = 16
 
 
 class DaskStates:
@@ -142,7 +144,29 @@ def _second(result):
 def _call(function, chunk, result, dtype, n_freqs, shared):
     """Call a function for a chunk and the state in its last result."""
     x = as_rows(chunk, dtype, n_freqs, "A chunk of X")
-    return function(x, None if result is None else result[0], *shared)
+    state = None if result is None else result[0]
+    return function(aligned(x), aligned(state), *aligned(shared))
+
+
+def aligned(value: Any) -> Any:
+    """Copy arrays that a worker has received to addresses like those of new arrays.
+
+    Matrix products of arrays at other addresses may differ in their rounding.
+
+    Parameters
+    ----------
+    value : object
+        An array, or a dict or tuple of such; anything else returns as it is.
+
+    Returns
+    -------
+    value : object
+    """
+    if isinstance(value, np.ndarray):
+        return value.copy(order="K") if value.ctypes.data % ALIGNMENT_BYTES else value
+    if isinstance(value, dict):
+        return {key: aligned(each) for key, each in value.items()}
+    return tuple(map(aligned, value)) if type(value) is tuple else value
 
 
 def _tree(results):

@@ -19,6 +19,7 @@ from sknmf_unfold.validation.dask_arrays import (
 from sknmf_unfold.validation.tables import check_activations
 
 from .dask_fit import choose_dask_solver
+from .dask_passes import aligned
 from .problem import Problem, Stopping
 from .settings import check_settings
 
@@ -111,7 +112,7 @@ def _infer(chunk, W, infer, problem, stopping, estimator, block_info=None):
     index, start = _place(block_info)
     x = as_rows(chunk, W.dtype, W.shape[1], f"Chunk {index} of X")
     check_chunk(measure_chunk(x), index, start, W.dtype, estimator)
-    return infer(x, W, problem, stopping)
+    return infer(aligned(x), aligned(W), problem, stopping)
 
 
 @default_settings()

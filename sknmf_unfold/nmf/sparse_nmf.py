@@ -174,10 +174,12 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
-                Spectrograms
+        X : {array-like, sparse matrix, Dask array} of shape (n_frames, n_freqs), list of arrays, \
+                or Spectrograms
             Magnitudes. No dense copy is made of a sparse matrix or array of scipy, for which
-            `beta_loss` is ``"frobenius"`` or ``"kullback-leibler"``.
+            `beta_loss` is ``"frobenius"`` or ``"kullback-leibler"``. Of a Dask array, with chunks
+            of whole rows, sums are gathered; all frames are used in each iteration, and the
+            activations stay with the chunks.
         y : ignored
 
         Returns
@@ -221,9 +223,10 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
-                Spectrograms
-            Magnitudes, learned from in batches of `batch_size` (4096 if that is not a number).
+        X : {array-like, sparse matrix, Dask array} of shape (n_frames, n_freqs), list of arrays, \
+                or Spectrograms
+            Magnitudes, learned from in batches of `batch_size` (4096 if that is not a number). Of a
+            Dask array one chunk after the other is gathered and learned from.
         y : ignored
 
         Returns

@@ -5,7 +5,6 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
@@ -51,19 +50,21 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
     _fitted_mark = "components_"
 
     @default_settings()
-    def transform(self, X: ArrayLike) -> np.ndarray | list:
+    def transform(self, X: ArrayLike) -> Any:
         """Infer the activations of the fitted components.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
-                Spectrograms
+        X : {array-like, sparse matrix, Dask array} of shape (n_frames, n_freqs), list of arrays, \
+                or Spectrograms
             Magnitudes.
 
         Returns
         -------
-        activations : ndarray of shape (n_frames, n_components), or list of such
-            One array for an array, a list for a list; DataFrames if ``set_output`` says so.
+        activations : ndarray of shape (n_frames, n_components), list of such, or Dask array
+            One array for an array, a list for a list; DataFrames if ``set_output`` says so. For a
+            Dask array a lazy one with the same rows in each chunk: values are checked when they are
+            computed, and nothing warns of a sparsity weight that sets all activations to 0.
         """
         check_is_fitted(self)
         if is_dask_array(X):
@@ -84,17 +85,18 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
         return self._in_container(activations[0] if table else activations, X)
 
     @default_settings()
-    def inverse_transform(self, X: ArrayLike) -> np.ndarray | list[np.ndarray]:
+    def inverse_transform(self, X: ArrayLike) -> Any:
         """Compute magnitudes from activations: ``X @ components_``.
 
         Parameters
         ----------
-        X : ndarray of shape (n_frames, n_components), or list of such
+        X : ndarray or Dask array of shape (n_frames, n_components), or list of ndarray
             Activations.
 
         Returns
         -------
-        magnitudes : ndarray of shape (n_frames, n_freqs), or list of such
+        magnitudes : ndarray or Dask array of shape (n_frames, n_freqs), or list of ndarray
+            Lazy for a Dask array.
         """
         check_is_fitted(self)
         if is_dask_array(X):
