@@ -65,10 +65,14 @@ class RecordingsTransformerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMix
         """
         return super().fit_transform(X, y, **fit_params)
 
+    def _container(self):
+        """Return the name of the chosen containers."""
+        chosen = getattr(self, "_sklearn_output_config", {})
+        return chosen.get("transform", get_config()["transform_output"])
+
     def _in_container(self, arrays, X):
         """Convert the result for `X`, an array or a list of arrays, to the chosen containers."""
-        chosen = getattr(self, "_sklearn_output_config", {})
-        library = chosen.get("transform", get_config()["transform_output"])
+        library = self._container()
         if library == "default":
             return arrays
         names = self.get_feature_names_out()

@@ -8,20 +8,17 @@ unit norm.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from sknmf_unfold.base.threads import one_thread_a_product
 
-from .blocks import Blocks, block_length
-from .cd_inference import solve_activations
-from .matrices import squares, total, unit_rows
+from .cd_activations import MemorySweeps, Sweeps
+from .matrices import unit_rows
 from .problem import Problem, Stopping
-from .sweeps import choose_sweep
 
-# Sweeps over the activations for each one over the components: a product with the data costs as
-# much as two or three sweeps.
-SWEEPS_PER_STEP = 2
 # Sweeps over the components for each batch.
 SWEEPS_PER_BATCH = 2
 # The first steps are on a part of the frames: its share of them, its frames at most (it is a copy),
@@ -88,75 +85,94 @@ def factorize(
     True
     """
     order = rng.permutation(X.shape[0])
-    n_frames = min(int(PART_SHARE * X.shape[0]), MAX_PART_FRAMES)
-    if n_frames >= MIN_FRAMES_PER_COMPONENT * len(W):
-        part = Factorization(X[np.sort(order[:n_frames])], W, problem)
-        _descend_on_part(part, stopping.max_iter)
-        W = part.W
-    whole = Factorization(X, W, problem)
-    curve = _descend(whole, stopping)
+    n_frames = count_part(X.shape[0], len(W))
+    if n_frames:
+        W = learn_on_part(X[np.sort(order[:n_frames])], W, problem, stopping.max_iter)
+    whole = Factorization(MemorySweeps(X, W, problem.sparsity), W, problem)
+    curve = descend(whole, stopping)
     return whole.W, whole.H.T.copy(), np.array(curve)
 
 
-class Factorization:
-    """Components and activations of some frames, and their extrapolation.
+def count_part(n_frames: int, n_components: int) -> int:
+    """Count the frames of the part that the first steps are on.
+
+    Parameters
+    ----------
+    n_frames, n_components : int
+
+    Returns
+    -------
+    n_frames : int
+        0 if a part has too few frames for the components.
+
+    Examples
+    --------
+    >>> count_part(8000, 100), count_part(7999, 100)
+    (1000, 0)
+    """
+    n_frames = min(int(PART_SHARE * n_frames), MAX_PART_FRAMES)
+    return n_frames if n_frames >= MIN_FRAMES_PER_COMPONENT * n_components else 0
+
+
+def learn_on_part(
+    X: np.ndarray | csr_array, W: np.ndarray, problem: Problem, max_iter: int
+) -> np.ndarray:
+    """Learn components from a part of the frames, until steps gain little.
 
     Parameters
     ----------
     X : ndarray or csr_array of shape (n_frames, n_freqs)
+        The part.
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
+    problem : Problem
+    max_iter : int
+        Steps at most.
+
+    Returns
+    -------
+    W : ndarray of shape (n_components, n_freqs)
+    """
+    part = Factorization(MemorySweeps(X, W, problem.sparsity), W, problem)
+    _descend_on_part(part, max_iter)
+    return part.W
+
+
+class Factorization:
+    """Components of some frames with their activations, and their extrapolation.
+
+    Parameters
+    ----------
+    sweeps : Sweeps
+        The frames and their activations.
+    W : ndarray of shape (n_components, n_freqs)
+        Initial components, rows of unit norm, for which the sweeps have initial activations.
     problem : Problem
 
     Attributes
     ----------
-    W, H : ndarray
-        Of shapes (n_components, n_freqs), (n_components, n_frames).
+    W : ndarray of shape (n_components, n_freqs)
     objective : float
-        For them, the lowest so far.
+        For it and the activations, the lowest so far.
     """
 
-    def __init__(self, X: np.ndarray | csr_array, W: np.ndarray, problem: Problem) -> None:
-        sparsity, self.n_fixed = problem.sparsity, problem.n_fixed
-        self.X, self.sparsity = X, X.dtype.type(sparsity)
-        H = solve_activations(X, W, sparsity=sparsity, max_iter=SWEEPS_PER_STEP, tol=0)
-        block = block_length(len(W))
-        starts = range(0, X.shape[0], block)
-        self._activations = {start: H[start : start + block].T.copy() for start in starts}
-        self._blocks = Blocks(X.shape[0], block)
-        (self.power,) = self._blocks.sum(lambda frames, _: (0.5 * squares(X[frames]),))
-        statistics = self._gather(lambda frames, _: self._activations[frames.start])
-        self.W, self.objective = W, self._objective(W, *statistics)
+    def __init__(self, sweeps: Sweeps, W: np.ndarray, problem: Problem) -> None:
+        self._sweeps, self.n_fixed = sweeps, problem.n_fixed
+        self._sparsity = float(W.dtype.type(problem.sparsity))
+        *sums, self.power = sweeps.first()
+        self.W, self.objective = W, self._objective(W, *sums)
         # Extrapolated components, from which the next step starts.
         self._ahead = W
         self._length, self._limit = INITIAL_LENGTH, 1.0
 
     @property
-    def H(self) -> np.ndarray:
-        """Activations of all frames, of shape (n_components, n_frames)."""
-        return np.concatenate([H for _, H in sorted(self._activations.items())], axis=1)
+    def H(self) -> Any:
+        """Activations of all frames."""
+        return self._sweeps.H
 
     def step(self) -> None:
         """Sweep activations and components; keep the result if the objective fell."""
-        sweep = choose_sweep(self._ahead, self.sparsity)
-        length = self.X.dtype.type(self._length)
-        activations = {}
-
-        def extrapolated(frames, workspace):
-            before = self._activations[frames.start]
-            targets = sweep.targets(self.X[frames], workspace)
-            H = before.copy()
-            for _ in range(SWEEPS_PER_STEP):
-                sweep.run(H, targets, workspace)
-            step = workspace.array("step", *H.shape, dtype=H.dtype)
-            np.subtract(H, before, out=step)
-            step *= length
-            H += step
-            np.maximum(H, 0, out=H)
-            activations[frames.start] = H
-            return H
-
-        products, gram, activity = self._gather(extrapolated)
+        products, gram, activity = self._sweeps.step(self._ahead, self._length)
         W = self._ahead.copy()
         sweep_components(W, products.astype(W.dtype), gram.astype(W.dtype), self.n_fixed)
         objective = self._objective(W, products, gram, activity)
@@ -164,25 +180,17 @@ class Factorization:
             self._limit, self._length = self._length, self._length / LENGTH_DIVISOR
             self._ahead = self.W
             return
-        ahead = unit_rows(np.maximum(W + self.X.dtype.type(self._length) * (W - self.W), 0))
+        ahead = unit_rows(np.maximum(W + W.dtype.type(self._length) * (W - self.W), 0))
         ahead[: self.n_fixed] = W[: self.n_fixed]
         self._length = min(self._limit, self._length * LENGTH_GROWTH)
         self._limit = min(1.0, self._limit * LIMIT_GROWTH)
-        self.W, self.objective, self._ahead, self._activations = W, objective, ahead, activations
-
-    def _gather(self, activations_of):
-        """Sum over all frames the statistics for the components and the objective."""
-
-        def statistics(frames, workspace):
-            H = activations_of(frames, workspace)
-            return H @ self.X[frames], H @ H.T, total(H)
-
-        return self._blocks.sum(statistics)
+        self._sweeps.adopt()
+        self.W, self.objective, self._ahead = W, objective, ahead
 
     def _objective(self, W, products, gram, activity):
         W = W.astype(np.float64)
         quadratic = 0.5 * np.sum(gram * (W @ W.T)) - np.sum(products * W)
-        return self.power + float(quadratic) + float(self.sparsity) * activity
+        return self.power + float(quadratic) + self._sparsity * activity
 
 
 def update_components(W: np.ndarray, statistics: dict, problem: Problem) -> np.ndarray:
@@ -232,8 +240,20 @@ def sweep_components(
             np.divide(best, norm, out=W[k])
 
 
-def _descend(factorization, stopping):
-    """Take steps until `CHECK_STEPS` of them gain less than `tol` of the first objective."""
+def descend(factorization: Factorization, stopping: Stopping) -> list[float]:
+    """Take steps until `CHECK_STEPS` of them gain less than `tol` of the first objective.
+
+    Parameters
+    ----------
+    factorization : Factorization
+        Changed in place.
+    stopping : Stopping
+
+    Returns
+    -------
+    curve : list of float
+        The objective before and after each step.
+    """
     curve = [factorization.objective]
     for i in range(1, stopping.max_iter + 1):
         factorization.step()

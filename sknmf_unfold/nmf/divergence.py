@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -137,12 +138,12 @@ def objective(
     return Blocks.of_data(X, len(W)).sum(value)[0]
 
 
-def check_range(X: np.ndarray | csr_array, beta: float, *results: np.ndarray) -> None:
+def check_range(X: Any, beta: float, *results: np.ndarray) -> None:
     """Raise unless all results are finite: else X or its powers leave the range of its dtype.
 
     Parameters
     ----------
-    X : ndarray or csr_array of shape (n_frames, n_freqs)
+    X : ndarray, csr_array or DaskFrames of shape (n_frames, n_freqs)
         Magnitudes.
     beta : float
         Divergence.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -10,7 +11,7 @@ from scipy.sparse import csr_array
 from sknmf_unfold.base.threads import one_thread_a_product
 
 from .initial import initial_activations
-from .mu_activations import Activations, BetaActivations, FrobeniusActivations
+from .mu_activations import Activations, MemoryPasses, choose_activations, choose_sums
 from .mu_updates import MIN_ENTRY, exponent, quadratic, scale_components
 from .problem import Problem, Stopping
 
@@ -127,10 +128,8 @@ def factorize(
     curve : ndarray of shape (n_iter + 1,)
         The objective at the start and after each iteration.
     """
-    if problem.beta == 2:
-        return alternate(FrobeniusActivations(X, H, problem.sparsity), W, problem, stopping)
-    activations = BetaActivations(X, H, problem.sparsity, problem.beta)
-    return alternate(activations, W, problem, stopping)
+    passes = MemoryPasses(X, H, choose_sums(problem, X))
+    return alternate(choose_activations(passes, X.shape, problem), W, problem, stopping)
 
 
 # An overflow shows in the curve.
@@ -138,7 +137,7 @@ def factorize(
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def alternate(
     activations: Activations, W: np.ndarray, problem: Problem, stopping: Stopping
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, Any, np.ndarray]:
     """Alternate the updates of activations and components.
 
     Parameters
@@ -152,7 +151,7 @@ def alternate(
     Returns
     -------
     W, H, curve : ndarray
-        See `factorize`.
+        See `factorize`; H in the form in which `activations` has them.
     """
     max_iter, tol, callback = stopping
     curve = [activations.propose(W)]

@@ -63,6 +63,14 @@ class Silencing:
         self._peak = max(self._peak, float(norms.max(initial=0.0)))
         self._active += float(activations.max(axis=1, initial=0.0).sum(dtype=np.float64))
 
+    def __add__(self, other: Silencing) -> Silencing:
+        """Return the detector of the frames of both."""
+        both = Silencing(self.sparsity)
+        for name in ("_n_frames", "_norms", "_squares", "_active"):
+            setattr(both, name, getattr(self, name) + getattr(other, name))
+        both._peak = max(self._peak, other._peak)
+        return both
+
     @property
     def found(self) -> bool:
         """Whether (nearly) all activations are 0 though the frames are not."""

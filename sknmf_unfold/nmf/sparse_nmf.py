@@ -12,15 +12,19 @@ from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
 from sknmf_unfold.base.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.progress import end_early, progress_bar
+from sknmf_unfold.validation.dask_arrays import is_dask_array
 from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.sparse_tables import check_frames
 from sknmf_unfold.validation.tables import check_components
 
+from .dask_fit import fit_dask, partial_fit_dask
+from .dask_frames import DaskFrames
 from .divergence import check_range
 from .initial import initial_components
 from .learning import Learned, learn, learn_more
 from .matrices import unit_rows
 from .problem import Problem, Stopping
+from .reports import reporter
 from .settings import check_settings, choose_solver, count_learned, n_fixed_of
 from .silencing import is_blank, silencing_of
 from .transformer import NMFTransformer
@@ -170,10 +174,12 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
-                Spectrograms
+        X : {array-like, sparse matrix, Dask array} of shape (n_frames, n_freqs), list of arrays, \
+                or Spectrograms
             Magnitudes. No dense copy is made of a sparse matrix or array of scipy, for which
-            `beta_loss` is ``"frobenius"`` or ``"kullback-leibler"``.
+            `beta_loss` is ``"frobenius"`` or ``"kullback-leibler"``. Of a Dask array, with chunks
+            of whole rows, sums are gathered; all frames are used in each iteration, and the
+            activations stay with the chunks.
         y : ignored
 
         Returns
@@ -185,6 +191,9 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
+        if is_dask_array(X):
+            fit_dask(self, X, y)
+            return self
         checked = check_settings(self)
         in_batches = checked.batch_size not in ("auto", None)
         solver, device = choose_solver(self, checked, in_batches=in_batches, sparse=issparse(X))
@@ -195,7 +204,7 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         W, n_fixed = self._initialize(frames, rng)
         problem = Problem(checked.beta, checked.sparsity, n_fixed, device)
         with progress_bar(checked.max_iter, self.verbose, "SparseNMF") as bar:
-            stopping = Stopping(checked.max_iter, checked.tol, _reporter(bar, task))
+            stopping = Stopping(checked.max_iter, checked.tol, reporter(bar, task))
             size = checked.batch_size
             learned = learn(frames, W, solver, problem, batch_size=size, rng=rng, stopping=stopping)
             end_early(bar, "converged")
@@ -214,9 +223,10 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
-                Spectrograms
-            Magnitudes, learned from in batches of `batch_size` (4096 if that is not a number).
+        X : {array-like, sparse matrix, Dask array} of shape (n_frames, n_freqs), list of arrays, \
+                or Spectrograms
+            Magnitudes, learned from in batches of `batch_size` (4096 if that is not a number). Of a
+            Dask array one chunk after the other is gathered and learned from.
         y : ignored
 
         Returns
@@ -228,6 +238,9 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         ValueError, TypeError
             If a parameter or the data are not as described.
         """
+        if is_dask_array(X):
+            partial_fit_dask(self, X)
+            return self
         checked, is_first = check_settings(self), not hasattr(self, "components_")
         solver, _ = choose_solver(self, checked, in_batches=True, sparse=issparse(X))
         rng = check_random_state(self.random_state)
@@ -254,7 +267,9 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         fixed = check_components("fixed_components", self.fixed_components, frames.shape[1])
         return np.vstack([unit_rows(fixed).astype(W.dtype), W]), len(fixed)
 
-    def _keep(self, frames: np.ndarray | csr_array, problem: Problem, learned: Learned) -> None:
+    def _keep(
+        self, frames: np.ndarray | csr_array | DaskFrames, problem: Problem, learned: Learned
+    ) -> None:
         check_range(frames, problem.beta, learned.curve, learned.W)
         self.components_, self.objective_curve_ = learned.W, learned.curve
         self.reconstruction_err_ = float(np.sqrt(2 * max(learned.divergence, 0.0)))
@@ -265,17 +280,3 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         else:
             self.n_iter_ = len(learned.curve)
             self.n_frames_seen_ = learned.statistics["n_frames"]
-
-
-def _reporter(bar, task):
-    """Make the callback of an iteration: it moves the progress bar and calls callbacks."""
-
-    def report(value, components):
-        bar.set_postfix_str(f"objective {value:.4g}", refresh=False)
-        bar.update()
-        stop = task.part("iteration").end(lambda: {"components_": components})
-        if stop:
-            end_early(bar, "stopped by a callback")
-        return stop
-
-    return report

@@ -5,7 +5,6 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
@@ -13,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.set_output import RecordingsTransformerMixin
 from sknmf_unfold.base.versions import VersionedEstimator
+from sknmf_unfold.validation.dask_arrays import is_dask_array
 from sknmf_unfold.validation.fitted import Invariant, refuse
 from sknmf_unfold.validation.recordings import as_list, check_list
 from sknmf_unfold.validation.sequences import is_nested_table
 from sknmf_unfold.validation.sparse_tables import check_frames
 from sknmf_unfold.validation.tables import check_activations, check_array_like
 
+from .dask_transform import inverse_transform_dask, transform_dask
 from .problem import Problem, Stopping
 from .settings import check_settings, choose_solver
 from .silencing import Silencing
@@ -49,21 +50,25 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
     _fitted_mark = "components_"
 
     @default_settings()
-    def transform(self, X: ArrayLike) -> np.ndarray | list:
+    def transform(self, X: ArrayLike) -> Any:
         """Infer the activations of the fitted components.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_frames, n_freqs), list of arrays, or \
-                Spectrograms
+        X : {array-like, sparse matrix, Dask array} of shape (n_frames, n_freqs), list of arrays, \
+                or Spectrograms
             Magnitudes.
 
         Returns
         -------
-        activations : ndarray of shape (n_frames, n_components), or list of such
-            One array for an array, a list for a list; DataFrames if ``set_output`` says so.
+        activations : ndarray of shape (n_frames, n_components), list of such, or Dask array
+            One array for an array, a list for a list; DataFrames if ``set_output`` says so. For a
+            Dask array a lazy one with the same rows in each chunk: values are checked when they are
+            computed, and nothing warns of a sparsity weight that sets all activations to 0.
         """
         check_is_fitted(self)
+        if is_dask_array(X):
+            return transform_dask(self, X)
         checked = check_settings(self)
         solver, device = choose_solver(self, checked, fall_back=True, sparse=issparse(X))
         problem = Problem(checked.beta, checked.sparsity, device=device)
@@ -80,19 +85,22 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
         return self._in_container(activations[0] if table else activations, X)
 
     @default_settings()
-    def inverse_transform(self, X: ArrayLike) -> np.ndarray | list[np.ndarray]:
+    def inverse_transform(self, X: ArrayLike) -> Any:
         """Compute magnitudes from activations: ``X @ components_``.
 
         Parameters
         ----------
-        X : ndarray of shape (n_frames, n_components), or list of such
+        X : ndarray or Dask array of shape (n_frames, n_components), or list of ndarray
             Activations.
 
         Returns
         -------
-        magnitudes : ndarray of shape (n_frames, n_freqs), or list of such
+        magnitudes : ndarray or Dask array of shape (n_frames, n_freqs), or list of ndarray
+            Lazy for a Dask array.
         """
         check_is_fitted(self)
+        if is_dask_array(X):
+            return inverse_transform_dask(self, X)
         X = as_list(X)
         if not isinstance(X, (list, tuple)) or is_nested_table(X):
             check_array_like(X, "X", "activation arrays")

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 
 from .lazy import is_lazy
 from .recordings import as_array, check_finite, check_peak
-from .samples import native_float
+from .samples import MAGNITUDES, native_float
 
 
 def check_magnitude(magnitude: ArrayLike, label: str, n_freqs: int | None = None) -> np.ndarray:
@@ -45,7 +45,7 @@ def check_magnitude(magnitude: ArrayLike, label: str, n_freqs: int | None = None
         )
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
-    array = native_float(array, label, "floats or whole numbers >= 0")
+    array = native_float(array, label, MAGNITUDES)
     check_finite(array, label, ("frame", "bin"))
     if array.min() < 0:
         frame, bin_ = np.argwhere(array < 0)[0]

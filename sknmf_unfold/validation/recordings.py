@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .dask_collections import is_dask, refuse_dask
 from .lazy import LazyWaveform, LazyWaveforms, is_lazy
 from .messages import shown
 from .samples import (
@@ -88,7 +89,9 @@ def as_list(X: Any) -> Any:
     """
     if isinstance(X, LazyWaveforms):
         return X.items()
-    if getattr(X, "ndim", None) != 1 or getattr(getattr(X, "dtype", None), "kind", "") != "O":
+    if is_dask(X) or getattr(X, "ndim", None) != 1:
+        return X
+    if getattr(getattr(X, "dtype", None), "kind", "") != "O":
         return X
     return list(X) if any(is_spectrogram(x) or not is_number(x) for x in X) else X
 
@@ -106,6 +109,7 @@ def as_array(value: Any, label: str) -> np.ndarray:
     if is_lazy(value):
         # Its errors name the file.
         return value.read()
+    refuse_dask(value, label)
     if np.ma.is_masked(value):
         raise ValueError(f"{label} has masked entries; fill them first, for example by filled(0).")
     refuse_bytes(value, label)
@@ -134,6 +138,7 @@ def as_numbers(value: ArrayLike, label: str, wants: str) -> np.ndarray:
 
 def check_list(X: Any, name: str, what: str) -> None:
     """Raise unless `X` is a non-empty list or tuple of recordings, or of files."""
+    refuse_dask(X, name)
     X = as_list(X) if isinstance(X, LazyWaveforms) else X
     if isinstance(X, np.ndarray) and X.ndim == 1:
         raise ValueError(f"{name} is one 1-D array; pass a list of {what}, for one [{name}].")
@@ -198,7 +203,8 @@ def check_waveform(waveform: ArrayLike, label: str) -> np.ndarray:
 
 
 def refuse_one_item(X: object, name: str) -> None:
-    """Raise ``TypeError`` for a spectrogram in place of a list of them."""
+    """Raise ``TypeError`` for a spectrogram in place of a list of them, and for Dask."""
+    refuse_dask(X, name)
     if is_spectrogram(X):
         raise TypeError(f"{name} is one Spectrogram; pass a list of one, [{name}].")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 PCM_DTYPES = ("uint8", "int8", "int16", "int32")
+MAGNITUDES = "floats or whole numbers >= 0"
 WAVEFORM = f"floats in [-1, 1] or PCM of dtype {', '.join(PCM_DTYPES)}"
 
 
@@ -95,6 +98,19 @@ def native_float(array: np.ndarray, label: str, wants: str) -> np.ndarray:
     # A long double that float64 cannot hold becomes an infinity, which is reported by its place.
     with np.errstate(over="ignore"):
         return array.astype(dtype, copy=False)
+
+
+def float_dtype(data: Any, name: str) -> np.dtype:
+    """Return the dtype that magnitudes are converted to: float32 or float64.
+
+    Examples
+    --------
+    >>> float_dtype(np.zeros(3, dtype="int16"), "X"), float_dtype(np.zeros(3, dtype=">f4"), "X")
+    (dtype('float64'), dtype('float32'))
+    """
+    if data.dtype.kind in "iub":
+        return np.dtype(np.float64)
+    return native_float(np.empty(0, data.dtype), name, MAGNITUDES).dtype
 
 
 def check_one_axis(shape: tuple[int, ...], label: str) -> None:

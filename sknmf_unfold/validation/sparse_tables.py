@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from .recordings import check_peak
-from .samples import native_float
+from .samples import float_dtype
 from .sequences import Sequences, check_sequences, draw_frames
 from .tables import check_finite_table, check_one_recording
 
@@ -91,7 +91,7 @@ def check_sparse_table(estimator: BaseEstimator, X: Any, reset: bool, name: str 
         In canonical format: sorted indices, no duplicates, no stored zeros.
     """
     check_one_recording(X, name, f"make STFT().transform([{name}]) of it first")
-    dtype = _float_dtype(X, name)
+    dtype = float_dtype(X, name)
     settings: dict[str, Any] = {"dtype": None, "ensure_all_finite": False}
     X = csr_array(validate_data(estimator, X, reset=reset, accept_sparse="csr", **settings))
     # In the dtype of X, as scipy sums duplicates.
@@ -105,12 +105,6 @@ def check_sparse_table(estimator: BaseEstimator, X: Any, reset: bool, name: str 
             f"of {X.min():.6g}; magnitudes are >= 0."
         )
     return X
-
-
-def _float_dtype(X, name):
-    if X.dtype.kind in "iub":
-        return np.dtype(np.float64)
-    return native_float(np.empty(0, X.dtype), name, "floats or whole numbers >= 0").dtype
 
 
 def _canonical(X):

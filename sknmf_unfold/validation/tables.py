@@ -12,8 +12,10 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
+from .dask_collections import refuse_dask
 from .recordings import as_array, as_numbers, check_peak, refuse_one_item
 from .samples import (
+    MAGNITUDES,
     PCM_DTYPES,
     check_rows,
     float_samples,
@@ -48,7 +50,7 @@ def _table_magnitudes(table, name):
     # scikit-learn makes numbers of objects, or refuses them.
     if table.dtype.kind in "iubO":
         return table
-    return native_float(table, name, "floats or whole numbers >= 0")
+    return native_float(table, name, MAGNITUDES)
 
 
 def _validated(estimator, X, reset, name, as_floats):
@@ -94,6 +96,7 @@ def _first_not_finite(table):
 
 def check_array_like(X: Any, name: str, what: str) -> None:
     """Raise ``TypeError`` for objects that cannot become an array of numbers."""
+    refuse_dask(X, name)
     # Sparse matrices, some of which are dicts, are refused later, or taken.
     others = (str, bytes, numbers.Number, dict, set, Iterator)
     refuse_bytes(X, name)

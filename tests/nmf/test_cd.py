@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from sknmf_unfold.nmf import cd
-from sknmf_unfold.nmf.cd import Factorization, factorize, sweep_components
+from sknmf_unfold.nmf.cd import factorize, sweep_components
+from sknmf_unfold.nmf.cd_activations import MemorySweeps
 from sknmf_unfold.nmf.cd_inference import optimality_gap
 from sknmf_unfold.nmf.divergence import objective
 from sknmf_unfold.nmf.initial import initial_activations
@@ -126,12 +127,12 @@ def test_fixed_components_stay_and_the_rest_is_learned_beside_them():
 def test_it_begins_on_a_part_of_the_frames(monkeypatch):
     seen = []
 
-    class Spy(Factorization):
-        def __init__(self, X, W, problem):
+    class Spy(MemorySweeps):
+        def __init__(self, X, W, sparsity):
             seen.append(len(X))
-            super().__init__(X, W, problem)
+            super().__init__(X, W, sparsity)
 
-    monkeypatch.setattr(cd, "Factorization", Spy)
+    monkeypatch.setattr(cd, "MemorySweeps", Spy)
     X, W = problem(1200)
     run(X, W)
     assert seen == [150, 1200]

@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import nnls
 from sklearn.linear_model import Lasso
 
-from sknmf_unfold.nmf import blocks, mu, mu_activations, mu_updates
+from sknmf_unfold.nmf import blocks, mu, mu_sums, mu_updates
 from sknmf_unfold.nmf.divergence import MIN_MAGNITUDE, objective
 from sknmf_unfold.nmf.initial import initial_activations
 from sknmf_unfold.nmf.matrices import gram_factors, unit_rows
@@ -51,7 +51,7 @@ def update_components(X, W, H, beta, n_fixed=0):
         return out
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mu_activations, "step_of_activations", leave)
+        patch.setattr(mu_sums, "step_of_activations", leave)
         settings = {"beta": beta, "sparsity": 0.0, "n_fixed": n_fixed, "max_iter": 1}
         W, _, curve = factorize(X, W, H, **settings)
     return W, curve[-1]
