@@ -1,0 +1,110 @@
+"""Facts of a fit that all processes of a group must agree on before they train together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sknmf_unfold._version import __version__
+from sknmf_unfold.base.tensors import resolve_device
+from sknmf_unfold.training.ranks import find_ranks
+from sknmf_unfold.validation.sequences import Sequences
+
+from ._checkpoints import UNRELATED_PARAMETERS, resumes_fit
+
+if TYPE_CHECKING:
+    from ._fit_data import FitData
+
+# Samples of a recording that are compared: few, since processors may round them differently.
+N_COMPARED = 1000
+
+
+def agree_on_fit(separator: Any, data: FitData) -> None:
+    """Raise in all processes of a group unless they fit the same model on the same data.
+
+    Parameters
+    ----------
+    separator : TrainedSeparator
+        Its parameters are checked.
+    data : FitData
+
+    Raises
+    ------
+    ValueError
+        Names the parameters and the properties of the data that differ.
+    """
+    ranks = find_ranks()
+    if ranks.n > 1:
+        ranks.agree(facts_of(separator, data))
+
+
+def facts_of(separator: Any, data: FitData) -> dict[str, str]:
+    """Describe a fit, without reading more than a part of one recording.
+
+    Parameters
+    ----------
+    separator : TrainedSeparator
+    data : FitData
+
+    Returns
+    -------
+    facts : dict of str
+        Parameters, versions and the shape of the data.
+    """
+    import torch
+
+    facts = {
+        "the estimator": type(separator).__name__,
+        "the version of sknmf_unfold": __version__,
+        "the version of torch": str(torch.__version__),
+        "the kind of device": resolve_device(separator.device).type,
+        "whether training continues from a fitted model": str(resumes_fit(separator)),
+    }
+    for name, value in separator.get_params(deep=False).items():
+        if name not in UNRELATED_PARAMETERS:
+            facts[f"`{name}`"] = _described(value)
+    facts |= _facts_of_data("X", data.mixtures) | _facts_of_data("y", data.targets)
+    for name, part in zip(("X", "y"), data.validation or (), strict=False):
+        facts |= _facts_of_data(f"{name} of `validation_data`", part)
+    if data.dataset is not None:
+        facts["the number of `training_mixtures`"] = str(len(data.dataset))
+    return facts
+
+
+def _described(value):
+    from sknmf_unfold.training.fingerprints import fingerprint
+
+    # Rank 0 alone draws and fits: what others have drawn or fitted is of no use.
+    if isinstance(value, (BaseEstimator, np.random.RandomState)):
+        return type(value).__name__
+    try:
+        return fingerprint(value)
+    except TypeError:
+        return type(value).__name__
+
+
+def _facts_of_data(name: str, sequences: Sequences) -> dict[str, str]:
+    from sknmf_unfold.training.fingerprints import fingerprint
+
+    return {
+        f"the kind of {name}": f"{sequences.kind} of {sequences.dtype}",
+        f"the number of recordings of {name}": str(len(sequences)),
+        f"the number of bins of {name}": str(sequences.n_freqs),
+        f"the STFT of {name}": str(sequences.settings),
+        f"the lengths of {name}": fingerprint(sequences.n_frames.astype(np.int64)),
+        f"the level of {name}[0]": _level(sequences),
+    }
+
+
+def _level(sequences):
+    """Describe the level of the first recording in three digits, without reading a file."""
+    item = sequences.items[0]
+    if sequences.kind == "spectrograms":
+        item = item.source if hasattr(item, "source") else item.waveform
+    if not isinstance(item, np.ndarray):
+        return type(item).__name__
+    values = item.ravel()
+    values = values[:: -(-len(values) // N_COMPARED)].astype(float)
+    return f"{np.sqrt(np.mean(values**2)):.3g}"
