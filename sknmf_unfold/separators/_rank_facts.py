@@ -65,9 +65,9 @@ def facts_of(separator: Any, data: FitData) -> dict[str, str]:
     for name, value in separator.get_params(deep=False).items():
         if name not in UNRELATED_PARAMETERS:
             facts[f"`{name}`"] = _described(value)
-    facts |= _facts_of_data("X", data.mixtures) | _facts_of_data("y", data.targets)
-    for name, part in zip(("X", "y"), data.validation or (), strict=False):
-        facts |= _facts_of_data(f"{name} of `validation_data`", part)
+    facts |= _facts_of_data("X", "y", data.mixtures, data.targets)
+    if data.validation is not None:
+        facts |= _facts_of_data("`validation_data`[0]", "`validation_data`[1]", *data.validation)
     if data.dataset is not None:
         facts["the number of `training_mixtures`"] = str(len(data.dataset))
     return facts
@@ -85,16 +85,18 @@ def _described(value):
         return type(value).__name__
 
 
-def _facts_of_data(name: str, sequences: Sequences) -> dict[str, str]:
+def _facts_of_data(X: str, y: str, mixtures: Sequences, targets: Sequences) -> dict[str, str]:
     from sknmf_unfold.training.fingerprints import fingerprint
 
+    # Targets are as long as their mixtures.
     return {
-        f"the kind of {name}": f"{sequences.kind} of {sequences.dtype}",
-        f"the number of recordings of {name}": str(len(sequences)),
-        f"the number of bins of {name}": str(sequences.n_freqs),
-        f"the STFT of {name}": str(sequences.settings),
-        f"the lengths of {name}": fingerprint(sequences.n_frames.astype(np.int64)),
-        f"the level of {name}[0]": _level(sequences),
+        f"the kind of {X}": f"{mixtures.kind} of {mixtures.dtype}",
+        f"the number of recordings of {X}": str(len(mixtures)),
+        f"the number of bins of {X}": str(mixtures.n_freqs),
+        f"the STFT of {X}": str(mixtures.settings),
+        f"the lengths of {X}": fingerprint(mixtures.n_frames.astype(np.int64)),
+        f"the level of {X}[0]": _level(mixtures),
+        f"the level of {y}[0]": _level(targets),
     }
 
 

@@ -98,8 +98,8 @@ class GroupRanks(Ranks):
         if differences:
             self._is_over = True
             raise ValueError(
-                f"The {self.n} processes of the group do not fit the same model on the same data: "
-                f"{'; '.join(differences)}. Start all of them with one script and the same data."
+                f"The {self.n} processes of the group differ in {', '.join(differences)}. They fit "
+                f"one model together: start all of them with one script and the same data."
             )
 
     @contextlib.contextmanager
@@ -211,7 +211,7 @@ def differing(facts: list[dict[str, str]]) -> list[str]:
     Examples
     --------
     >>> differing([{"n_layers": "2", "X": "#a"}, {"n_layers": "3", "X": "#b"}])
-    ['n_layers is 2 on rank 0 and 3 on rank 1', 'X differs between rank 0 and rank 1']
+    ['n_layers (2 on rank 0, 3 on rank 1)', 'X (of ranks 0 and 1)']
     """
     differences = []
     for name in dict.fromkeys(name for each in facts for name in each):
@@ -219,10 +219,10 @@ def differing(facts: list[dict[str, str]]) -> list[str]:
         rank = next((i for i, value in enumerate(values) if value != values[0]), None)
         if rank is None:
             continue
-        if None in (values[0], values[rank]) or str(values[0]).startswith(HASHED):
-            differences.append(f"{name} differs between rank 0 and rank {rank}")
+        if None in (values[0], values[rank]) or values[0].startswith(HASHED):
+            differences.append(f"{name} (of ranks 0 and {rank})")
         else:
-            differences.append(f"{name} is {values[0]} on rank 0 and {values[rank]} on rank {rank}")
+            differences.append(f"{name} ({values[0]} on rank 0, {values[rank]} on rank {rank})")
     return differences
 
 
