@@ -219,7 +219,7 @@ def differing(facts: list[dict[str, str]]) -> list[str]:
         rank = next((i for i, value in enumerate(values) if value != values[0]), None)
         if rank is None:
             continue
-        if None in (values[0], values[rank]) or values[0].startswith(HASHED):
+        if None in (values[0], values[rank]) or str(values[0]).startswith(HASHED):
             differences.append(f"{name} (of ranks 0 and {rank})")
         else:
             differences.append(f"{name} ({values[0]} on rank 0, {values[rank]} on rank {rank})")
