@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-CHILD = Path(__file__).with_name("scale_ranks_child.py")
+ROOT = Path(__file__).parents[1]
+CHILD = "from benchmarks.scale_ranks_child import main; main()"
 SETTINGS = {"n_recordings": 48, "duration": 4.0, "n_components": 100, "max_epochs": 4}
 QUICK = {"n_recordings": 4, "duration": 0.5, "n_components": 4, "max_epochs": 1}
 MAX_SECONDS = 1800
@@ -31,7 +32,7 @@ def fit(folder, n_ranks, settings):
         For the result.
     n_ranks : int
     settings : dict
-        Arguments of `scale_ranks_child.main`.
+        Arguments of `scale_ranks_child.fit`.
 
     Returns
     -------
@@ -41,13 +42,12 @@ def fit(folder, n_ranks, settings):
         Gradients of the first step, and fitted weights.
     """
     path = folder / f"{n_ranks}.npz"
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n_ranks)]
-    command = [sys.executable, *(launcher if n_ranks > 1 else []), str(CHILD), str(path)]
-    root = os.pathsep.join([str(CHILD.parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root}
-    subprocess.run(
-        [*command, json.dumps(settings)], check=True, env=environment, timeout=MAX_SECONDS
-    )
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
+    launcher = [*launcher, "--nproc-per-node", str(n_ranks)] if n_ranks > 1 else []
+    command = [*launcher, sys.executable, "-c", CHILD, str(path), json.dumps(settings)]
+    folders = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": folders}
+    subprocess.run(command, check=True, env=environment, timeout=MAX_SECONDS)
     with np.load(path) as file:
         arrays = dict(file)
     return json.loads(str(arrays.pop("facts"))), arrays

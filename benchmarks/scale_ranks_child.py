@@ -1,9 +1,4 @@
-"""A fit whose gradients, weights and times are written to a file; `scale_ranks` starts it.
-
-    torchrun --standalone --nproc-per-node 2 benchmarks/scale_ranks_child.py RESULT.npz SETTINGS
-
-SETTINGS is JSON, see `main`.
-"""
+"""A fit in one or some processes, whose gradients, weights and times are written to a file."""
 
 from __future__ import annotations
 
@@ -79,7 +74,15 @@ def seconds_of_all_reduce(trainer):
     return min(times)
 
 
-def main(path, n_recordings, duration, n_components, batch_size, max_epochs):
+def main():
+    """Fit in the group that torchrun has started, with a file name and JSON as arguments."""
+    torch.set_num_threads(1)
+    if "RANK" in os.environ:
+        torch.distributed.init_process_group("gloo")
+    fit(sys.argv[1], **json.loads(sys.argv[2]))
+
+
+def fit(path, n_recordings, duration, n_components, batch_size, max_epochs):
     """Fit the default model; rank 0 writes the file.
 
     Parameters
@@ -111,10 +114,3 @@ def main(path, n_recordings, duration, n_components, batch_size, max_epochs):
         for name in separator._weight_attributes.values():
             arrays[f"weight {name}"] = np.asarray(getattr(separator, name))
         np.savez(path, facts=json.dumps(facts), **arrays)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    if "RANK" in os.environ:
-        torch.distributed.init_process_group("gloo")
-    main(sys.argv[1], **json.loads(sys.argv[2]))

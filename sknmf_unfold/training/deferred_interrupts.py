@@ -34,7 +34,12 @@ class DeferredInterrupts:
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle SIGINT inside, in the main thread and unless the user has a handler."""
+        """Handle SIGINT inside, in the main thread and unless the user has a handler.
+
+        Yields
+        ------
+        None
+        """
         is_main = threading.current_thread() is threading.main_thread()
         if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             yield
@@ -53,6 +58,10 @@ class DeferredInterrupts:
         ----------
         strictly : bool, default=False
             Whether to note also the second one.
+
+        Yields
+        ------
+        None
         """
         self._depth, self._n_strict = self._depth + 1, self._n_strict + strictly
         try:
@@ -61,7 +70,12 @@ class DeferredInterrupts:
             self._depth, self._n_strict = self._depth - 1, self._n_strict - strictly
 
     def take(self) -> bool:
-        """Return whether an interrupt was noted, and forget it."""
+        """Return whether an interrupt was noted, and forget it.
+
+        Returns
+        -------
+        was_pending : bool
+        """
         was_pending, self.is_pending = self.is_pending, False
         return was_pending
 

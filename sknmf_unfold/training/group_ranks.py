@@ -27,7 +27,7 @@ HEARTBEAT_SECONDS = 2.0
 _lock = threading.Lock()
 
 
-class GroupRanks(Ranks):
+class _GroupRanks(Ranks):
     """The ranks of the default process group of torch.distributed, see `Ranks`."""
 
     def __init__(self) -> None:
@@ -194,6 +194,16 @@ class GroupRanks(Ranks):
                 thread.join()
             if errors:
                 raise errors[0]
+
+
+def group_ranks() -> Ranks:
+    """Make the ranks of the default process group.
+
+    Returns
+    -------
+    ranks : Ranks
+    """
+    return _GroupRanks()
 
 
 def differing(facts: list[dict[str, str]]) -> list[str]:

@@ -40,7 +40,7 @@ def group_size() -> int:
     Returns
     -------
     n : int
-        torch is not loaded for it: where it is not loaded there is no group.
+        Torch is not loaded for it: where it is not loaded there is no group.
     """
     if _forked_from_member:
         return 1
@@ -68,7 +68,12 @@ def own_gpu() -> int:
 
 @contextlib.contextmanager
 def on_own_gpu() -> Iterator[None]:
-    """Let ``"cuda"`` stand for this process's GPU inside; nothing without a GPU."""
+    """Let ``"cuda"`` stand for this process's GPU inside; nothing without a GPU.
+
+    Yields
+    ------
+    None
+    """
     import torch
 
     if not torch.cuda.is_available():

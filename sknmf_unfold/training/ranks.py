@@ -216,12 +216,22 @@ class Ranks:
 
     @contextlib.contextmanager
     def deferring_interrupts(self) -> Iterator[None]:
-        """Raise an interrupt inside in all ranks at the same place, the next communication."""
+        """Raise an interrupt inside in all ranks at the same place, the next communication.
+
+        Yields
+        ------
+        None
+        """
         yield
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Raise an error inside in all ranks, and leave together."""
+        """Raise an error inside in all ranks, and leave together.
+
+        Yields
+        ------
+        None
+        """
         yield
 
 
@@ -243,6 +253,10 @@ def find_ranks() -> Ranks:
 def on_all_ranks() -> Iterator[None]:
     """Do what is inside with all ranks of the process group, if there is one; also a decorator.
 
+    Yields
+    ------
+    None
+
     Examples
     --------
     >>> with on_all_ranks():
@@ -252,9 +266,9 @@ def on_all_ranks() -> Iterator[None]:
     if group_size() == 1 or _active.get() is not None:
         yield
         return
-    from .group_ranks import GroupRanks
+    from .group_ranks import group_ranks
 
-    ranks = GroupRanks()
+    ranks = group_ranks()
     token = _active.set(ranks)
     try:
         # Rank 0 shows the warnings, which are the same in all.
