@@ -260,11 +260,10 @@ class Trainer:
         for pairs in groups:
             segments = pairs.segments(self.recipe.sequence_length)
             batches = segments.batches(self.recipe.batch_size * self.ranks.n, self.rng)
-            owners = self.ranks.owners(pairs.n_frames, self.recipe.sequence_length)
+            batches = self.ranks.shares(batches, pairs.n_frames, self.recipe.sequence_length)
             if progress is not None:
                 progress.expect(len(batches))
             for indices in batches:
-                indices = self.ranks.share(indices, owners)
                 result = self.train_step(segments.batch(indices, self.device))
                 if progress is not None:
                     progress.add(*result)

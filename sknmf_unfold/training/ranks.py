@@ -64,39 +64,29 @@ class Ranks:
         """Whether this is rank 0, which draws the start, writes the checkpoint and reports."""
         return self.index == 0
 
-    def owners(self, n_frames: np.ndarray, sequence_length: int) -> np.ndarray | None:
-        """Deal recordings to the ranks in runs of about equally many segments.
+    def shares(
+        self, batches: list[np.ndarray], n_frames: np.ndarray, sequence_length: int
+    ) -> list[np.ndarray]:
+        """Select this rank's sequences of each batch, mostly of the same recordings in all epochs.
 
         Parameters
         ----------
+        batches : list of ndarray of int
+            Indices of segments, the same in all ranks.
         n_frames : ndarray of shape (n_recordings,), int
-            Length of each recording.
+            Length of each recording that is cut into segments.
         sequence_length : int
             Maximal number of frames of a segment.
 
         Returns
         -------
-        owners : ndarray of shape (n_segments,), int, or None
-            The rank of each segment; None for one rank.
+        shares : list of ndarray of int
+            In the order of the batches; one may be empty.
         """
-        return None if self.n == 1 else segment_owners(n_frames, sequence_length, self.n)
-
-    def share(self, indices: np.ndarray, owners: np.ndarray | None) -> np.ndarray:
-        """Select this rank's sequences of a batch.
-
-        Parameters
-        ----------
-        indices : ndarray of int
-            The sequences of the batch, the same in all ranks.
-        owners : ndarray of int, or None
-            From `owners`.
-
-        Returns
-        -------
-        share : ndarray of int
-            In the order of the batch.
-        """
-        return indices if owners is None else share_of(indices, owners, self.n, self.index)
+        if self.n == 1:
+            return batches
+        owners = segment_owners(n_frames, sequence_length, self.n)
+        return [share_of(indices, owners, self.n, self.index) for indices in batches]
 
     def part(self, items: Sequence[Value]) -> Sequence[Value]:
         """Select this rank's part of a list, the same in all ranks.

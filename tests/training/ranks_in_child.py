@@ -307,7 +307,9 @@ def waiting(event=None, event_rank=0):
             ranks._exchange = lambda *args: exchanges.append(args) or exchange(*args)
             if event_rank == rank() == 1:
                 threading.Timer(0.3, event).start()
-            return ranks.from_first(compute), len(exchanges)
+            before_waiting = time.process_time()
+            value = ranks.from_first(compute)
+            return value, len(exchanges), time.process_time() - before_waiting
     finally:
         group_ranks.HEARTBEAT_SECONDS = before
 
