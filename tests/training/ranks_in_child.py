@@ -335,13 +335,12 @@ def stopped():
         def on_fit_task_begin(self, estimator, context): ...
 
         def on_fit_task_end(self, estimator, context, *, fitted_estimator):
-            return len(fitted_estimator.history_["epoch"]) > 2
+            return rank() == 1 and len(fitted_estimator.history_["epoch"]) > 2
 
         def teardown(self, estimator, context): ...
 
     separator = drnmf(max_epochs=10)
-    if rank() == 1:
-        separator.set_callbacks(Stop())
+    separator.set_callbacks(Stop())
     return fitted(separator.fit(*magnitudes()))
 
 
