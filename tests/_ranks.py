@@ -20,12 +20,12 @@ def environment(**variables):
     return os.environ | {"PYTHONPATH": path} | fixed | variables
 
 
-def torchrun(script, *arguments, n=2, options=()):
+def torchrun(script, *arguments, n=2, options=(), **variables):
     """Start a script in n processes."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*launcher, "--nproc-per-node", str(n), *options, str(script), *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, cwd=ROOT, text=True, env=environment(), **pipes)
+    return subprocess.Popen(command, cwd=ROOT, text=True, env=environment(**variables), **pipes)
 
 
 def one_by_one(script, *arguments, n=2):

@@ -61,9 +61,9 @@ def own_gpu() -> int:
     """
     import torch
 
-    distributed: Any = torch.distributed
-    local_rank = int(os.environ.get("LOCAL_RANK", distributed.get_rank()))
-    return local_rank % torch.cuda.device_count()
+    local_rank = os.environ.get("LOCAL_RANK")
+    rank = torch.distributed.get_rank() if local_rank is None else int(local_rank)
+    return rank % torch.cuda.device_count()
 
 
 @contextlib.contextmanager

@@ -377,7 +377,8 @@ def outcome(scenario):
 
 
 def main(folder, *scenarios):
-    settings = {"backend": "gloo", "timeout": timedelta(seconds=40)}
+    backend = os.environ.get("RANKS_BACKEND", "gloo")
+    settings = {"backend": backend, "timeout": timedelta(seconds=40)}
     if "MASTER_PORT" not in os.environ:
         # Not started by torchrun: the processes find each other by a file.
         numbers = {"rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}

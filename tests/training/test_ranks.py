@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sknmf_unfold.training.gradients import add_up
-from sknmf_unfold.training.process_group import group_size
+from sknmf_unfold.training.process_group import group_size, own_gpu
 from sknmf_unfold.training.ranks import Ranks, find_ranks, on_all_ranks
 from sknmf_unfold.training.shares import segment_owners, share_of
 from tests import _ranks
@@ -304,6 +304,24 @@ def test_an_interrupted_fit_resumes_with_the_same_bits(errors):
         for each in (resumed, undisturbed):
             each["history_"].pop("seconds")
         assert_same(resumed, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_each_process_trains_on_a_gpu_of_its_own(tmp_path):
+    names = ("gradients", "fit_drnmf", "fit_rnn", "error_in_step")
+    _ranks.run(CHILD, tmp_path, *names, RANKS_BACKEND="nccl")
+    for name in names[:-1]:
+        assert_same(*values(_ranks.results(tmp_path, name)))
+    kinds = [outcome["error"] for outcome in _ranks.results(tmp_path, "error_in_step")]
+    assert kinds == ["ValueError"] * 2
+
+
+@pytest.mark.parametrize(("rank", "n_gpus", "gpu"), [(0, 4, 0), (3, 4, 3), (3, 1, 0)])
+def test_a_process_takes_the_gpu_of_its_local_rank(monkeypatch, rank, n_gpus, gpu):
+    monkeypatch.setenv("LOCAL_RANK", str(rank))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    assert own_gpu() == gpu
 
 
 # Killed
