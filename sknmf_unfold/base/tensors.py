@@ -179,6 +179,7 @@ def pad(arrays: Sequence[Any], frames_first: bool = False) -> tuple[np.ndarray, 
     Parameters
     ----------
     arrays : list of ndarray or array-like of shape (n_frames, n_freqs)
+        There may be none, which gives an empty batch.
     frames_first : bool, default=False
         Whether the first axis is that of the frames.
 
@@ -194,6 +195,8 @@ def pad(arrays: Sequence[Any], frames_first: bool = False) -> tuple[np.ndarray, 
     >>> batch.shape, n_frames
     ((2, 2, 3), array([2, 1]))
     """
+    if len(arrays) == 0:
+        return np.zeros((0, 0, 0), np.float32), np.zeros(0, int)
     n_frames = np.array([len(array) for array in arrays])
     shape = (len(arrays), n_frames.max(), arrays[0].shape[1])
     if frames_first:

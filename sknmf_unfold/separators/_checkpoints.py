@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sknmf_unfold._version import __version__
 from sknmf_unfold.base.tensors import resolve_device, tree_to_numpy
+from sknmf_unfold.training.ranks import find_ranks
 from sknmf_unfold.validation.options import check_folder
 from sknmf_unfold.validation.warn import warn_user
 
@@ -58,7 +59,8 @@ def open_checkpoint(separator: Any, data: FitData) -> Checkpoint | NoCheckpoint:
     """
     from sknmf_unfold.training.checkpoint import NoCheckpoint
 
-    if separator.checkpoint_dir is None:
+    # Rank 0 writes the checkpoint of all.
+    if separator.checkpoint_dir is None or not find_ranks().is_first:
         return NoCheckpoint()
     facts = _facts(separator, data)
     left = getattr(separator, "_interrupted_start", None)
@@ -132,6 +134,9 @@ def _checkpoint(separator, facts):
     folder = check_folder("checkpoint_dir", separator.checkpoint_dir)
     device = str(resolve_device(separator.device))
     platform = {"sknmf_unfold": __version__, "torch": str(torch.__version__), "device": device}
+    n_ranks = find_ranks().n
+    if n_ranks > 1:
+        platform["processes"] = str(n_ranks)
     name = f"{type(separator).__name__}-{_key(facts)}-{_key(platform)}.checkpoint"
     return Checkpoint(folder / name, facts | platform)
 
@@ -141,12 +146,12 @@ def _key(facts):
 
 
 def _warn_of_others(path):
-    """Warn where the same fit was begun with other versions or on another device."""
+    """Warn where the same fit was begun with other versions, devices or processes."""
     fit = path.name.rsplit("-", 1)[0]
     others = sorted(other.name for other in path.parent.glob(f"{fit}-*.checkpoint"))
     if others and not path.exists():
         warn_user(
             f"{path.parent} has a checkpoint of this fit by another version of sknmf_unfold or "
-            f"torch, or on another device ({others[0]}); it stays, and this one trains from the "
-            f"start.",
+            f"torch, by another number of processes, or on another device ({others[0]}); it "
+            f"stays, and this one trains from the start.",
         )

@@ -41,8 +41,12 @@ def train(
     import torch
 
     name, total = type(separator).__name__, trainer.recipe.max_epochs
+    verbose = trainer.ranks.is_first and separator.verbose
     try:
-        with progress_bar(total, separator.verbose, name, trainer.n_epochs) as bar:
+        with (
+            progress_bar(total, verbose, name, trainer.n_epochs) as bar,
+            trainer.ranks.deferring_interrupts(),
+        ):
             trainer.begin(*pairs)
             stopped = False
             while trainer.unfinished and not stopped:
@@ -59,13 +63,15 @@ def train(
 def _epoch(separator, trainer, task, after_epoch, bar):
     """Train for an epoch; return whether a callback stops training."""
     part = task.part("epoch")
-    with batch_bar(separator.verbose, trainer.n_epochs + 1) as batches:
+    verbose = trainer.ranks.is_first and separator.verbose
+    with batch_bar(verbose, trainer.n_epochs + 1) as batches:
         loss = trainer.epoch(batches)
     after_epoch()
     text = f"validation {loss:.4g} (best {trainer.best.loss:.4g})"
     bar.set_postfix_str(text, refresh=False)
     bar.update()
-    return part.end(lambda: separator._trained_attributes(trainer, trainer.average))
+    stops = part.end(lambda: separator._trained_attributes(trainer, trainer.average))
+    return trainer.ranks.any(stops)
 
 
 def warn_if_diverged(trainer: Trainer, name: str) -> None:

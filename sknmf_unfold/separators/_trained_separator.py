@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from sknmf_unfold.base.all_or_nothing import all_or_nothing
 from sknmf_unfold.base.callbacks import FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
-from sknmf_unfold.base.tensors import (
-    gradients,
-    resolve_device,
-    to_tensor,
-    tree_to_numpy,
-)
+from sknmf_unfold.base.tensors import gradients, tree_to_numpy
 from sknmf_unfold.base.threads import one_thread_an_operation
 from sknmf_unfold.runtime.level import TrainingLevel
+from sknmf_unfold.training.ranks import find_ranks, on_all_ranks
 from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._checkpoints import naming, note_interrupt, open_checkpoint, resumes_fit
 from ._epoch_reports import say_what_is_kept, train, warn_if_diverged
 from ._network_separator import NetworkSeparator
-from ._recipes import LEARN_FLAGS
+from ._rank_facts import agree_on_fit
 from ._resume import check_same_level, restore_training
+from ._trainers import make_trainer, restored_trainer, trainer_from_first
 from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
 from ._training_invariants import check_training
 
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sknmf_unfold.signal.mixture_dataset import MixtureDataset
-from ._fit_data import check_fit_data, check_pair, split_recordings
+from ._fit_data import FitData, check_fit_data, check_pair, split_recordings
 
 
 class TrainedSeparator(NetworkSeparator):
@@ -59,6 +55,7 @@ class TrainedSeparator(NetworkSeparator):
     @once_per_call()
     @default_settings()
     @one_thread_an_operation()
+    @on_all_ranks()
     def fit(
         self,
         X: Any,
@@ -71,6 +68,10 @@ class TrainedSeparator(NetworkSeparator):
         An interrupt (Ctrl-C) is passed on. If it comes after the first epoch, the estimator has the
         best weights so far, and with `checkpoint_dir` the same fit resumes. If it comes before, and
         after an error, the estimator is unchanged.
+
+        In a process group of torch.distributed, as torchrun starts one, all processes fit one model
+        together: each step is on `batch_size` sequences of every process, and all end with the same
+        model. An error of one is raised in all.
 
         Parameters
         ----------
@@ -102,6 +103,8 @@ class TrainedSeparator(NetworkSeparator):
             If nothing can be written to `checkpoint_dir`.
         MemoryError
             If a batch does not fit into the memory of the GPU.
+        RuntimeError
+            If another process of the group ends or does not answer.
         KeyboardInterrupt
             If training is interrupted.
         """
@@ -110,22 +113,27 @@ class TrainedSeparator(NetworkSeparator):
         task = FitTask(context, self, X, y)
         with gradients(), all_or_nothing(self) as keep:
             data = check_fit_data(self, X, y, validation_data, training_mixtures)
+            agree_on_fit(self, data)
             suit_data(settings, self, data.mixtures)
             self._set_level(settings, data.mixtures, resumes_fit(self))
             try_own_loss(self, settings, data.mixtures, data.targets)
             with open_checkpoint(self, data) as checkpoint:
-                plan, trainer = self._prepare(data, settings, checkpoint)
+                begin = functools.partial(self._prepare, data, settings, checkpoint)
+                plan, trainer = trainer_from_first(self, begin, settings, data.mixtures.dtype)
                 mixing = {name: settings[name] for name in ("speed_factors", "gain_db")}
                 pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
                 self._train(trainer, pairs, task, checkpoint, plan, keep)
                 warn_if_diverged(trainer, "validation_loss")
                 self._store_best(trainer)
                 task.end(dict)
+                # Rank 0 keeps the file until all have what is in it.
+                find_ranks().any(False)
                 checkpoint.remove()
         return self
 
     @default_settings()
     @one_thread_an_operation()
+    @on_all_ranks()
     def partial_fit(self, X: Any, y: Any) -> Self:
         """Train for an epoch; the first call also fits the NMF that training starts from.
 
@@ -152,14 +160,12 @@ class TrainedSeparator(NetworkSeparator):
         first = not self.__sklearn_is_fitted__()
         with gradients(), all_or_nothing(self):
             sequences, targets = check_pair(self, X, y, not first)
+            agree_on_fit(self, FitData(sequences, targets))
             suit_data(settings, self, sequences)
-            rng = check_random_state(self.random_state)
             self._set_level(settings, sequences, not first)
             try_own_loss(self, settings, sequences, targets)
-            start = self._begin(sequences, targets, rng) if first else self._fitted_values()
-            trainer = self._make_trainer(start, settings, sequences.dtype, rng)
-            if hasattr(self, "_training_state"):
-                restore_training(self, trainer, settings["learning_rate"])
+            begin = functools.partial(self._continue, settings, sequences, targets, first)
+            trainer = trainer_from_first(self, begin, settings, sequences.dtype)[1]
             pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
             trainer.begin(pairs, None)
             trainer.epoch()
@@ -184,8 +190,18 @@ class TrainedSeparator(NetworkSeparator):
             check_same_level(n_frames, self.level_frames_)
             return
         is_paper = self.recipe == "paper"
-        self.input_scale_ = 1.0 if is_paper else TrainingLevel(sequences).scale
+        measure = (lambda: 1.0) if is_paper else (lambda: TrainingLevel(sequences).scale)
+        self.input_scale_ = find_ranks().from_first(measure)
         self.level_frames_ = int(n_frames)
+
+    def _continue(self, settings, sequences, targets, first):
+        """Begin an epoch of ``partial_fit``; return plan and trainer as `_prepare` does."""
+        rng = check_random_state(self.random_state)
+        start = self._begin(sequences, targets, rng) if first else self._fitted_values()
+        trainer = self._make_trainer(start, settings, sequences.dtype, rng)
+        if hasattr(self, "_training_state"):
+            restore_training(self, trainer, settings["learning_rate"])
+        return {"start": start, "is_first": first}, trainer
 
     def _prepare(self, data, settings, checkpoint):
         """Draw and compute the start of training, or take it from a checkpoint.
@@ -223,10 +239,7 @@ class TrainedSeparator(NetworkSeparator):
         """Make the trainer that a plan of `_prepare` was saved with."""
         from sknmf_unfold.training.resume_checks import check_resumed
 
-        # The saved state replaces this generator's; numpy's global one must stay as it is.
-        rng, dtype = np.random.RandomState(), data.mixtures.dtype
-        trainer = self._make_trainer(plan["start"], settings, dtype, rng)
-        trainer.load_state_dict(plan.pop("trainer"))
+        trainer = restored_trainer(self, plan, settings, data.mixtures.dtype)
         n_divided = len(data.mixtures) if data.validation is None else None
         check_resumed(trainer, plan, n_divided, data.mixtures.n_freqs)
         if plan["is_first"]:
@@ -239,21 +252,7 @@ class TrainedSeparator(NetworkSeparator):
         return start
 
     def _make_trainer(self, start, settings, dtype, rng):
-        from sknmf_unfold.networks.level import LevelledNetwork
-        from sknmf_unfold.training.batch_loss import make_batch_loss
-        from sknmf_unfold.training.loop import Trainer
-        from sknmf_unfold.training.recipe import Recipe
-
-        device, settings = resolve_device(self.device), dict(settings)
-        loss = make_batch_loss(settings.pop("loss"), self.stft_settings_)
-        # Settings of the data, not of the trainer.
-        del settings["remix"], settings["speed_factors"], settings["gain_db"]
-        n_frames = settings.pop("level_frames")
-        learned = {name: settings.pop(name) for name in LEARN_FLAGS if name in settings}
-        dtype = to_tensor(np.zeros(0, dtype), device).dtype
-        values = {name: value.to(device, dtype) for name, value in start.items()}
-        network = LevelledNetwork(self._make_network(values, **learned), n_frames)
-        return Trainer(network, Recipe(**settings), rng, loss)
+        return make_trainer(self, start, settings, dtype, rng)
 
     def _train(self, trainer, pairs, task, checkpoint, plan, keep):
         """Train; if that is interrupted after an epoch, keep the best weights."""

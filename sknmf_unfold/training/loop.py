@@ -23,6 +23,8 @@ from .batch_loss import framewise_loss
 from .batches import Batch, Pairs, split_batch
 from .checkpoint import rng_state, set_rng_state
 from .early_stopping import Best, halves_learning_rate, needs_epoch
+from .gradients import add_up, set_gradients
+from .ranks import Ranks
 from .recipe import Recipe
 from .weight_average import averaged_copy
 
@@ -44,6 +46,9 @@ class Trainer:
         Shuffles; torch's global random state is not used.
     loss : callable, default=framewise_loss
         ``loss(network, batch) -> (total, count)``; training lowers ``total / count``.
+    ranks : Ranks, optional
+        The processes that train it together; by default this one alone. Each has a copy of the
+        network and the same data, and a step is on ``batch_size`` sequences of each.
 
     Attributes
     ----------
@@ -62,7 +67,9 @@ class Trainer:
         recipe: Recipe,
         rng: np.random.RandomState,
         loss: Callable[[torch.nn.Module, Batch], tuple[torch.Tensor, int]] = framewise_loss,
+        ranks: Ranks | None = None,
     ):
+        self.ranks = Ranks() if ranks is None else ranks
         self.loss = loss
         self.network = network
         self.recipe = recipe
@@ -141,8 +148,10 @@ class Trainer:
         start = time.perf_counter()
         with self._threads():
             train_loss = _mean(self._steps(progress))
+            self.ranks.make_equal([*self.network.parameters(), *self.average.parameters()])
             loss = self._validate()
-        seconds = self.history["seconds"][-1] + time.perf_counter() - start
+        elapsed = self.ranks.mean(time.perf_counter() - start)
+        seconds = self.history["seconds"][-1] + elapsed
         self._record(self.n_epochs + 1, train_loss, loss, seconds)
         if halves_learning_rate(self.recipe, self.best, self.n_epochs):
             self.optimizer.param_groups[0]["lr"] *= 0.5
@@ -158,35 +167,29 @@ class Trainer:
         Parameters
         ----------
         batch : tuple of Tensor
-            From `Pairs.batch`.
+            From `Pairs.batch`: this rank's sequences, which may be none.
 
         Returns
         -------
         total : float
-            Summed loss before the step.
+            Summed loss of all ranks before the step.
         count : int
             Number of entries in the sum.
         """
-        results = self._workers.map(self._share_gradients, split_batch(batch))
-        totals, counts, gradients = zip(*results, strict=True)
-        self._set_gradients(gradients, sum(counts))
+        shares = split_batch(batch) if len(batch[2]) else []
+        results = self._workers.map(self._share_gradients, shares)
+        total, count = set_gradients(self.parameters, results, self.ranks)
         if self.recipe.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_gradient_norm)
         self.optimizer.step()
         self._averager.update_parameters(self.network)
-        return math.fsum(totals), sum(counts)
+        return total, count
 
     def _share_gradients(self, batch):
         """Compute the summed loss of some sequences, its count, and its gradients."""
         total, count = self.loss(self.network, batch)
         gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
         return total.detach().item(), count, gradients
-
-    def _set_gradients(self, shares, count):
-        """Add up the gradients of all shares, always in the same order, for the mean loss."""
-        for parameter, *gradients in zip(self.parameters, *shares, strict=True):
-            used = [gradient for gradient in gradients if gradient is not None]
-            parameter.grad = sum(used[1:], start=used[0]) / count if used else None
 
     @torch.no_grad()
     def validation_step(self, batch: Batch) -> tuple[float, int]:
@@ -242,20 +245,22 @@ class Trainer:
         if self._validation is None:
             return math.nan
         frames = self.recipe.batch_size * self.recipe.sequence_length
-        batches = batches_by_length(self._validation.n_frames, frames)
+        batches = self.ranks.part(batches_by_length(self._validation.n_frames, frames))
         pairs = self._validation
 
         def step(indices):
             return self.validation_step(pairs.batch(indices, self.device))
 
-        return _mean(self._workers.map(step, batches))
+        total, count = add_up(self._workers.map(step, batches), self.ranks)
+        return total / count
 
     def _steps(self, progress: Any) -> Iterator[tuple[float, int]]:
         """Take the steps of an epoch, and yield their results."""
         groups = self._train(self.n_epochs + 1) if callable(self._train) else [self._train]
         for pairs in groups:
             segments = pairs.segments(self.recipe.sequence_length)
-            batches = segments.batches(self.recipe.batch_size, self.rng)
+            batches = segments.batches(self.recipe.batch_size * self.ranks.n, self.rng)
+            batches = self.ranks.shares(batches, pairs.n_frames, self.recipe.sequence_length)
             if progress is not None:
                 progress.expect(len(batches))
             for indices in batches:

@@ -18,6 +18,7 @@ INNER_FILES = (
     str(Path(sklearn.__file__).parent),
     contextlib.__file__,
 )
+_is_quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("is_quiet", default=False)
 _told: contextvars.ContextVar[set[str] | None] = contextvars.ContextVar("told", default=None)
 
 
@@ -31,6 +32,8 @@ def warn_user(message: str, category: type[Warning] = UserWarning, topic: str = 
     topic : str, default=""
         Inside `once_per_call` only the first warning of a topic is shown.
     """
+    if _is_quiet.get():
+        return
     told = _told.get()
     if told is not None and topic:
         if topic in told:
@@ -48,6 +51,16 @@ def once_per_call() -> Iterator[None]:
         yield
     finally:
         _told.reset(token)
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Let `warn_user` show nothing inside, where another process shows the same."""
+    token = _is_quiet.set(True)
+    try:
+        yield
+    finally:
+        _is_quiet.reset(token)
 
 
 def _levels_out():
