@@ -1,8 +1,8 @@
 """Reading of the recordings of a fit: into memory, or, if they are many, from their files.
 
 All recordings are read and checked once before training. Those of a list (pairs, clean recordings,
-or noise) that take up to `MAX_KEPT_BYTES` stay in memory. Longer lists become lazy recordings, which
-are read again whenever training needs them.
+or noise) that take up to `MAX_KEPT_BYTES` stay in memory. Longer lists become lazy recordings,
+which are read again whenever training needs them.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Reading(NamedTuple):
 
     Attributes
     ----------
-    index : int
-        Its place among all that were to be read.
+    place : int
+        Its index among all that were to be read.
     waveforms : tuple of ndarray or LazyWaveform of shape (n_times,)
         One for each file.
     fact : object
         What the caller wanted to know about the samples.
     """
 
-    index: int
+    place: int
     waveforms: tuple[Waveform, ...]
     fact: Any
 
@@ -67,19 +67,20 @@ class Readings:
 
     def __init__(self, sample_rate: int, learn: Callable[..., Any]):
         self._sample_rate, self._learn = sample_rate, learn
-        self._n_bytes, self._paths = 0, {}
+        self._n_bytes = 0
+        self._paths: dict[int, tuple[Path, ...]] = {}
         self.done: list[Reading] = []
         self.failures: list[str] = []
         self.are_lazy = False
 
-    def add(self, index: int, paths: tuple[Path, ...]) -> None:
+    def add(self, place: int, paths: tuple[Path, ...]) -> None:
         """Read and check a recording or pair; note where that fails."""
         waveforms = read_together(paths, self._sample_rate, self.failures)
         if waveforms is None:
             return
         self._n_bytes += sum(waveform.nbytes for waveform in waveforms)
-        self._paths[index] = paths
-        reading = Reading(index, waveforms, self._learn(*waveforms))
+        self._paths[place] = paths
+        reading = Reading(place, waveforms, self._learn(*waveforms))
         if self.are_lazy:
             self._add_lazy(reading)
             return
@@ -90,9 +91,9 @@ class Readings:
                 self._add_lazy(each)
 
     def _add_lazy(self, reading):
-        """Add a recording whose samples will be read again, if its file has as many as were read."""
+        """Add a recording that will be read again, if its file has as many samples as were read."""
         try:
-            files = AudioFiles(self._paths.pop(reading.index), self._sample_rate).items()
+            files = AudioFiles(self._paths.pop(reading.place), self._sample_rate).items()
             for file, waveform in zip(files, reading.waveforms, strict=True):
                 if len(file) != len(waveform):
                     # A header that is wrong: this raises, and tells what is wrong with it.
@@ -135,8 +136,8 @@ def read_recordings(
     """
     readings = Readings(sample_rate, learn)
     with terminal_bar(len(sources), "read") as bar:
-        for index, paths in enumerate(sources):
-            readings.add(index, paths)
+        for place, paths in enumerate(sources):
+            readings.add(place, paths)
             bar.update()
     if skip_unreadable and readings.done:
         _report_skipped(readings.failures)
