@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from sknmf_unfold.datasets import paired_files
 
 from ._folders import MAX_VALIDATION_SHARE, Recording, draw_groups, hold_out, pair_recordings
 
@@ -57,10 +60,32 @@ class Pairs(NamedTuple):
         return hold_out_groups(self.groups, fraction, rng)
 
 
+def add_manifest(sub: argparse.ArgumentParser) -> None:
+    """Add the argument of a manifest."""
+    columns = "table of pairs, .csv or .parquet, with columns noisy, clean and, if you like, group"
+    sub.add_argument("--manifest", type=Path, metavar="FILE", default=None, help=columns)
+
+
+def find_pairs(args: argparse.Namespace) -> Pairs:
+    """Find the pairs of the options ``--noisy`` and ``--clean``, or ``--manifest``."""
+    if args.manifest is not None:
+        return pairs_in_manifest(args.manifest)
+    return pairs_in_folders(args.noisy, args.clean)
+
+
 def pairs_in_folders(noisy: Sequence[Path], clean: Sequence[Path]) -> Pairs:
     """Pair the recordings of files and folders, see `pair_recordings`."""
     pairs = pair_recordings(noisy, clean)
     return Pairs(list(pairs.values()), list(pairs))
+
+
+def pairs_in_manifest(path: Path) -> Pairs:
+    """List the pairs of a manifest, see `datasets.paired_files`; no recording is opened."""
+    found = paired_files(manifest=path)
+    noisy = found.X.paths
+    recordings = [Recording(each, each.parent.parts) for each in noisy]
+    groups = None if found.groups is None else list(found.groups)
+    return Pairs(list(zip(noisy, found.y.paths, strict=True)), recordings, groups)
 
 
 def hold_out_groups(

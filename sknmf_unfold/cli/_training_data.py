@@ -15,7 +15,7 @@ from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 from sknmf_unfold.validation.lazy import samples_of
 
 from ._folders import find_distinct, find_recordings, hold_out
-from ._pairs import Pairs, pairs_in_folders
+from ._pairs import Pairs
 from ._parts import equal_parts, part_of
 from ._reading import Reading, read_recordings
 from ._recordings import refuse_equal
@@ -96,15 +96,12 @@ def condition_names() -> list[str]:
     return [name for name in names if name not in NO_CONDITIONS]
 
 
-def read_noisy_and_clean(
-    noisy: Sequence[Path], clean: Sequence[Path], split: Split
-) -> TrainingData:
+def read_pairs(pairs: Pairs, split: Split) -> TrainingData:
     """Read pairs of noisy and clean recordings.
 
     Parameters
     ----------
-    noisy, clean : list of Path
-        Files and folders.
+    pairs : Pairs
     split : Split
 
     Returns
@@ -115,13 +112,9 @@ def read_noisy_and_clean(
     Raises
     ------
     ValueError
-        If files do not pair up or cannot be read, or every noisy recording equals its clean one.
+        If files cannot be read, every noisy recording equals its clean one, or there is only one
+        group.
     """
-    return read_pairs(pairs_in_folders(noisy, clean), split)
-
-
-def read_pairs(pairs: Pairs, split: Split) -> TrainingData:
-    """Read pairs of noisy and clean recordings, see `read_noisy_and_clean`."""
     found = read_recordings(pairs.paths, split.rate, split.skip_unreadable, np.array_equal)
     if all(reading.fact for reading in found):
         refuse_equal(pairs.paths)

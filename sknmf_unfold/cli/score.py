@@ -14,8 +14,8 @@ from sknmf_unfold.metrics import mean_over_active, sdr, si_sdr
 
 from . import _recordings
 from ._bars import terminal_bar
-from ._folders import pair_recordings
 from ._model_files import resolve_model
+from ._pairs import add_manifest, find_pairs
 from .separate import add_model_arguments
 
 METRICS = {"SDR": sdr, "SI-SDR": si_sdr}
@@ -26,17 +26,19 @@ CHUNK_SECONDS = 60
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     sub = commands.add_parser("score", help="measure a model on pairs of recordings")
-    places = {"type": Path, "nargs": "+", "action": "extend", "metavar": "PATH", "required": True}
+    places = {"type": Path, "nargs": "+", "action": "extend", "metavar": "PATH", "default": []}
     sub.add_argument("--noisy", **places, help="files or folders, searched with their subfolders")
     sub.add_argument("--clean", **places, help="files or folders of the same names")
+    add_manifest(sub)
     add_model_arguments(sub)
     sub.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print SDR and SI-SDR before and after separation."""
+    _check_kinds(args)
     pipe = resolve_model(args.model, args.trust_pickle)
-    pairs = list(pair_recordings(args.noisy, args.clean).values())
+    pairs = find_pairs(args).paths
     failures: list[str] = []
     scores = _measure(pipe, pairs, failures)
     n_done = scores.shape[-1]
@@ -47,6 +49,13 @@ def run(args: argparse.Namespace) -> None:
         before, after = map(mean_over_active, values)
         print(f"{name:<8} {before:>12.2f} dB {after:>9.2f} dB {after - before:>10.2f} dB")
     _recordings.finish(failures, n_done)
+
+
+def _check_kinds(args):
+    """Raise unless the options name pairs, in one way."""
+    folders = bool(args.noisy), bool(args.clean)
+    if any(folders) != all(folders) or any(folders) == (args.manifest is not None):
+        raise ValueError("Pass --noisy and --clean, or --manifest, a table of pairs.")
 
 
 def _measure(pipe: Pipeline, pairs: list[tuple[Path, Path]], failures: list[str]) -> np.ndarray:
