@@ -14,6 +14,10 @@ from sknmf_unfold.datasets import paired_files
 from ._folders import MAX_VALIDATION_SHARE, Recording, draw_groups, hold_out, pair_recordings
 
 
+# Columns of a manifest; the last one may be missing.
+COLUMNS = ("noisy", "clean", "group")
+
+
 class Pairs(NamedTuple):
     """Pairs of noisy and clean recordings.
 
@@ -60,16 +64,18 @@ class Pairs(NamedTuple):
         return hold_out_groups(self.groups, fraction, rng)
 
 
-def add_manifest(sub: argparse.ArgumentParser) -> None:
-    """Add the argument of a manifest."""
-    columns = "table of pairs, .csv or .parquet, with columns noisy, clean and, if you like, group"
-    sub.add_argument("--manifest", type=Path, metavar="FILE", default=None, help=columns)
+def add_manifest(sub: argparse.ArgumentParser, columns: Sequence[str]) -> None:
+    """Add the arguments of a manifest with the columns of these names by default."""
+    table = "table of pairs, .csv or .parquet, with paths relative to its own folder"
+    sub.add_argument("--manifest", type=Path, metavar="FILE", default=None, help=table)
+    names = f"names of its columns: {', '.join(COLUMNS)} (default: {' '.join(columns)})"
+    sub.add_argument("--columns", nargs="+", metavar="NAME", default=list(columns), help=names)
 
 
 def find_pairs(args: argparse.Namespace) -> Pairs:
     """Find the pairs of the options ``--noisy`` and ``--clean``, or ``--manifest``."""
     if args.manifest is not None:
-        return pairs_in_manifest(args.manifest)
+        return pairs_in_manifest(args.manifest, args.columns)
     return pairs_in_folders(args.noisy, args.clean)
 
 
@@ -79,9 +85,9 @@ def pairs_in_folders(noisy: Sequence[Path], clean: Sequence[Path]) -> Pairs:
     return Pairs(list(pairs.values()), list(pairs))
 
 
-def pairs_in_manifest(path: Path) -> Pairs:
+def pairs_in_manifest(path: Path, columns: Sequence[str]) -> Pairs:
     """List the pairs of a manifest, see `datasets.paired_files`; no recording is opened."""
-    found = paired_files(manifest=path)
+    found = paired_files(manifest=path, columns=columns)
     noisy = found.X.paths
     recordings = [Recording(each, each.parent.parts) for each in noisy]
     groups = None if found.groups is None else list(found.groups)

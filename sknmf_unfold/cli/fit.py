@@ -11,8 +11,9 @@ from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.validation.parameters import check_number, check_sample_rate
 
 from ._model_files import check_model_output, save_model, save_unfinished
-from ._pairs import add_manifest, find_pairs
+from ._pairs import COLUMNS, add_manifest, find_pairs
 from ._pipelines import ESTIMATORS, new_pipeline, started_pipeline
+from ._reading import MAX_KEPT_BYTES
 from ._recordings import say
 from ._settings import merge_options, parse_settings
 from ._training_data import (
@@ -23,18 +24,21 @@ from ._training_data import (
     read_pairs,
 )
 
-ABOUT = """\
+ABOUT = f"""\
 Train a model. The recordings are either pairs (--noisy and --clean), where files of one name below
 the folders belong together, or clean recordings and noise (--clean and --noise), which are mixed
-at random in every epoch. Folders are searched with their subfolders. A table (--manifest) may list
-pairs too. At least a tenth of the recordings is held out to choose the best epoch: whole groups of
-the table, or else whole subfolders (speakers) if they suit. Recordings of more than {limit} GiB (pairs,
-clean ones, or noise) do not stay in memory: they are read from their files whenever they are needed.
+at random in every epoch. Folders are searched with their subfolders. A table of pairs (--manifest)
+has a row for each pair. At least a tenth of the recordings is held out to choose the best epoch:
+whole groups of the table, or else whole subfolders (speakers) if they suit.
+
+Pairs, clean recordings or noise of more than {MAX_KEPT_BYTES // 2**30} GiB (as 32-bit samples, {MAX_KEPT_BYTES / (4 * 16000 * 3600):.1f} hours at 16 kHz) are
+not kept in memory, but read from their files whenever training needs them.
 """
 EPILOG = """\
 examples:
   sknmf-unfold fit --clean voices/ --noise noises/ -o model.skops
   sknmf-unfold fit --noisy noisy/ --clean clean/ --set n_gru_units=128 n_fft=1024
+  sknmf-unfold fit --manifest pairs.csv --columns noisy clean speaker
   sknmf-unfold fit --clean mine/ --noise room.wav --start-from speech --max-epochs 10
 """
 
@@ -60,7 +64,7 @@ def _add_recordings(sub):
     sub.add_argument("--noise", **places, help="files or folders of noise alone")
     rooms = "impulse responses of rooms, for --noise (default: none)"
     sub.add_argument("--rooms", **places, help=rooms)
-    add_manifest(sub)
+    add_manifest(sub, COLUMNS)
     skip = "leave out recordings that cannot be read, and list them (default: end with an error)"
     sub.add_argument("--skip-unreadable", action="store_true", help=skip)
     rate = "files are resampled to it (default: 16000, or that of --start-from)"

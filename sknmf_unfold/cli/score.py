@@ -15,7 +15,7 @@ from sknmf_unfold.metrics import mean_over_active, sdr, si_sdr
 from . import _recordings
 from ._bars import terminal_bar
 from ._model_files import resolve_model
-from ._pairs import add_manifest, find_pairs
+from ._pairs import COLUMNS, add_manifest, find_pairs
 from .separate import add_model_arguments
 
 METRICS = {"SDR": sdr, "SI-SDR": si_sdr}
@@ -29,7 +29,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     places = {"type": Path, "nargs": "+", "action": "extend", "metavar": "PATH", "default": []}
     sub.add_argument("--noisy", **places, help="files or folders, searched with their subfolders")
     sub.add_argument("--clean", **places, help="files or folders of the same names")
-    add_manifest(sub)
+    add_manifest(sub, COLUMNS[:2])
     add_model_arguments(sub)
     sub.set_defaults(run=run)
 
