@@ -13,7 +13,6 @@ from sknmf_unfold.datasets import paired_files
 
 from ._folders import MAX_VALIDATION_SHARE, Recording, draw_groups, hold_out, pair_recordings
 
-
 # Columns of a manifest; the last one may be missing.
 COLUMNS = ("noisy", "clean", "group")
 
@@ -68,14 +67,36 @@ def add_manifest(sub: argparse.ArgumentParser, columns: Sequence[str]) -> None:
     """Add the arguments of a manifest with the columns of these names by default."""
     table = "table of pairs, .csv or .parquet, with paths relative to its own folder"
     sub.add_argument("--manifest", type=Path, metavar="FILE", default=None, help=table)
-    names = f"names of its columns: {', '.join(COLUMNS)} (default: {' '.join(columns)})"
-    sub.add_argument("--columns", nargs="+", metavar="NAME", default=list(columns), help=names)
+    names = f"names of its columns: {', '.join(columns)} (the default)"
+    sub.add_argument("--columns", nargs="+", metavar="NAME", default=None, help=names)
 
 
-def find_pairs(args: argparse.Namespace) -> Pairs:
-    """Find the pairs of the options ``--noisy`` and ``--clean``, or ``--manifest``."""
+def check_columns(args: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for names of columns without a manifest."""
+    if args.columns and args.manifest is None:
+        raise ValueError("--columns names the columns of a --manifest; leave it out.")
+
+
+def find_pairs(args: argparse.Namespace, columns: Sequence[str]) -> Pairs:
+    """Find the pairs of the options ``--noisy`` and ``--clean``, or ``--manifest``.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    columns : sequence of str
+        Names of the manifest's columns unless ``--columns`` has others.
+
+    Returns
+    -------
+    pairs : Pairs
+
+    Raises
+    ------
+    ValueError
+        If files do not pair up, or the manifest is not as described.
+    """
     if args.manifest is not None:
-        return pairs_in_manifest(args.manifest, args.columns)
+        return pairs_in_manifest(args.manifest, args.columns or columns)
     return pairs_in_folders(args.noisy, args.clean)
 
 

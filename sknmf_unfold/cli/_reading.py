@@ -20,7 +20,7 @@ from sknmf_unfold.validation.lazy import LazyWaveform, is_lazy
 from ._bars import terminal_bar
 from ._recordings import read_together, refuse_failures, say
 
-# Waveforms of one list that stay in memory: 4.7 hours at 16 kHz.
+# Waveforms of one list that stay in memory: 4.7 hours at 16 kHz. The help of `fit` tells it.
 MAX_KEPT_BYTES = 2**30
 # Longer files that can only be read whole slow training down, which is reported.
 MAX_WHOLE_SECONDS = 60

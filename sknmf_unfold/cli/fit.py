@@ -11,9 +11,8 @@ from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.validation.parameters import check_number, check_sample_rate
 
 from ._model_files import check_model_output, save_model, save_unfinished
-from ._pairs import COLUMNS, add_manifest, find_pairs
+from ._pairs import COLUMNS, add_manifest, check_columns, find_pairs
 from ._pipelines import ESTIMATORS, new_pipeline, started_pipeline
-from ._reading import MAX_KEPT_BYTES
 from ._recordings import say
 from ._settings import merge_options, parse_settings
 from ._training_data import (
@@ -24,15 +23,15 @@ from ._training_data import (
     read_pairs,
 )
 
-ABOUT = f"""\
+ABOUT = """\
 Train a model. The recordings are either pairs (--noisy and --clean), where files of one name below
 the folders belong together, or clean recordings and noise (--clean and --noise), which are mixed
 at random in every epoch. Folders are searched with their subfolders. A table of pairs (--manifest)
 has a row for each pair. At least a tenth of the recordings is held out to choose the best epoch:
 whole groups of the table, or else whole subfolders (speakers) if they suit.
 
-Pairs, clean recordings or noise of more than {MAX_KEPT_BYTES // 2**30} GiB (as 32-bit samples, {MAX_KEPT_BYTES / (4 * 16000 * 3600):.1f} hours at 16 kHz) are
-not kept in memory, but read from their files whenever training needs them.
+Pairs, clean recordings or noise of more than 1 GiB of samples (4.7 hours at 16 kHz) are not kept in
+memory, but read from their files whenever training needs them.
 """
 EPILOG = """\
 examples:
@@ -102,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
     if args.noise:
         data = read_clean_and_noise(args.clean, args.noise, args.rooms, conditions, split)
     else:
-        data = read_pairs(find_pairs(args), split)
+        data = read_pairs(find_pairs(args, COLUMNS), split)
     _train(pipe, data, args.output)
     save_model(pipe, args.output)
     say(f"Trained on {data.description}; the model is in {args.output}")
@@ -118,6 +117,7 @@ def _check_kinds(args):
             "Pass --noisy and --clean for pairs of recordings, --manifest for a table of them, or "
             "--clean and --noise for clean recordings and noise to mix."
         )
+    check_columns(args)
     if args.rooms and not args.noise:
         raise ValueError("--rooms is for clean recordings that are mixed with --noise.")
     if args.start_from and args.estimator:

@@ -15,7 +15,7 @@ from sknmf_unfold.metrics import mean_over_active, sdr, si_sdr
 from . import _recordings
 from ._bars import terminal_bar
 from ._model_files import resolve_model
-from ._pairs import COLUMNS, add_manifest, find_pairs
+from ._pairs import COLUMNS, add_manifest, check_columns, find_pairs
 from .separate import add_model_arguments
 
 METRICS = {"SDR": sdr, "SI-SDR": si_sdr}
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     """Print SDR and SI-SDR before and after separation."""
     _check_kinds(args)
     pipe = resolve_model(args.model, args.trust_pickle)
-    pairs = find_pairs(args).paths
+    pairs = find_pairs(args, COLUMNS[:2]).paths
     failures: list[str] = []
     scores = _measure(pipe, pairs, failures)
     n_done = scores.shape[-1]
@@ -56,6 +56,7 @@ def _check_kinds(args):
     folders = bool(args.noisy), bool(args.clean)
     if any(folders) != all(folders) or any(folders) == (args.manifest is not None):
         raise ValueError("Pass --noisy and --clean, or --manifest, a table of pairs.")
+    check_columns(args)
 
 
 def _measure(pipe: Pipeline, pairs: list[tuple[Path, Path]], failures: list[str]) -> np.ndarray:
