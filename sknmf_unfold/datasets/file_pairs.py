@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ NOISY, CLEAN = "`noisy`", "`clean`"
 class PairedFiles:
     """Noisy recordings, clean recordings, and groups of them.
 
-    Attributes
+    Parameters
     ----------
     X, y : AudioFiles
         Mixtures and targets, in pairs.
@@ -35,12 +35,20 @@ class PairedFiles:
         Group of each pair, such as its speaker, for scikit-learn's ``GroupKFold`` and the like.
     skipped : list of tuple (Path, str)
         Files of the pairs that were left out, each with the reason.
+
+    Examples
+    --------
+    >>> from sknmf_unfold.datasets import AudioFiles, PairedFiles, example_path
+    >>> files = AudioFiles(example_path())
+    >>> pairs = PairedFiles(X=files, y=files)
+    >>> pairs.X[0].shape == pairs.y[0].shape
+    True
     """
 
     X: AudioFiles
     y: AudioFiles
-    groups: np.ndarray | None
-    skipped: list[tuple[Path, str]]
+    groups: np.ndarray | None = None
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
 @default_settings()
@@ -111,7 +119,7 @@ def paired_files(
     else:
         raise ValueError("Pass either `noisy` and `clean`, or `manifest`, not both.")
     X, y = (AudioFiles(each, sample_rate) for each in paths)
-    pairs = PairedFiles(X, y, None if groups is None else np.array(groups), [])
+    pairs = PairedFiles(X, y, None if groups is None else np.array(groups))
     return pairs if on_error == "raise" else _without_faults(pairs)
 
 
