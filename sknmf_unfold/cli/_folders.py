@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -132,12 +133,27 @@ def hold_out(
     depths = range(1, 1 + max(len(each.folders) for each in recordings))
     keys: list[list[tuple]] = [[each.folders[:depth] for each in recordings] for depth in depths]
     keys.append([(i,) for i in range(n_recordings)])
-    drawn = (_draw_groups(each, least, most, rng) for each in keys)
+    drawn = (draw_groups(each, least, most, rng) for each in keys)
     return next(held_out for held_out in drawn if held_out is not None)
 
 
-def _draw_groups(keys, least, most, rng):
-    """Draw groups of recordings with one key until they are enough; None if that cannot be."""
+def draw_groups(
+    keys: Sequence[Any], least: int, most: int, rng: np.random.RandomState
+) -> np.ndarray | None:
+    """Draw groups of recordings with one key until they are enough; None if that cannot be.
+
+    Parameters
+    ----------
+    keys : list of tuple or str
+        Key of each recording.
+    least, most : int
+        Bounds of the number of recordings.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    drawn : ndarray of bool of shape (n_recordings,), or None
+    """
     numbers = {key: i for i, key in enumerate(sorted(set(keys)))}
     labels = np.array([numbers[key] for key in keys])
     sizes, chosen, n_chosen = np.bincount(labels), [], 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -25,38 +26,33 @@ def read_recording(path: Path, sample_rate: int) -> np.ndarray:
     return waveform
 
 
-def read_pairs(
-    pairs: list[tuple[Path, Path]], sample_rate: int
-) -> tuple[list[np.ndarray], list[np.ndarray], list[str]]:
-    """Read all readable pairs of recordings.
+def read_together(
+    paths: tuple[Path, ...], sample_rate: int, failures: list[str]
+) -> tuple[np.ndarray, ...] | None:
+    """Read a recording, or a pair of equally long ones.
 
     Parameters
     ----------
-    pairs : list of tuple of Path
-        Noisy and clean.
+    paths : tuple of Path
+        One file, or the noisy and the clean one of a pair.
     sample_rate : int
         In Hz.
+    failures : list of str
+        Gets the faults, one line for each file or for a pair.
 
     Returns
     -------
-    X, Y : list of ndarray of shape (n_times,), float32
-        Noisy and clean waveforms.
-    failures : list of str
-        Faults of the other pairs, one line for each file or pair.
+    waveforms : tuple of ndarray of shape (n_times,), float32, or None
+        One for each file; None where there is a fault.
     """
-    X: list[np.ndarray] = []
-    Y: list[np.ndarray] = []
-    failures: list[str] = []
-    for paths in pairs:
-        x, y = (read_or_note(path, sample_rate, failures) for path in paths)
-        if x is None or y is None:
-            continue
-        if len(x) != len(y):
-            failures.append(_describe_lengths(paths, (x, y), sample_rate))
-            continue
-        X.append(x)
-        Y.append(y)
-    return X, Y, failures
+    found = [read_or_note(path, sample_rate, failures) for path in paths]
+    waveforms = tuple(waveform for waveform in found if waveform is not None)
+    if len(waveforms) < len(paths):
+        return None
+    if len(set(map(len, waveforms))) > 1:
+        failures.append(_describe_lengths(paths, waveforms, sample_rate))
+        return None
+    return waveforms
 
 
 def _describe_lengths(paths, waveforms, sample_rate):
@@ -107,11 +103,10 @@ def say(text: str, file: TextIO | None = None) -> None:
     print(printable(text, file), file=file)
 
 
-def refuse_equal(X: list[np.ndarray], Y: list[np.ndarray], pairs: list[tuple[Path, Path]]) -> None:
-    """Raise ``ValueError`` if every noisy recording equals its clean one."""
-    if all(np.array_equal(x, y) for x, y in zip(X, Y, strict=True)):
-        noisy, clean = pairs[0]
-        raise ValueError(
-            f"The noisy recordings in {noisy.parent} are the clean ones in {clean.parent}, sample "
-            f"by sample; there is nothing to learn from them."
-        )
+def refuse_equal(pairs: Sequence[tuple[Path, ...]]) -> None:
+    """Raise ``ValueError`` for pairs whose noisy recordings all equal their clean ones."""
+    noisy, clean = pairs[0]
+    raise ValueError(
+        f"The noisy recordings in {noisy.parent} are the clean ones in {clean.parent}, sample "
+        f"by sample; there is nothing to learn from them."
+    )

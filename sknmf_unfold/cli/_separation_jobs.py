@@ -11,11 +11,11 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from sknmf_unfold.base.progress import progress_bar
 from sknmf_unfold.datasets._audio_input import ForwardFile, open_audio, read_channels
 from sknmf_unfold.datasets.audio_files import _check_rate
 from sknmf_unfold.validation.recordings import check_peak
 
+from ._bars import terminal_bar
 from ._interrupts import Interrupt
 from ._recordings import say
 from ._separation import RecordingSeparator
@@ -27,6 +27,8 @@ from ._sound_writer import SoundFormat, SoundWriter, choose_output, open_writer
 # Values of a block, all channels together: about 1.5 s of stereo at 44.1 kHz.
 BLOCK_VALUES = 2**17
 BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+# Of several files, with the number of those that are complete.
+FILES_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total} [{elapsed}<{remaining}]"
 
 
 def separate_all(jobs: Sequence[Job], separation: FileSeparation) -> list[str]:
@@ -50,12 +52,12 @@ def separate_all(jobs: Sequence[Job], separation: FileSeparation) -> list[str]:
         If a result cannot be written, for example because the disk is full.
     """
     failures, summary = [], Summary()
-    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    form = FILES_FORMAT if len(jobs) > 1 else BAR_FORMAT
     with contextlib.ExitStack() as stack:
         # One core suffices, and a second one would only wait for it.
         stack.enter_context(threadpool_limits(1))
         interrupt = stack.enter_context(Interrupt())
-        bar = stack.enter_context(progress_bar(len(jobs), is_shown, "separate", form=BAR_FORMAT))
+        bar = stack.enter_context(terminal_bar(len(jobs), "separate", form))
         for i, job in enumerate(jobs):
             progress = Progress(bar, interrupt, f"Interrupted after {i} of {len(jobs)} files")
             try:

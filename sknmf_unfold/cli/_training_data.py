@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,13 @@ import numpy as np
 
 from sknmf_unfold.separators._recipes import GAINS_DB, SPEED_FACTORS
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
+from sknmf_unfold.validation.lazy import samples_of
 
-from . import _recordings
-from ._folders import Recording, find_distinct, find_recordings, hold_out, pair_recordings
+from ._folders import find_distinct, find_recordings, hold_out
+from ._pairs import Pairs
+from ._parts import equal_parts, part_of
+from ._reading import Reading, read_recordings
+from ._recordings import refuse_equal
 
 # Longer recordings are divided, so that an epoch has each part at another signal-to-noise ratio.
 MAX_TARGET_SECONDS = 10
@@ -36,11 +41,11 @@ class Examples(NamedTuple):
 
     Attributes
     ----------
-    X, y : list of ndarray of shape (n_times,)
+    X, y : list of ndarray or LazyWaveform of shape (n_times,)
     """
 
-    X: list[np.ndarray]
-    y: list[np.ndarray]
+    X: list[Any]
+    y: list[Any]
 
 
 class TrainingData(NamedTuple):
@@ -75,11 +80,14 @@ class Split(NamedTuple):
         Of all random choices.
     rate : int
         Sampling rate in Hz.
+    skip_unreadable : bool, default=False
+        Whether to leave out recordings that cannot be read.
     """
 
     fraction: float
     seed: int
     rate: int
+    skip_unreadable: bool = False
 
 
 def condition_names() -> list[str]:
@@ -88,15 +96,12 @@ def condition_names() -> list[str]:
     return [name for name in names if name not in NO_CONDITIONS]
 
 
-def read_noisy_and_clean(
-    noisy: Sequence[Path], clean: Sequence[Path], split: Split
-) -> TrainingData:
+def read_pairs(pairs: Pairs, split: Split) -> TrainingData:
     """Read pairs of noisy and clean recordings.
 
     Parameters
     ----------
-    noisy, clean : list of Path
-        Files and folders.
+    pairs : Pairs
     split : Split
 
     Returns
@@ -107,15 +112,20 @@ def read_noisy_and_clean(
     Raises
     ------
     ValueError
-        If files do not pair up or cannot be read, or every noisy recording equals its clean one.
+        If files cannot be read, every noisy recording equals its clean one, or there is only one
+        group.
     """
-    pairs = pair_recordings(noisy, clean)
-    X, y, failures = _recordings.read_pairs(list(pairs.values()), split.rate)
-    _recordings.refuse_failures(failures)
-    _recordings.refuse_equal(X, y, list(pairs.values()))
-    held_out = _held_out(list(pairs), split)
-    training = Examples(_selected(X, ~held_out), _selected(y, ~held_out))
-    validation = Examples(_selected(X, held_out), _selected(y, held_out))
+    found = read_recordings(pairs.paths, split.rate, split.skip_unreadable, np.array_equal)
+    if all(reading.fact for reading in found):
+        refuse_equal(pairs.paths)
+    kept = pairs.subset([reading.place for reading in found])
+    held_out = np.zeros(len(found), dtype=bool)
+    if len(found) > 1:
+        held_out = kept.hold_out(split.fraction, np.random.RandomState(split.seed))
+    training, validation = (
+        Examples(*([reading.waveforms[i] for reading in part] for i in (0, 1)))
+        for part in _parted(found, held_out)
+    )
     limited = _limit(validation, MAX_VALIDATION_SECONDS * split.rate) if held_out.any() else None
     return TrainingData(training, limited, None, _describe(training.y, "recordings", split.rate))
 
@@ -153,12 +163,21 @@ def read_clean_and_noise(
     settings["random_state"] = split.seed
     if rooms:
         settings.setdefault("room_fraction", ROOM_FRACTION)
-        settings["rooms"] = _read(find_recordings(rooms), split.rate)
-    parts = [_divide(recordings, split) for recordings in found]
-    (targets, voices_held_out), (interference, noise_held_out) = parts
-    mixtures = MixtureDataset(_pieces(targets, split.rate), interference, **settings)
-    settings["speed_factors"] = (1,)
-    validation = MixtureDataset(_pieces(voices_held_out, split.rate), noise_held_out, **settings)
+        found_rooms = _read(find_recordings(rooms), split)
+        settings["rooms"] = [samples_of(room) for room in _waveforms(found_rooms)]
+    learns = functools.partial(_audible, rate=split.rate), _nothing
+    parts = [_divide(*each, split) for each in zip(found, learns, strict=True)]
+    mixtures, validation = (
+        MixtureDataset(
+            _pieces(_waveforms(clean_part), split.rate, [reading.fact for reading in clean_part]),
+            _waveforms(noise_part),
+            **settings | speeds,
+        )
+        for clean_part, noise_part, speeds in zip(
+            *parts, ({}, {"speed_factors": (1,)}), strict=True
+        )
+    )
+    targets, interference = (_waveforms(part[0]) for part in parts)
     return TrainingData(
         _examples(mixtures, MAX_START_SECONDS * split.rate),
         _examples(validation, MAX_VALIDATION_SECONDS * split.rate),
@@ -168,53 +187,69 @@ def read_clean_and_noise(
     )
 
 
-def _held_out(recordings, split):
-    """Tell which recordings are for validation: none of a single one."""
-    if len(recordings) < 2:
-        return np.zeros(len(recordings), dtype=bool)
-    return hold_out(recordings, split.fraction, np.random.RandomState(split.seed))
+def _nothing(*_):
+    """Learn nothing about the samples of a recording."""
 
 
-def _divide(recordings: list[Recording], split: Split) -> list[list[np.ndarray]]:
-    """Read recordings and divide them for training and validation."""
-    waveforms = _read(recordings, split.rate)
-    if len(waveforms) == 1:
-        [whole] = waveforms
+def _read(recordings, split, learn=_nothing):
+    """Read recordings one by one; tell for each what `learn` returns."""
+    paths = [(each.path,) for each in recordings]
+    return read_recordings(paths, split.rate, split.skip_unreadable, learn)
+
+
+def _divide(recordings, learn, split):
+    """Read recordings and divide them for training and validation: two lists of `Reading`."""
+    found = _read(recordings, split, learn)
+    if len(found) == 1:
+        [whole] = found[0].waveforms
         n_training = int((1 - split.fraction) * len(whole))
         if not 0 < n_training < len(whole):
             raise ValueError(
-                f"{recordings[0].path} is too short to be divided for training and validation; "
-                f"pass more recordings."
+                f"{recordings[found[0].place].path} is too short to be divided for training and "
+                f"validation; pass more recordings."
             )
-        return [[whole[:n_training]], [whole[n_training:]]]
-    held_out = _held_out(recordings, split)
-    return [_selected(waveforms, ~held_out), _selected(waveforms, held_out)]
+        parts = part_of(whole, 0, n_training), part_of(whole, n_training, len(whole))
+        return [[Reading(0, (part,), learn(samples_of(part)))] for part in parts]
+    kept = [recordings[reading.place] for reading in found]
+    return _parted(found, hold_out(kept, split.fraction, np.random.RandomState(split.seed)))
 
 
-def _selected(waveforms, mask):
-    return [waveform for waveform, is_in in zip(waveforms, mask, strict=True) if is_in]
+def _parted(readings, held_out):
+    """Part readings into those for training and those held out."""
+    pairs = list(zip(readings, held_out, strict=True))
+    return [[each for each, is_out in pairs if is_out == wanted] for wanted in (False, True)]
 
 
-def _read(recordings, rate):
-    """Read all recordings; raise ``ValueError`` with the faults of all that cannot be read."""
-    failures: list[str] = []
-    waveforms = [_recordings.read_or_note(each.path, rate, failures) for each in recordings]
-    _recordings.refuse_failures(failures)
-    return waveforms
+def _waveforms(readings):
+    """List the waveforms of single recordings."""
+    return [reading.waveforms[0] for reading in readings]
 
 
-def _pieces(waveforms, rate):
-    """Divide waveforms into equal parts of at most `MAX_TARGET_SECONDS`, without silent ones."""
-    pieces = []
-    for waveform in waveforms:
-        n_parts = -(-len(waveform) // (MAX_TARGET_SECONDS * rate))
-        pieces += np.array_split(waveform, n_parts)
-    audible = [piece for piece in pieces if piece.any()]
-    if not audible:
+def _divided(waveform, rate):
+    """Divide a recording into equal parts of at most `MAX_TARGET_SECONDS`."""
+    return equal_parts(waveform, MAX_TARGET_SECONDS * rate)
+
+
+def _audible(waveform, rate):
+    """Tell which parts of a recording are not silent."""
+    return [bool(part.any()) for part in _divided(waveform, rate)]
+
+
+def _pieces(waveforms, rate, audible=None):
+    """List the parts of all recordings that are not silent, as `_audible` tells."""
+    if audible is None:
+        audible = [_audible(samples_of(waveform), rate) for waveform in waveforms]
+    pieces = [
+        part
+        for waveform, flags in zip(waveforms, audible, strict=True)
+        for part, is_audible in zip(_divided(waveform, rate), flags, strict=True)
+        if is_audible
+    ]
+    if not pieces:
         raise ValueError(
             "The clean recordings for training or for validation are silent; pass others."
         )
-    return audible
+    return pieces
 
 
 def _examples(dataset, n_times):
@@ -226,9 +261,9 @@ def _examples(dataset, n_times):
 
 
 def _limit(examples, n_times):
-    """Return the first examples, up to so many samples in all."""
+    """Return the first examples, up to so many samples in all, in memory."""
     stop = _count([len(x) for x in examples.X], n_times)
-    return Examples(examples.X[:stop], examples.y[:stop])
+    return Examples(*([samples_of(each) for each in part[:stop]] for part in examples))
 
 
 def _count(lengths, n_times):

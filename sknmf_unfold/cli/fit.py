@@ -11,6 +11,7 @@ from sknmf_unfold.metrics import mean_over_active, sdr
 from sknmf_unfold.validation.parameters import check_number, check_sample_rate
 
 from ._model_files import check_model_output, save_model, save_unfinished
+from ._pairs import COLUMNS, add_manifest, check_columns, find_pairs
 from ._pipelines import ESTIMATORS, new_pipeline, started_pipeline
 from ._recordings import say
 from ._settings import merge_options, parse_settings
@@ -19,19 +20,24 @@ from ._training_data import (
     TrainingData,
     condition_names,
     read_clean_and_noise,
-    read_noisy_and_clean,
+    read_pairs,
 )
 
 ABOUT = """\
 Train a model. The recordings are either pairs (--noisy and --clean), where files of one name below
 the folders belong together, or clean recordings and noise (--clean and --noise), which are mixed
-at random in every epoch. Folders are searched with their subfolders. At least a tenth of the
-recordings is held out to choose the best epoch, whole subfolders (speakers) if they suit.
+at random in every epoch. Folders are searched with their subfolders. A table of pairs (--manifest)
+has a row for each pair. At least a tenth of the recordings is held out to choose the best epoch:
+whole groups of the table, or else whole subfolders (speakers) if they suit.
+
+Pairs, clean recordings or noise of more than 1 GiB of samples (4.7 hours at 16 kHz) are not kept in
+memory, but read from their files whenever training needs them.
 """
 EPILOG = """\
 examples:
   sknmf-unfold fit --clean voices/ --noise noises/ -o model.skops
   sknmf-unfold fit --noisy noisy/ --clean clean/ --set n_gru_units=128 n_fft=1024
+  sknmf-unfold fit --manifest pairs.csv --columns noisy clean speaker
   sknmf-unfold fit --clean mine/ --noise room.wav --start-from speech --max-epochs 10
 """
 
@@ -57,6 +63,9 @@ def _add_recordings(sub):
     sub.add_argument("--noise", **places, help="files or folders of noise alone")
     rooms = "impulse responses of rooms, for --noise (default: none)"
     sub.add_argument("--rooms", **places, help=rooms)
+    add_manifest(sub, COLUMNS)
+    skip = "leave out recordings that cannot be read, and list them (default: end with an error)"
+    sub.add_argument("--skip-unreadable", action="store_true", help=skip)
     rate = "files are resampled to it (default: 16000, or that of --start-from)"
     sub.add_argument("--sample-rate", type=int, metavar="HZ", default=None, help=rate)
 
@@ -88,11 +97,11 @@ def run(args: argparse.Namespace) -> None:
     _check_kinds(args)
     pipe, conditions = _make_pipeline(args)
     rate = check_sample_rate(pipe[0].sample_rate)
-    split = Split(_validation_fraction(pipe), _seed(pipe), rate)
+    split = Split(_validation_fraction(pipe), _seed(pipe), rate, args.skip_unreadable)
     if args.noise:
         data = read_clean_and_noise(args.clean, args.noise, args.rooms, conditions, split)
     else:
-        data = read_noisy_and_clean(args.noisy, args.clean, split)
+        data = read_pairs(find_pairs(args, COLUMNS), split)
     _train(pipe, data, args.output)
     save_model(pipe, args.output)
     say(f"Trained on {data.description}; the model is in {args.output}")
@@ -102,11 +111,13 @@ def run(args: argparse.Namespace) -> None:
 
 def _check_kinds(args):
     """Raise unless the options say which recordings belong together."""
-    if not args.clean or bool(args.noisy) == bool(args.noise):
+    given = {name for name in ("noisy", "clean", "noise", "manifest") if getattr(args, name)}
+    if given not in ({"noisy", "clean"}, {"clean", "noise"}, {"manifest"}):
         raise ValueError(
-            "Pass --noisy and --clean for pairs of recordings, or --clean and --noise for clean "
-            "recordings and noise to mix."
+            "Pass --noisy and --clean for pairs of recordings, --manifest for a table of them, or "
+            "--clean and --noise for clean recordings and noise to mix."
         )
+    check_columns(args)
     if args.rooms and not args.noise:
         raise ValueError("--rooms is for clean recordings that are mixed with --noise.")
     if args.start_from and args.estimator:

@@ -6,7 +6,8 @@ import soundfile
 
 from sknmf_unfold.cli import _training_data
 from sknmf_unfold.cli._folders import Recording, find_recordings, hold_out
-from sknmf_unfold.cli._training_data import Split, read_clean_and_noise, read_noisy_and_clean
+from sknmf_unfold.cli._pairs import pairs_in_folders
+from sknmf_unfold.cli._training_data import Split, read_clean_and_noise, read_pairs
 from tests._refusals import refuses
 
 RATE = 1000
@@ -136,7 +137,7 @@ def test_pairs_are_divided_by_speakers(tmp_path):
     names = [f"s{i}/{j}" for i in range(5) for j in range(2)]
     clean = write(tmp_path / "clean", names)
     noisy = write(tmp_path / "noisy", names, seed=1)
-    data = read_noisy_and_clean([tmp_path / "noisy"], [tmp_path / "clean"], SPLIT)
+    data = read_pairs(pairs_in_folders([tmp_path / "noisy"], [tmp_path / "clean"]), SPLIT)
     assert data.mixtures is None
     for part, n_files in ((data.training, 8), (data.validation, 2)):
         assert names_of(part.X, noisy) == names_of(part.y, clean) and len(part.X) == n_files
