@@ -1,21 +1,24 @@
 """Data: audio files, a synthetic corpus, and mixing of recordings.
 
 ``audio_files`` reads and writes audio files; libsndfile decides their formats. Another format is
-added to ``_audio_input`` (reading) and ``_audio_output`` (writing). ``generated`` makes the
-synthetic corpus, ``simulated_rooms`` impulse responses of rooms. ``pretrained`` loads the models
-and ``example`` the recording that the package carries. Mixing itself is in ``sknmf_unfold.signal``.
+added to ``_audio_input`` (reading) and ``_audio_output`` (writing). ``audio_sequence`` reads files
+when they are needed. ``generated`` makes the synthetic corpus, ``simulated_rooms`` impulse
+responses of rooms. ``pretrained`` loads the models and ``example`` the recording that the package
+carries. Mixing itself is in ``sknmf_unfold.signal``.
 """
 
 from sknmf_unfold.signal.mixing import mix_at_snr
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 
 from .audio_files import load_audio, save_audio
+from .audio_sequence import AudioFiles
 from .example import example_path, load_example
 from .generated import make_noisy_speech
 from .pretrained import load_pretrained
 from .simulated_rooms import simulate_rooms
 
 __all__ = [
+    "AudioFiles",
     "MixtureDataset",
     "example_path",
     "load_audio",

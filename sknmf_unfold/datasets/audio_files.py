@@ -1,6 +1,7 @@
 """Audio files: `load_audio` and `save_audio`, with resampling and 16-bit or float samples.
 
-``_audio_input`` decodes files and ``_audio_output`` encodes them, one block at a time.
+``_audio_input`` decodes files and ``_audio_output`` encodes them, one block at a time;
+``_audio_waveforms`` makes waveforms of files.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from sknmf_unfold.validation.parameters import MAX_SAMPLE_RATE, check_sample_rat
 from sknmf_unfold.validation.recordings import check_waveform
 
 from ._audio_output import AudioOutput
-from ._resampling import resample
 
 # Lower rates in a header are errors, not rates of recordings.
 MIN_RECORDING_RATE_HZ = 1000
@@ -71,7 +71,9 @@ def load_audio(
     files = _check_paths(paths)
     if sample_rate is not None:
         sample_rate = check_sample_rate(sample_rate)
-    waveforms, rates = zip(*(_read(path, sample_rate) for path in files), strict=True)
+    from ._audio_waveforms import at_rate, decode
+
+    waveforms, rates = zip(*(decode(path, sample_rate) for path in files), strict=True)
     for path, rate in zip(files, rates, strict=True):
         if sample_rate is None and rate != rates[0]:
             raise ValueError(
@@ -79,7 +81,7 @@ def load_audio(
                 f"resample them."
             )
     pairs = zip(waveforms, rates, strict=True)
-    return [_resample(waveform, rate, sample_rate or rate) for waveform, rate in pairs]
+    return [at_rate(waveform, rate, sample_rate or rate) for waveform, rate in pairs]
 
 
 def _check_paths(paths: Any) -> list[Path]:
@@ -111,19 +113,6 @@ def _refuse_path(where: str, path: object) -> NoReturn:
     )
 
 
-def _read(path: Path, sample_rate: int | None) -> tuple[np.ndarray, int]:
-    """Read one file as mono float32; return it and its sampling rate in Hz."""
-    from ._audio_input import open_audio, read_blocks
-
-    with open_audio(path) as file:
-        rate = file.samplerate
-        _check_rate(path, rate, sample_rate or rate)
-        blocks = list(read_blocks(file, path))
-    if not blocks:
-        raise ValueError(f"{path} has no samples.")
-    return check_waveform(np.concatenate(blocks), str(path)), rate
-
-
 def _check_rate(path: Path, rate: int, new_rate: int) -> None:
     """Raise if a file is to be resampled from a rate that cannot be true."""
     if rate != new_rate and not MIN_RECORDING_RATE_HZ <= rate <= MAX_SAMPLE_RATE:
@@ -132,14 +121,6 @@ def _check_rate(path: Path, rate: int, new_rate: int) -> None:
             f"{MIN_RECORDING_RATE_HZ} to {MAX_SAMPLE_RATE} Hz. Correct the header, or read it with "
             f"`sample_rate=None`, which does not change the samples."
         )
-
-
-def _resample(waveform: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    if rate == new_rate:
-        return waveform
-    resampled = resample(waveform, rate, new_rate)
-    # A recording that is shorter than half a sample at the new rate keeps one.
-    return resampled if len(resampled) else waveform[:1]
 
 
 @default_settings()

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
+from sknmf_unfold.validation.lazy import check_rates
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.recordings import (
     as_list,
     check_list,
-    check_waveform,
+    check_source,
     is_spectrogram,
     rows_of,
 )
@@ -175,6 +176,7 @@ def check_validation_data(
     if sequences.kind == "spectrograms":
         X = rows_of(X, MIXTURES)
         check_list(X, MIXTURES, "waveforms or Spectrogram items")
+        check_rates(X, sequences.items[0].sample_rate, MIXTURES, "X")
         X = [_with_stft(x, f"{MIXTURES}[{i}]", sequences) for i, x in enumerate(X)]
     X = check_sequences(estimator, X, reset=False, name=MIXTURES)
     if X.settings != sequences.settings:
@@ -187,7 +189,7 @@ def check_validation_data(
 def _with_stft(x, label, sequences):
     if is_spectrogram(x):
         return x
-    waveform = check_waveform(x, label).astype(sequences.dtype, copy=False)
+    waveform = check_source(x, label).astype(sequences.dtype, copy=False)
     return sequences.items[0].of(waveform)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.lazy import samples_of
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number, check_sample_rate
 from sknmf_unfold.validation.recordings import check_waveforms, is_number, rows_of
@@ -226,7 +227,7 @@ def _check_edge(name: str, edge: Any, sample_rate: int) -> float:
 def _check_rooms(rooms: Any, sample_rate: int) -> list[tuple[np.ndarray, int]]:
     if isinstance(rooms, (list, tuple)) and not rooms:
         return []
-    responses = check_waveforms(rows_of(rooms, "rooms"), "rooms")
+    responses = [samples_of(each) for each in check_waveforms(rows_of(rooms, "rooms"), "rooms")]
     for i, response in enumerate(responses):
         if not response.any():
             raise ValueError(f"rooms[{i}] is silent; an impulse response has a direct sound.")

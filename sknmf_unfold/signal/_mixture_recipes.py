@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.lazy import LazyWaveform
 
 from ._distribution import Distribution
 from ._mixture_conditions import Conditions
@@ -100,7 +101,7 @@ def _draw_levels(name, conditions, n, rng):
 @default_settings()
 def mix(
     target: np.ndarray,
-    interference: Sequence[np.ndarray],
+    interference: Sequence[np.ndarray | LazyWaveform],
     recipe: Recipe,
     conditions: Conditions,
     rng: np.random.RandomState,

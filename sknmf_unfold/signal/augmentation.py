@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from sknmf_unfold.validation.lazy import LazyWaveform, samples_of
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import is_number
@@ -174,13 +175,16 @@ def change_speed(waveform: np.ndarray, speed_factor: float) -> np.ndarray:
 
 
 def random_excerpt(
-    waveform: np.ndarray, n_times: int, speed_factor: float, rng: np.random.RandomState
+    waveform: np.ndarray | LazyWaveform,
+    n_times: int,
+    speed_factor: float,
+    rng: np.random.RandomState,
 ) -> np.ndarray:
     """Cut a random excerpt from a recording that is played faster or slower.
 
     Parameters
     ----------
-    waveform : ndarray of shape (any length,)
+    waveform : ndarray of shape (any length,), or LazyWaveform
         Repeated from its beginning if it is too short.
     n_times : int
         Length of the excerpt in samples.
@@ -199,7 +203,8 @@ def random_excerpt(
         start = rng.randint(len(waveform) - n_needed + 1)
         excerpt = waveform[start : start + n_needed]
     else:
-        excerpt = np.resize(np.roll(waveform, -rng.randint(len(waveform))), n_needed)
+        rolled = np.roll(samples_of(waveform), -rng.randint(len(waveform)))
+        excerpt = np.resize(rolled, n_needed)
     return change_speed(excerpt, speed_factor)[:n_times]
 
 

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from sknmf_unfold.validation.lazy import LazyWaveform
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.parameters import check_number
 
@@ -104,7 +105,7 @@ class HighPassed:
 
     Parameters
     ----------
-    waveform : ndarray of shape (n_times,), float32 or float64
+    waveform : ndarray of shape (n_times,), float32 or float64, or LazyWaveform
     cutoff : float
         In Hz.
     sample_rate : int
@@ -117,7 +118,9 @@ class HighPassed:
     (True, True)
     """
 
-    def __init__(self, waveform: np.ndarray, cutoff: float, sample_rate: int) -> None:
+    def __init__(
+        self, waveform: np.ndarray | LazyWaveform, cutoff: float, sample_rate: int
+    ) -> None:
         self._waveform = waveform
         self._coefficients = _coefficients(cutoff, sample_rate)
         self._warm_up = warm_up_length(cutoff, sample_rate)
@@ -134,18 +137,22 @@ class HighPassed:
     def __getitem__(self, times: slice) -> np.ndarray:
         start, stop, _ = times.indices(len(self))
         filtered = np.empty(max(stop - start, 0), self.dtype)
-        for first in range(start - start % self._chunk, stop, self._chunk):
+        first_chunk = start - start % self._chunk
+        # All that is needed at once: a recording in a file is read once.
+        known = max(first_chunk - self._warm_up, 0)
+        samples = self._waveform[known:stop]
+        for first in range(first_chunk, stop, self._chunk):
             begin, end = max(first, start), min(first + self._chunk, stop)
-            filtered[begin - start : end - start] = self._within_chunk(first, begin, end)
+            origin = max(first - self._warm_up, 0)
+            chunk = self._filter(samples[origin - known : end - known])
+            filtered[begin - start : end - start] = chunk[begin - origin :]
         return filtered
 
-    def _within_chunk(self, first: int, begin: int, end: int) -> np.ndarray:
-        """Filter samples `begin` up to `end` of the chunk that begins at `first`, in float64."""
+    def _filter(self, samples: np.ndarray) -> np.ndarray:
+        """Filter samples after silence, in float64."""
         from scipy.signal import lfilter
 
-        origin = max(first - self._warm_up, 0)
-        samples = self._waveform[origin:end].astype(np.float64)
-        return lfilter(*self._coefficients, samples)[begin - origin :]
+        return lfilter(*self._coefficients, samples.astype(np.float64))
 
 
 class RunningHighPass:

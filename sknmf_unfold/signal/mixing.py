@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.lazy import LazyWaveform, samples_of
 from sknmf_unfold.validation.parameters import check_number
 from sknmf_unfold.validation.recordings import check_waveform
 
@@ -156,23 +158,52 @@ def observed_snrs(targets: Iterable[np.ndarray], interference: Iterable[np.ndarr
     return np.clip(snrs, *SNR_LIMITS_DB).tolist() or [0.0]
 
 
+def snrs_of_mixtures(
+    mixtures: Sequence[np.ndarray | LazyWaveform], targets: Sequence[np.ndarray | LazyWaveform]
+) -> list[float]:
+    """Measure the ratios of targets to the rest of their mixtures, see `observed_snrs`.
+
+    Parameters
+    ----------
+    mixtures, targets : sequence of ndarray or LazyWaveform of shape (n_times,)
+        In pairs. Lazy ones are read once, one pair after the other.
+
+    Returns
+    -------
+    snrs : list of float
+        In dB.
+
+    Examples
+    --------
+    >>> snrs_of_mixtures([2 * np.ones(4)], [np.ones(4)])
+    [0.0]
+    """
+    read = ((samples_of(x), samples_of(y)) for x, y in zip(mixtures, targets, strict=True))
+    of_targets, of_rest = itertools.tee((y, x - y) for x, y in read)
+    return observed_snrs((y for y, _ in of_targets), (rest for _, rest in of_rest))
+
+
 class Interference(Sequence):
     """Interference (mixture minus target), computed on access.
 
     Parameters
     ----------
-    mixtures, targets : sequence of ndarray of shape (n_times,)
-        In pairs.
+    mixtures, targets : sequence of ndarray or LazyWaveform of shape (n_times,)
+        In pairs. Lazy ones are read when the interference is computed.
     """
 
-    def __init__(self, mixtures: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self,
+        mixtures: Sequence[np.ndarray | LazyWaveform],
+        targets: Sequence[np.ndarray | LazyWaveform],
+    ) -> None:
         self._mixtures, self._targets = mixtures, targets
 
     def __len__(self) -> int:
         return len(self._targets)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._mixtures[index] - self._targets[index]
+        return samples_of(self._mixtures[index]) - samples_of(self._targets[index])
 
 
 def _energy(waveform: np.ndarray) -> np.float64:

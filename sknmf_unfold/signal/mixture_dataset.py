@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.lazy import LazyWaveform, check_rates, samples_of
 from sknmf_unfold.validation.parameters import check_number, check_size
 from sknmf_unfold.validation.recordings import check_same_length, check_waveforms, rows_of
 
@@ -16,7 +17,7 @@ from ._distribution import Distribution
 from ._mixture_conditions import Conditions
 from ._mixture_recipes import Settings, choose_targets, draw_recipes, mix
 from .augmentation import check_gains, check_speed_factors, check_values
-from .mixing import SNR_LIMITS_DB, Interference, observed_snrs
+from .mixing import SNR_LIMITS_DB, Interference, snrs_of_mixtures
 
 MAX_MIXTURES = 10**7
 
@@ -30,11 +31,12 @@ class MixtureDataset:
 
     Parameters
     ----------
-    targets : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+    targets : list of ndarray of shape (n_times,), AudioFiles, or ndarray (n_waveforms, n_times)
         Waveforms to separate. Floats are kept, not copied, here and below: do not change them while
-        the dataset is in use.
-    interference : list of ndarray of shape (n_times,)
-        Waveforms of anything else, of any lengths.
+        the dataset is in use. `AudioFiles` are read whenever they are mixed, and not kept.
+    interference : list of ndarray of shape (n_times,), or AudioFiles
+        Waveforms of anything else, of any lengths. Of long files only the excerpt is read, where
+        their format and sampling rate allow that.
     snr_db : list of float, or a distribution, default=(-6, -3, 0, 3, 6, 9)
         Signal-to-noise ratios in dB: values to choose from, or an object with a method
         ``rvs(size, random_state)``, such as ``scipy.stats.uniform(-6, 15)``.
@@ -147,6 +149,8 @@ class MixtureDataset:
         )
         clean = check_waveforms(rows_of(targets, "targets"), "targets")
         rest = check_waveforms(rows_of(interference, "interference"), "interference")
+        for waveforms, name in ((clean, "targets"), (rest, "interference")):
+            check_rates(waveforms, conditions.sample_rate, name, "MixtureDataset")
         self._set_recordings(clean, rest, [len(waveform) for waveform in rest])
         self.snr_db = check_values("snr_db", snr_db, SNR_LIMITS_DB)
         self._set_augmentation(gain_db, speed_factors, random_state, conditions)
@@ -155,8 +159,8 @@ class MixtureDataset:
 
     def _set_recordings(
         self,
-        targets: Sequence[np.ndarray],
-        interference: Sequence[np.ndarray],
+        targets: Sequence[np.ndarray | LazyWaveform],
+        interference: Sequence[np.ndarray | LazyWaveform],
         lengths: list[int],
     ) -> None:
         self.targets, self.interference = targets, interference
@@ -196,7 +200,7 @@ class MixtureDataset:
 
         Parameters
         ----------
-        X, y : list of ndarray of shape (n_times,)
+        X, y : list of ndarray of shape (n_times,), or AudioFiles
             Mixtures and targets. Their differences are the interference, computed when needed and
             not stored. Their signal-to-noise ratios are the values of `snr_db`.
         gain_db, speed_factors : list of float, or a distribution
@@ -228,8 +232,8 @@ class MixtureDataset:
     @default_settings()
     def from_checked(
         cls,
-        X: Sequence[np.ndarray],
-        y: Sequence[np.ndarray],
+        X: Sequence[np.ndarray | LazyWaveform],
+        y: Sequence[np.ndarray | LazyWaveform],
         gain_db: Sequence[float] | Distribution = (0,),
         speed_factors: Sequence[float] | Distribution = (1,),
         random_state: int = 0,
@@ -237,10 +241,11 @@ class MixtureDataset:
     ) -> MixtureDataset:
         """Do what `from_mixtures` does, for pairs of waveforms that are already checked."""
         dataset = cls.__new__(cls)
-        interference = Interference(X, y)
-        dataset._set_recordings(y, interference, [len(waveform) for waveform in y])
-        dataset.snr_db = observed_snrs(y, interference)
         checked = Conditions(**conditions)
+        for waveforms, name in ((X, "X"), (y, "y")):
+            check_rates(waveforms, checked.sample_rate, name, "MixtureDataset")
+        dataset._set_recordings(y, Interference(X, y), [len(waveform) for waveform in y])
+        dataset.snr_db = snrs_of_mixtures(X, y)
         dataset._set_augmentation(gain_db, speed_factors, random_state, checked)
         return dataset
 
@@ -288,4 +293,5 @@ class MixtureDataset:
         for j in range(len(self)) if order is None else order:
             recipe, seed = drawn[j]
             own = rng if seed is None else np.random.RandomState(seed)
-            yield mix(self.targets[indices[j]], self.interference, recipe, self.conditions, own)
+            target = samples_of(self.targets[indices[j]])
+            yield mix(target, self.interference, recipe, self.conditions, own)

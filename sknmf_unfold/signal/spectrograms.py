@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from sknmf_unfold.base.global_settings import default_settings
+from sknmf_unfold.validation.lazy import LazyWaveform, is_lazy, samples_of
 from sknmf_unfold.validation.magnitudes import check_mask
 
 from .highpass import HighPassed
@@ -27,8 +28,10 @@ class Spectrogram:
 
     Parameters
     ----------
-    waveform : ndarray of shape (n_times,), float32 or float64
-        Samples. They are kept, not copied: pass a copy of a buffer that will be overwritten.
+    waveform : ndarray of shape (n_times,), float32 or float64, or LazyWaveform
+        Samples. They are kept, not copied: pass a copy of a buffer that will be overwritten. A
+        lazy one, as `datasets.AudioFiles` has them, is read when its frames are computed, and
+        never kept.
     n_fft, hop_length : int
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
@@ -40,6 +43,11 @@ class Spectrogram:
     highpass : float, optional
         Cutoff in Hz of a causal high-pass filter before the analysis. The item keeps the waveform
         as it is, and filters what the frames need when they are computed.
+
+    Attributes
+    ----------
+    source : ndarray or LazyWaveform
+        The waveform as it was passed.
 
     Examples
     --------
@@ -55,7 +63,7 @@ class Spectrogram:
 
     def __init__(
         self,
-        waveform: np.ndarray,
+        waveform: np.ndarray | LazyWaveform,
         n_fft: int,
         hop_length: int,
         window: str | tuple | ArrayLike,
@@ -63,7 +71,7 @@ class Spectrogram:
         mask: np.ndarray | None = None,
         highpass: float | None = None,
     ) -> None:
-        self.waveform = waveform
+        self.source = waveform
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.window = window
@@ -72,9 +80,23 @@ class Spectrogram:
         self.highpass = highpass
 
     @property
+    def waveform(self) -> np.ndarray:
+        """Samples of shape (n_times,); those of a lazy waveform are read."""
+        return samples_of(self.source)
+
+    @waveform.setter
+    def waveform(self, waveform: np.ndarray | LazyWaveform) -> None:
+        self.source = waveform
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Earlier versions stored an array of this name.
+        names = {"waveform": "source"}
+        vars(self).update({names.get(name, name): value for name, value in state.items()})
+
+    @property
     def n_times(self) -> int:
         """Length of the waveform in samples."""
-        return len(self.waveform)
+        return len(self.source)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,7 +106,7 @@ class Spectrogram:
     @property
     def dtype(self) -> np.dtype:
         """The dtype of waveform and magnitude."""
-        return self.waveform.dtype
+        return self.source.dtype
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -130,11 +152,11 @@ class Spectrogram:
         return frames if self.mask is None else frames * self.mask[start:stop]
 
     @property
-    def _analysed(self) -> np.ndarray | HighPassed:
+    def _analysed(self) -> np.ndarray | LazyWaveform | HighPassed:
         """The samples whose STFT is taken."""
         if self.highpass is None:
-            return self.waveform
-        return HighPassed(self.waveform, self.highpass, self.sample_rate)
+            return self.source
+        return HighPassed(self.source, self.highpass, self.sample_rate)
 
     @default_settings()
     def magnitude(self) -> np.ndarray:
@@ -167,16 +189,30 @@ class Spectrogram:
         complex_dtype = np.result_type(self.dtype, np.complex64)
         gains = gains.astype(complex_dtype if gains.dtype.kind == "c" else self.dtype, copy=False)
         gains = gains if self.mask is None else self.mask * gains
-        masked = self.of(self.waveform)
+        masked = self.of(self.source)
         masked.mask = gains
         return masked
 
-    def of(self, waveform: np.ndarray) -> Spectrogram:
+    def load(self) -> Spectrogram:
+        """Return this spectrogram with its waveform in memory, read once.
+
+        Returns
+        -------
+        loaded : Spectrogram
+            This one itself unless its waveform is lazy.
+        """
+        if not is_lazy(self.source):
+            return self
+        loaded = self.of(self.waveform)
+        loaded.mask = self.mask
+        return loaded
+
+    def of(self, waveform: np.ndarray | LazyWaveform) -> Spectrogram:
         """Make the spectrogram of another waveform with the same settings, without a mask.
 
         Parameters
         ----------
-        waveform : ndarray of shape (n_times,)
+        waveform : ndarray of shape (n_times,), or LazyWaveform
 
         Returns
         -------
@@ -194,9 +230,9 @@ class Spectrogram:
         waveform : ndarray of shape (n_times,)
             With `highpass`, of the frames of the filtered waveform.
         """
-        inverse = self.overlap_add()
-        for start in range(0, len(self), BLOCK_FRAMES):
-            inverse.append(self.stft(start, start + BLOCK_FRAMES))
+        inverse, item = self.overlap_add(), self.load()
+        for start in range(0, len(item), BLOCK_FRAMES):
+            inverse.append(item.stft(start, start + BLOCK_FRAMES))
         return inverse.waveform
 
     def overlap_add(self) -> OverlapAdd:
@@ -250,5 +286,7 @@ class Spectrograms(list):
         if len({item.shape for item in self}) == 1:
             return np.stack([np.asarray(item, dtype=dtype).ravel() for item in self])
         items = np.empty(len(self), dtype=object)
-        items[:] = list(self)
+        # Item by item: numpy would compute the frames of each to look for a common shape.
+        for i, item in enumerate(self):
+            items[i] = item
         return items

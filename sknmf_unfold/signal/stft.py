@@ -10,6 +10,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike
 
+from sknmf_unfold.validation.lazy import LazyWaveform
+
 from .highpass import HighPassed
 from .overlap_add import OverlapAdd
 from .windows import analysis_window
@@ -36,7 +38,7 @@ def n_frames_of(n_times: int, n_fft: int, hop_length: int) -> int:
 
 
 def stft(
-    waveform: np.ndarray | HighPassed,
+    waveform: np.ndarray | LazyWaveform | HighPassed,
     n_fft: int = 512,
     hop_length: int = 128,
     window: str | tuple | ArrayLike = "sqrt_hann",
@@ -51,8 +53,9 @@ def stft(
 
     Parameters
     ----------
-    waveform : ndarray of shape (n_times,), float32 or float64, or HighPassed
-        Samples in [-1, 1]. Of a `HighPassed` only the samples under the frames are filtered.
+    waveform : ndarray of shape (n_times,), float32 or float64, LazyWaveform or HighPassed
+        Samples in [-1, 1]. Of a `LazyWaveform` only the samples under the frames are read, where
+        its file allows that, and of a `HighPassed` only these are filtered.
     n_fft, hop_length : int
         Frame length and hop in samples.
     window : str, tuple or array-like of shape (n_fft,)
@@ -83,7 +86,9 @@ def stft(
     return scipy.fft.rfft(frames * values, axis=-1)
 
 
-def _padded_excerpt(waveform: np.ndarray | HighPassed, first: int, length: int) -> np.ndarray:
+def _padded_excerpt(
+    waveform: np.ndarray | LazyWaveform | HighPassed, first: int, length: int
+) -> np.ndarray:
     """Copy samples from index `first` on, with zeros before and after the waveform."""
     excerpt = np.zeros(length, dtype=waveform.dtype)
     inside = waveform[max(first, 0) : max(first + length, 0)]

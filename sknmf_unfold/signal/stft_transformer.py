@@ -13,6 +13,7 @@ from sknmf_unfold.base.callbacks import CallbackSupportMixin, FitTask, with_call
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.set_output import RecordingsTransformerMixin
 from sknmf_unfold.base.versions import VersionedEstimator
+from sknmf_unfold.validation.lazy import check_rates
 from sknmf_unfold.validation.recordings import as_list, check_list, check_waveforms
 from sknmf_unfold.validation.tables import check_waveform_table
 
@@ -92,7 +93,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
 
         Parameters
         ----------
-        X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+        X : list of ndarray of shape (n_times,), AudioFiles, or ndarray (n_waveforms, n_times)
             Waveforms.
         y : ignored
 
@@ -110,7 +111,7 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
 
         Parameters
         ----------
-        X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+        X : list of ndarray of shape (n_times,), AudioFiles, or ndarray (n_waveforms, n_times)
             Waveforms.
         y : ignored
 
@@ -127,9 +128,10 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
 
         Parameters
         ----------
-        X : list of ndarray of shape (n_times,), or ndarray of shape (n_waveforms, n_times)
+        X : list of ndarray of shape (n_times,), AudioFiles, or ndarray (n_waveforms, n_times)
             Waveforms of any lengths: floats, or PCM of dtype uint8, int8, int16 or int32, which is
-            scaled to [-1, 1]. Floats are kept, not copied: the spectrograms change with them.
+            scaled to [-1, 1]. Floats are kept, not copied: the spectrograms change with them. Of
+            files only the headers are read.
 
         Returns
         -------
@@ -139,7 +141,8 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
         Raises
         ------
         ValueError, TypeError
-            If a waveform is empty, not finite, not 1-D or not real.
+            If a waveform is empty, not finite, not 1-D or not real, or if files are read at another
+            rate than `sample_rate`.
         """
         return self._describe(self._check_parameters(), self._check_input(X, reset=False))
 
@@ -187,7 +190,9 @@ class STFT(CallbackSupportMixin, RecordingsTransformerMixin, VersionedEstimator)
                 for name in ("n_features_in_", "feature_names_in_"):
                     if hasattr(self, name):
                         delattr(self, name)
-            return check_waveforms(X)
+            waveforms = check_waveforms(X)
+            check_rates(waveforms, self.sample_rate, "X", "STFT")
+            return waveforms
         return list(check_waveform_table(self, X, reset))
 
     def _describe(self, settings: dict[str, Any], waveforms: list[np.ndarray]) -> Spectrograms:

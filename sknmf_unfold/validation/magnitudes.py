@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
+from .lazy import is_lazy
 from .recordings import as_array, check_finite, check_peak
 from .samples import native_float
 
@@ -32,12 +33,12 @@ def check_magnitude(magnitude: ArrayLike, label: str, n_freqs: int | None = None
             f"{label}.toarray(). SparseNMF takes one sparse table of the frames of all, "
             f"scipy.sparse.vstack(X)."
         )
+    if is_lazy(magnitude):
+        # Its samples need not be read.
+        _refuse_waveform(magnitude.shape, label)
     array = as_array(magnitude, label)
     if array.ndim == 1:
-        raise ValueError(
-            f"{label} is 1-D, of shape {array.shape}, but magnitude spectrograms "
-            f"(n_frames, n_freqs) are wanted: did you forget STFT()?"
-        )
+        _refuse_waveform(array.shape, label)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
             f"{label} must be a non-empty 2-D array (n_frames, n_freqs); got shape {array.shape}."
@@ -57,6 +58,13 @@ def check_magnitude(magnitude: ArrayLike, label: str, n_freqs: int | None = None
         hint = " Is it (bins, frames)? Frames come first." if array.shape[0] == n_freqs else ""
         raise ValueError(f"{label} has {array.shape[1]} bins but {n_freqs} are wanted.{hint}")
     return array
+
+
+def _refuse_waveform(shape, label):
+    raise ValueError(
+        f"{label} is 1-D, of shape {shape}, but magnitude spectrograms (n_frames, n_freqs) are "
+        f"wanted: did you forget STFT()?"
+    )
 
 
 def check_mask(mask: ArrayLike, shape: tuple[int, int], label: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .lazy import LazyWaveform, LazyWaveforms, is_lazy
 from .messages import shown
 from .samples import (
     check_one_axis,
@@ -47,13 +48,24 @@ def is_number(value: Any) -> bool:
 
 
 def is_spectrogram(item: object) -> TypeGuard[SpectrogramLike]:
-    """Tell whether an item is a spectrogram with its waveform."""
-    return hasattr(item, "magnitude") and hasattr(item, "waveform")
+    """Tell whether an item is a spectrogram with its waveform, which is not read."""
+    has_waveform = hasattr(item, "source") or hasattr(item, "waveform")
+    return has_waveform and hasattr(item, "magnitude")
+
+
+def source_of(item: SpectrogramLike) -> np.ndarray | LazyWaveform:
+    """Return the waveform that a spectrogram was made of; one in a file is not read."""
+    return item.source if hasattr(item, "source") else item.waveform
 
 
 def waveform_of(item: SpectrogramLike) -> np.ndarray:
     """Return the waveform of a spectrogram, with a mask that of the masked frames."""
     return item.waveform if item.mask is None else item.inverse()
+
+
+def lazy_waveform_of(item: SpectrogramLike) -> np.ndarray | LazyWaveform:
+    """Do what `waveform_of` does, but do not read a waveform in a file unless it has a mask."""
+    return source_of(item) if item.mask is None else item.inverse()
 
 
 def as_waveform(item: Any) -> Any:
@@ -64,7 +76,8 @@ def as_waveform(item: Any) -> Any:
 def as_list(X: Any) -> Any:
     """Convert an object array or Series of recordings to a list; return anything else as it is.
 
-    numpy makes such arrays of lists whose items differ in length.
+    numpy makes such arrays of lists whose items differ in length. Files become a list of
+    `LazyWaveform` items.
 
     Examples
     --------
@@ -73,9 +86,11 @@ def as_list(X: Any) -> Any:
     >>> as_list(X)
     [array([1., 1.]), array([1.])]
     """
+    if isinstance(X, LazyWaveforms):
+        return X.items()
     if getattr(X, "ndim", None) != 1 or getattr(getattr(X, "dtype", None), "kind", "") != "O":
         return X
-    return list(X) if any(hasattr(x, "waveform") or not is_number(x) for x in X) else X
+    return list(X) if any(is_spectrogram(x) or not is_number(x) for x in X) else X
 
 
 def as_array(value: Any, label: str) -> np.ndarray:
@@ -115,7 +130,8 @@ def as_numbers(value: ArrayLike, label: str, wants: str) -> np.ndarray:
 
 
 def check_list(X: Any, name: str, what: str) -> None:
-    """Raise unless `X` is a non-empty list or tuple of recordings."""
+    """Raise unless `X` is a non-empty list or tuple of recordings, or of files."""
+    X = as_list(X) if isinstance(X, LazyWaveforms) else X
     if isinstance(X, np.ndarray) and X.ndim == 1:
         raise ValueError(f"{name} is one 1-D array; pass a list of {what}, for one [{name}].")
     if not isinstance(X, (list, tuple)):
@@ -124,8 +140,11 @@ def check_list(X: Any, name: str, what: str) -> None:
         raise ValueError(f"{name} is an empty list; at least one of the {what} is needed.")
 
 
-def check_finite(array: np.ndarray, label: str, axes: Sequence[str]) -> None:
-    """Raise ``ValueError`` with the position of the first NaN or infinity."""
+def check_finite(array: np.ndarray, label: str, axes: Sequence[str], start: int = 0) -> None:
+    """Raise ``ValueError`` with the position of the first NaN or infinity.
+
+    The first axis counts from `start`, for parts of recordings.
+    """
     # The sum is finite whenever all entries are (unless it overflows), and needs no temporary.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(array.sum(dtype=np.float64)):
@@ -133,7 +152,8 @@ def check_finite(array: np.ndarray, label: str, axes: Sequence[str]) -> None:
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         value = "NaN" if np.isnan(array[tuple(bad[0])]) else "infinity"
-        where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, bad[0], strict=True))
+        place = (bad[0][0] + start, *bad[0][1:])
+        where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=True))
         raise ValueError(f"{label} contains {value} at {where}.")
 
 
@@ -220,8 +240,20 @@ def check_peak(array: np.ndarray, label: str) -> None:
         )
 
 
-def check_waveforms(X: Any, name: str = "X") -> list[np.ndarray]:
+def check_source(waveform: Any, label: str) -> np.ndarray | LazyWaveform:
+    """Check a waveform as `check_waveform` does; of a lazy one only the length is read now."""
+    if not is_lazy(waveform):
+        return check_waveform(waveform, label)
+    if len(waveform) == 0:
+        raise ValueError(f"{label} is empty; a waveform has at least one sample.")
+    return waveform
+
+
+def check_waveforms(X: Any, name: str = "X") -> list[Any]:
     """Check a list of 1-D waveforms of any lengths; return them as `check_waveform` does.
+
+    Of `AudioFiles` and other lazy waveforms only the lengths are read. They return as
+    `LazyWaveform` items, which check their samples at every read.
 
     Examples
     --------
@@ -231,10 +263,11 @@ def check_waveforms(X: Any, name: str = "X") -> list[np.ndarray]:
     ValueError: X[0] has shape (16000, 2): stereo or transposed? ...
     """
     check_list(X, name, "1-D waveforms")
-    waveforms = [check_waveform(x, f"{name}[{i}]") for i, x in enumerate(X)]
+    waveforms: list[Any] = [check_source(x, f"{name}[{i}]") for i, x in enumerate(as_list(X))]
     check_rows((len(waveforms), max(map(len, waveforms))), name)
     for i, waveform in enumerate(waveforms):
-        check_peak(waveform, f"{name}[{i}]")
+        if not is_lazy(waveform):
+            check_peak(waveform, f"{name}[{i}]")
     return waveforms
 
 

@@ -9,19 +9,24 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .lazy import is_lazy
 from .magnitudes import check_magnitude, check_mask
 from .messages import shown
 from .recordings import (
     as_list,
     check_list,
     check_peak,
-    check_waveform,
+    check_source,
     is_number,
     is_spectrogram,
+    source_of,
 )
 from .tables import check_magnitude_table
 
 Kind = Literal["spectrograms", "magnitudes", "table"]
+
+# Files of up to this many samples are read as a whole when their frames are computed in blocks.
+MAX_LOADED_SAMPLES = 2**20
 
 
 def is_nested_table(X: list | tuple) -> bool:
@@ -64,9 +69,15 @@ class Sequences:
         self.items = items
         self.kind = kind
         self.name = name
+        self._loaded: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether any recording is in a file, read when its frames are needed."""
+        return self.kind == "spectrograms" and any(is_lazy(source_of(x)) for x in self.items)
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Compute the magnitude of one recording, of shape (n_frames, n_freqs) and of `dtype`."""
@@ -78,8 +89,19 @@ class Sequences:
     def block(self, index: int, start: int, stop: int) -> np.ndarray:
         """Compute frames of one recording, `start` up to `stop`: complex ones of a spectrogram."""
         if self.kind == "spectrograms":
-            return self.items[index].stft(start, stop)
+            return self._item(index, stop).stft(start, stop)
         return np.asarray(self.items[index][start:stop], dtype=self.dtype)
+
+    def _item(self, index, stop):
+        """Return a recording; a file whose parts cannot be read alone is kept until its end."""
+        item = self.items[index]
+        source = source_of(item)
+        if not is_lazy(source) or (source.reads_ranges and len(source) > MAX_LOADED_SAMPLES):
+            return item
+        loaded = self._loaded.pop(index, None) or item.load()
+        if stop < len(item):
+            self._loaded[index] = loaded
+        return loaded
 
     @property
     def n_freqs(self) -> int:
@@ -107,7 +129,7 @@ class Sequences:
     def content(self) -> Any:
         """Values that determine the recordings, in a form that can be hashed."""
         if self.kind == "spectrograms":
-            return self.settings, [(item.waveform, item.mask) for item in self.items]
+            return self.settings, [(_content(source_of(x)), x.mask) for x in self.items]
         return self.items
 
     def subset(self, indices: Any) -> Sequences:
@@ -238,13 +260,24 @@ def _check_spectrograms(X, name):
                 f"{name}[{i}] was made with {shown(item.settings)}, but {name}[0] with "
                 f"{shown(X[0].settings)}; one model works on one sample rate and one STFT."
             )
-        if not isinstance(item.waveform, np.ndarray) or item.waveform.dtype.kind != "f":
-            raise TypeError(
-                f"{name}[{i}] has no array of floats as its waveform; make spectrograms with "
-                f"STFT().transform."
-            )
-        check_waveform(item.waveform, f"{name}[{i}]")
-        check_peak(item.waveform, f"{name}[{i}]")
+        _check_source(source_of(item), f"{name}[{i}]")
         if item.mask is not None:
             check_mask(item.mask, item.shape, f"the mask of {name}[{i}]")
     return list(X)
+
+
+def _check_source(source, label):
+    is_array = isinstance(source, np.ndarray) and source.dtype.kind == "f"
+    if not is_array and not is_lazy(source):
+        raise TypeError(
+            f"{label} has no array of floats as its waveform; make spectrograms with "
+            f"STFT().transform."
+        )
+    check_source(source, label)
+    if is_array:
+        check_peak(source, label)
+
+
+def _content(source):
+    """Return the samples, or for a file a string that changes with them."""
+    return source.fingerprint if is_lazy(source) else source

@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from .lazy import check_rates, is_lazy
 from .recordings import (
     as_list,
-    as_waveform,
     check_list,
     check_peak,
     check_same_length,
-    check_waveform,
+    check_source,
     is_number,
     is_spectrogram,
+    lazy_waveform_of,
     rows_of,
+    source_of,
     waveform_of,
 )
 from .sequences import Sequences, check_magnitudes
@@ -31,10 +33,11 @@ def check_targets(y: Any, sequences: Sequences, name: str = "y") -> Sequences:
 
     Parameters
     ----------
-    y : list of ndarray of shape (n_times,), Spectrograms, list of ndarray, array-like, or Sequences
-        For spectrograms: waveforms, spectrograms (which stand for their waveforms, the masks
-        applied), or a 2-D array with a waveform in each row. For magnitudes: magnitudes. For a
-        table: anything that broadcasts to it. `Sequences` are checked already, beside the same X.
+    y : list of ndarray of shape (n_times,), AudioFiles, Spectrograms, array-like, or Sequences
+        For spectrograms: waveforms, files of them, spectrograms (which stand for their waveforms,
+        the masks applied), or a 2-D array with a waveform in each row. For magnitudes: magnitudes.
+        For a table: anything that broadcasts to it. `Sequences` are checked already, beside the
+        same X. Of files only the lengths are read; the targets are lazy then.
     sequences : Sequences
         The checked X.
     name : str, default="y"
@@ -62,7 +65,8 @@ def _check_waveform_targets(y, sequences, name):
     check_list(y, name, "waveforms")
     waveforms = [_check_waveform_target(item, f"{name}[{i}]") for i, item in enumerate(y)]
     names = sequences.name, name
-    check_same_length([item.waveform for item in sequences.items], waveforms, names)
+    check_same_length([source_of(item) for item in sequences.items], waveforms, names)
+    check_rates(waveforms, sequences.items[0].settings["sample_rate"], name, sequences.name)
     waveforms = _with_dtype(waveforms, sequences.dtype, name)
     items = [item.of(target) for item, target in zip(sequences.items, waveforms, strict=True)]
     return Sequences(items, "spectrograms", name)
@@ -70,7 +74,8 @@ def _check_waveform_targets(y, sequences, name):
 
 def _check_waveform_target(target, label):
     check_one_source(target, label, 1)
-    return check_waveform(as_waveform(target), label)
+    waveform = lazy_waveform_of(target) if is_spectrogram(target) else target
+    return check_source(waveform, label)
 
 
 def _check_magnitude_targets(y, sequences, name):
@@ -89,7 +94,8 @@ def _with_dtype(arrays, dtype, name):
     with np.errstate(over="ignore"):
         arrays = [array.astype(dtype, copy=False) for array in arrays]
     for i, array in enumerate(arrays):
-        check_peak(array, f"{name}[{i}]")
+        if not is_lazy(array):
+            check_peak(array, f"{name}[{i}]")
     return arrays
 
 

@@ -14,8 +14,8 @@ DATA = {
     "table": (TABLE, TABLE / 2),
 }
 CHECKS = {
-    sequences: ("check_waveform", "check_magnitude", "check_magnitude_table", "check_peak"),
-    targets: ("check_waveform", "check_magnitudes", "check_table_targets", "check_peak"),
+    sequences: ("check_source", "check_magnitude", "check_magnitude_table", "check_peak"),
+    targets: ("check_source", "check_magnitudes", "check_table_targets", "check_peak"),
 }
 
 
@@ -37,9 +37,7 @@ def test_every_recording_is_checked_once(calls):
     X, y = DATA["spectrograms"]
     checked = check_sequences(Model(), X, reset=True)
     check_targets(y, checked)
-    assert calls == 3 * ["check_waveform", "check_peak"] + 3 * ["check_waveform"] + 3 * [
-        "check_peak"
-    ]
+    assert calls == 3 * ["check_source", "check_peak"] + 3 * ["check_source"] + 3 * ["check_peak"]
 
 
 @pytest.mark.parametrize("kind", DATA)
