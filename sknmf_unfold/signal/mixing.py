@@ -202,8 +202,29 @@ class Interference(Sequence):
     def __len__(self) -> int:
         return len(self._targets)
 
+    def n_times_of(self, index: int) -> int:
+        """Count the samples of a recording, without computing them."""
+        return len(self._targets[index])
+
     def __getitem__(self, index: Any) -> Any:
         return samples_of(self._mixtures[index]) - samples_of(self._targets[index])
+
+
+def length_of(recordings: Sequence[np.ndarray | LazyWaveform], index: int) -> int:
+    """Count the samples of one of some recordings, without reading or computing them.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray or LazyWaveform of shape (n_times,), or Interference
+    index : int
+
+    Returns
+    -------
+    n_times : int
+    """
+    if isinstance(recordings, Interference):
+        return recordings.n_times_of(index)
+    return len(recordings[index])
 
 
 def _energy(waveform: np.ndarray) -> np.float64:
