@@ -120,6 +120,6 @@ def _results(pool, pending, calls, depth):
         yield pending.popleft().result()
 
 
-def _compute(settings: dict[str, Any], call: Callable[[], Result]) -> Result:
+def _compute(settings: Any, call: Callable[[], Result]) -> Result:
     with np.errstate(**settings):
         return call()

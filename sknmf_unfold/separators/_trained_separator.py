@@ -26,7 +26,7 @@ from ._epoch_reports import say_what_is_kept, train, warn_if_diverged
 from ._network_separator import NetworkSeparator
 from ._recipes import LEARN_FLAGS
 from ._resume import check_same_level, restore_training
-from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
+from ._training_data import make_training_pairs, recorded_pairs, suit_data, try_own_loss
 from ._training_invariants import check_training
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ class TrainedSeparator(NetworkSeparator):
             with open_checkpoint(self, data) as checkpoint:
                 plan, trainer = self._prepare(data, settings, checkpoint)
                 mixing = {name: settings[name] for name in ("speed_factors", "gain_db")}
-                pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
+                pairs = make_training_pairs(
+                    settings["loss"], data, plan, self.input_scale_, mixing, trainer.rng
+                )
                 self._train(trainer, pairs, task, checkpoint, plan, keep)
                 warn_if_diverged(trainer, "validation_loss")
                 self._store_best(trainer)
@@ -160,7 +162,8 @@ class TrainedSeparator(NetworkSeparator):
             trainer = self._make_trainer(start, settings, sequences.dtype, rng)
             if hasattr(self, "_training_state"):
                 restore_training(self, trainer, settings["learning_rate"])
-            pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
+            data = settings["loss"], sequences, targets, self.input_scale_
+            pairs = recorded_pairs(*data, trainer.rng)
             trainer.begin(pairs, None)
             trainer.epoch()
             warn_if_diverged(trainer, "train_loss")

@@ -11,7 +11,7 @@ from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.metrics import sdr
 from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, _drawn_pairs
 from sknmf_unfold.separators._drawn_pairs import remixed_pairs
-from sknmf_unfold.separators._frames import make_pairs
+from sknmf_unfold.separators._pairs import make_pairs
 from sknmf_unfold.training.losses import LOSSES
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.targets import check_targets
