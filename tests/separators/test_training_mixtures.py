@@ -5,8 +5,7 @@ import pytest
 
 from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.datasets import MixtureDataset, make_noisy_speech
-from sknmf_unfold.separators import LSTMSeparator
-from sknmf_unfold.separators import _drawn_pairs
+from sknmf_unfold.separators import LSTMSeparator, _drawn_pairs
 from sknmf_unfold.separators._drawn_pairs import DrawnPairs
 from sknmf_unfold.signal.stft import stft
 from sknmf_unfold.training.losses import LOSSES
