@@ -20,6 +20,7 @@ from sknmf_unfold.validation.sequences import Sequences
 
 from ._file_pairs import MAX_FILE_BYTES
 from ._frames import target_frames
+from ._measures import MeasuredSequences
 from ._pairs import pairs_of
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def remixed_pairs(
     pairs : DrawnPairs
     """
     X, y = ([lazy_waveform_of(item) for item in part.items] for part in (mixtures, targets))
-    dataset = MixtureDataset.from_checked(X, y, random_state=seed, **mixing)
+    snrs = mixtures.snrs if isinstance(mixtures, MeasuredSequences) else None
+    dataset = MixtureDataset.from_checked(X, y, random_state=seed, snr_db=snrs, **mixing)
     # Targets at their own speed and level stay the same, and so do their frames.
     unchanged = dataset.speed_factors == [1.0] and dataset.gain_db == [0.0]
     stay = unchanged and loss.input != "in_phase" and not targets.is_lazy

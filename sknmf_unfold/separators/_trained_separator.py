@@ -17,12 +17,12 @@ from sknmf_unfold.base.tensors import (
     tree_to_numpy,
 )
 from sknmf_unfold.base.threads import one_thread_an_operation
-from sknmf_unfold.runtime.level import TrainingLevel
 from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._checkpoints import naming, note_interrupt, open_checkpoint, resumes_fit
 from ._epoch_reports import say_what_is_kept, train, warn_if_diverged
+from ._measures import training_level
 from ._network_separator import NetworkSeparator
 from ._recipes import LEARN_FLAGS
 from ._resume import check_same_level, restore_training
@@ -187,7 +187,7 @@ class TrainedSeparator(NetworkSeparator):
             check_same_level(n_frames, self.level_frames_)
             return
         is_paper = self.recipe == "paper"
-        self.input_scale_ = 1.0 if is_paper else TrainingLevel(sequences).scale
+        self.input_scale_ = 1.0 if is_paper else training_level(sequences).scale
         self.level_frames_ = int(n_frames)
 
     def _prepare(self, data, settings, checkpoint):

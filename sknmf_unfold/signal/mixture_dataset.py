@@ -237,15 +237,17 @@ class MixtureDataset:
         gain_db: Sequence[float] | Distribution = (0,),
         speed_factors: Sequence[float] | Distribution = (1,),
         random_state: int = 0,
+        *,
+        snr_db: list[float] | None = None,
         **conditions: Any,
     ) -> MixtureDataset:
-        """Do what `from_mixtures` does, for pairs of waveforms that are already checked."""
+        """Do what `from_mixtures` does for checked waveforms, whose ratios may be known."""
         dataset = cls.__new__(cls)
         checked = Conditions(**conditions)
         for waveforms, name in ((X, "X"), (y, "y")):
             check_rates(waveforms, checked.sample_rate, name, "MixtureDataset")
         dataset._set_recordings(y, Interference(X, y), [len(waveform) for waveform in y])
-        dataset.snr_db = snrs_of_mixtures(X, y)
+        dataset.snr_db = snrs_of_mixtures(X, y) if snr_db is None else snr_db
         dataset._set_augmentation(gain_db, speed_factors, random_state, checked)
         return dataset
 
