@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from sknmf_unfold.datasets._audio_input import open_audio
+from sknmf_unfold.datasets._recording_search import Recording, check_distinct, pair_by_name
+from sknmf_unfold.datasets._recording_search import find_recordings as search
 
 from ._recordings import say
 
-# An unreadable file with one of these suffixes is a broken recording, not one to be left out.
-AUDIO_SUFFIXES = frozenset(
-    ".wav .wave .bwf .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .caf .w64 .rf64".split()
-)
 # Files that the line about files left out names, before it counts the rest.
 MAX_NAMED_FILES = 20
 # Whole folders are held out for validation up to this share of the recordings.
 MAX_VALIDATION_SHARE = 1 / 3
-
-
-class Recording(NamedTuple):
-    """An audio file that was found in a folder, or named itself.
-
-    Attributes
-    ----------
-    path : Path
-    folders : tuple of str
-        The argument that it was found in, and the folders below it.
-    """
-
-    path: Path
-    folders: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Name below the argument, without suffix."""
-        return "/".join((*self.folders[1:], self.path.stem))
 
 
 def find_recordings(places: Sequence[Path]) -> list[Recording]:
@@ -48,14 +25,11 @@ def find_recordings(places: Sequence[Path]) -> list[Recording]:
     Parameters
     ----------
     places : list of Path
-        Audio files, and folders that are searched with all their subfolders. Hidden files and
-        folders are ignored.
+        See `sknmf_unfold.datasets._recording_search.find_recordings`.
 
     Returns
     -------
     recordings : list of Recording
-        Files with the usual suffixes, and all others that libsndfile opens; each file once. Those
-        of a folder are sorted by name.
 
     Raises
     ------
@@ -64,56 +38,7 @@ def find_recordings(places: Sequence[Path]) -> list[Recording]:
     ValueError
         If a folder has no recordings.
     """
-    found: dict[Path, Recording] = {}
-    for place in places:
-        for recording in _find_in(place):
-            found.setdefault(recording.path.resolve(), recording)
-    return list(found.values())
-
-
-def _find_in(place):
-    """List the recordings of one file or folder."""
-    if not place.exists():
-        raise FileNotFoundError(f"{place} does not exist; pass audio files or folders of them.")
-    if not place.is_dir():
-        return [Recording(place, (str(place.parent),))]
-    found, skipped = [], []
-    for path in _files_in(place, ()):
-        if _is_recording(path):
-            below = path.relative_to(place).parts[:-1]
-            found.append(Recording(path, (str(place), *below)))
-        else:
-            skipped.append(str(path.relative_to(place)))
-    _report_skipped(place, skipped)
-    if not found:
-        raise ValueError(f"{place} has no audio files, nor have its subfolders.")
-    return found
-
-
-def _files_in(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Iterate over the files of a folder and its subfolders, sorted by name."""
-    # A link to a folder above would be followed for ever.
-    above = (*above, folder.resolve())
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if not path.is_dir():
-            yield path
-        elif path.resolve() not in above:
-            yield from _files_in(path, above)
-
-
-def _is_recording(path):
-    """Whether a file is audio by its suffix, or can be opened as such."""
-    if not path.is_file():
-        return False
-    if path.suffix.lower() in AUDIO_SUFFIXES:
-        return True
-    try:
-        open_audio(path).close()
-    except (OSError, ValueError):
-        return False
-    return True
+    return search(places, _report_skipped)
 
 
 def _report_skipped(folder, names):
@@ -145,11 +70,8 @@ def find_distinct(
         If a file belongs to both.
     """
     first, second = (find_recordings(each) for each in places.values())
-    common = {each.path.resolve() for each in first} & {each.path.resolve() for each in second}
-    if common:
-        raise ValueError(
-            f"{min(common)} belongs to both {' and '.join(places)}; pass different recordings."
-        )
+    option, other = places
+    check_distinct(first, second, (option, other))
     return first, second
 
 
@@ -174,29 +96,8 @@ def pair_recordings(
         If a file belongs to both, two have one name, or one has no partner.
     """
     found = find_distinct({"--noisy": noisy, "--clean": clean})
-    by_name = [_by_name(recordings) for recordings in found]
-    alone = sorted(set(by_name[0]) ^ set(by_name[1]))
-    if alone:
-        option = "--noisy" if alone[0] in by_name[0] else "--clean"
-        raise ValueError(
-            f"{len(alone)} recordings are in one of --noisy and --clean only, for example "
-            f"{alone[0]!r} in {option}; files pair up by name."
-        )
-    pairs = ((by_name[0][name], by_name[1][name]) for name in sorted(by_name[0]))
+    pairs = pair_by_name(*found, ("--noisy", "--clean"))
     return {noisy: (noisy.path, clean.path) for noisy, clean in pairs}
-
-
-def _by_name(recordings):
-    """Index recordings by name; raise ``ValueError`` if two have one name."""
-    found: dict[str, Recording] = {}
-    for recording in recordings:
-        other = found.setdefault(recording.name, recording)
-        if other is not recording:
-            raise ValueError(
-                f"{other.path} and {recording.path} are two recordings of one name; names without "
-                f"suffix tell recordings apart."
-            )
-    return found
 
 
 def hold_out(

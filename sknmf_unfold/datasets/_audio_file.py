@@ -120,7 +120,7 @@ def unreadable(item: AudioFile) -> str | None:
     return None
 
 
-def warn_of_skipped(skipped: list[tuple[Path, str]], n_all: int) -> None:
+def warn_of_skipped(skipped: list[tuple[Path, str]], n_all: int, what: str = "files") -> None:
     """Warn of files that were left out, with their number and the first reason.
 
     Raises
@@ -131,8 +131,8 @@ def warn_of_skipped(skipped: list[tuple[Path, str]], n_all: int) -> None:
     if not skipped:
         return
     if len(skipped) == n_all:
-        raise ValueError(f"None of {n_all} files can be read. The first: {skipped[0][1]}")
+        raise ValueError(f"None of {n_all} {what} can be used. The first fault: {skipped[0][1]}")
     warn_user(
-        f"{len(skipped)} of {n_all} files cannot be read and are left out; `skipped` lists them. "
-        f"The first: {skipped[0][1]}"
+        f"{len(skipped)} of {n_all} {what} cannot be used and are left out; `skipped` lists them. "
+        f"The first fault: {skipped[0][1]}"
     )

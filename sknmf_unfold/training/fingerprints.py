@@ -2,7 +2,8 @@
 
 They are the same in every process: a hash of the content, never of an address. A function counts by
 its module, name and code, with the values that it closes over; an object by its class and state,
-and by the code of its ``__call__``. Functions that are called from there are not looked at.
+and by the code of its ``__call__``. Functions that are called from there are not looked at. A
+recording in a file counts by path, size and time of the last change.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 import torch
+
+from sknmf_unfold.validation.lazy import is_lazy
 
 # The first character of fingerprints that are hashes.
 HASHED = "#"
@@ -85,6 +88,8 @@ def _parts(value):
         return "dict", (), list(value.items())
     if isinstance(value, torch.Tensor):
         return "tensor", (value.requires_grad, value.detach().cpu().numpy()), ()
+    if is_lazy(value):
+        return "lazy waveform", (value.fingerprint,), ()
     if isinstance(value, type):
         return "class", (value.__module__, value.__qualname__), ()
     if isinstance(value, ModuleType):

@@ -103,6 +103,9 @@ def as_array(value: Any, label: str) -> np.ndarray:
     ...
     TypeError: X[0] cannot become an array of numbers: ...
     """
+    if is_lazy(value):
+        # Its errors name the file.
+        return value.read()
     if np.ma.is_masked(value):
         raise ValueError(f"{label} has masked entries; fill them first, for example by filled(0).")
     refuse_bytes(value, label)

@@ -66,8 +66,8 @@ def _check_waveform_targets(y, sequences, name):
     check_list(y, name, "waveforms")
     waveforms = [_check_waveform_target(item, f"{name}[{i}]") for i, item in enumerate(y)]
     names = sequences.name, name
-    check_same_length([source_of(item) for item in sequences.items], waveforms, names)
     check_rates(waveforms, sequences.items[0].settings["sample_rate"], name, sequences.name)
+    check_same_length([source_of(item) for item in sequences.items], waveforms, names)
     waveforms = _with_dtype(waveforms, sequences.dtype, name)
     items = [item.of(target) for item, target in zip(sequences.items, waveforms, strict=True)]
     return Sequences(items, "spectrograms", name)
