@@ -22,6 +22,8 @@ POOL_FRAMES = 2**15
 SAMPLE_FRAMES = 5000
 # Of more frames than this the drawn ones are listed without an array of all.
 MAX_LISTED_FRAMES = 2**22
+# Of a short file, up to this many frames are read one by one; for more, the file is read.
+MAX_RANGES = 8
 # Where fewer than this share of the frames of a file are drawn, the others are not computed.
 SPARSE_SHARE = 1 / 8
 
@@ -170,9 +172,11 @@ class FileFrames:
     def _some(self, i: int, indices: np.ndarray) -> np.ndarray:
         """Compute some frames of a file."""
         item, n_frames = self._items[i], int(self._lengths[i])
-        if not self._reads_ranges(i) or n_frames <= PIECE_FRAMES:
+        is_sparse = len(indices) < SPARSE_SHARE * n_frames
+        is_short = n_frames <= PIECE_FRAMES and len(indices) > MAX_RANGES
+        if is_short or not self._reads_ranges(i):
             item = item.load()
-        if len(indices) < SPARSE_SHARE * n_frames:
+        if is_sparse:
             return np.concatenate([self._magnitude(i, item, t, t + 1) for t in indices])
         starts = range(0, n_frames, PIECE_FRAMES)
         blocks = (
