@@ -84,10 +84,10 @@ def training_level(sequences: Sequences) -> TrainingLevel:
     -------
     level : TrainingLevel
     """
-    if isinstance(sequences, MeasuredSequences):
-        return TrainingLevel.of_sums(sequences.sums)
     if not sequences.is_lazy:
         return TrainingLevel(sequences)
+    if isinstance(sequences, MeasuredSequences):
+        return TrainingLevel.of_sums(sequences.sums)
     with read_ahead(functools.partial(_sums_of, item) for item in sequences.items) as sums:
         return TrainingLevel.of_sums(np.array(list(sums)))
 
