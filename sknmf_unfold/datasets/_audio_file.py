@@ -34,15 +34,23 @@ class AudioFile(LazyWaveform):
         Keeps waveforms that were read, shared with other files.
     """
 
+    __slots__ = ("_cache", "_header", "_name", "sample_rate")
+
     sample_rate: int
 
     def __init__(self, path: Path, sample_rate: int, cache: ReadCache) -> None:
-        self.path, self.sample_rate = path, sample_rate
+        # A text takes less memory than a `Path`.
+        self._name, self.sample_rate = str(path), sample_rate
         self._cache = cache
         self._header: Header | None = None
 
     def __repr__(self) -> str:
-        return f"AudioFile({str(self.path)!r}, sample_rate={self.sample_rate})"
+        return f"AudioFile({self._name!r}, sample_rate={self.sample_rate})"
+
+    @property
+    def path(self) -> Path:
+        """Path of the file."""
+        return Path(self._name)
 
     @property
     def header(self) -> Header:
@@ -83,7 +91,7 @@ class AudioFile(LazyWaveform):
 
     def _samples(self):
         """Return the samples, which the cache may share."""
-        key = self.path, self.sample_rate
+        key = self._name, self.sample_rate
         waveform = self._cache.get(key)
         if waveform is None:
             waveform = self._decode()

@@ -223,6 +223,9 @@ class MixtureDataset:
         """
         mixtures = check_waveforms(rows_of(X, "X"), "X")
         targets = check_waveforms(rows_of(y, "y"), "y")
+        rate = conditions.get("sample_rate", Conditions.sample_rate)
+        for waveforms, name in ((mixtures, "X"), (targets, "y")):
+            check_rates(waveforms, rate, name, "MixtureDataset")
         check_same_length(mixtures, targets)
         return cls.from_checked(
             mixtures, targets, gain_db, speed_factors, random_state, **conditions
@@ -244,8 +247,6 @@ class MixtureDataset:
         """Do what `from_mixtures` does for checked waveforms, whose ratios may be known."""
         dataset = cls.__new__(cls)
         checked = Conditions(**conditions)
-        for waveforms, name in ((X, "X"), (y, "y")):
-            check_rates(waveforms, checked.sample_rate, name, "MixtureDataset")
         dataset._set_recordings(y, Interference(X, y), [len(waveform) for waveform in y])
         dataset.snr_db = snrs_of_mixtures(X, y) if snr_db is None else snr_db
         dataset._set_augmentation(gain_db, speed_factors, random_state, checked)

@@ -42,6 +42,9 @@ class LazyWaveform(ABC):
     ((4,), array([0., 0.], dtype=float32), True)
     """
 
+    # Corpora have millions of them.
+    __slots__ = ()
+
     ndim = 1
     dtype: np.dtype = np.dtype(np.float32)
     sample_rate: int | None = None
