@@ -158,7 +158,9 @@ def test_measures_are_those_of_recordings_in_memory(data, in_memory):
         assert found.level == pytest.approx(expected.level, rel=1e-12)
         np.testing.assert_allclose(found.levels, expected.levels, rtol=1e-12)
     X, Y = [item.waveform for item in in_memory[0]], in_memory[1]
-    expected = [10 * np.log10(np.sum(y**2) / np.sum((x - y) ** 2)) for x, y in zip(X, Y, strict=True)]
+    expected = [
+        10 * np.log10(np.sum(y**2) / np.sum((x - y) ** 2)) for x, y in zip(X, Y, strict=True)
+    ]
     np.testing.assert_allclose(lazy.snrs, expected, rtol=1e-4)
     plain = check_sequences(Model(), data[0], reset=True)
     assert training_level(plain).level == pytest.approx(training_level(known).level, rel=1e-12)
