@@ -25,7 +25,7 @@ EXACT_ATTRIBUTES = ("stft_settings_",)
 # Attributes that tell where training began, except in networks that have them as weights.
 START_ATTRIBUTES = ("initial_components_",)
 # Seconds differ from run to run.
-DROPPED_COLUMNS = ("seconds",)
+DROPPED_COLUMNS = ("seconds", "data_wait_seconds")
 # The earliest date of a zip archive.
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 

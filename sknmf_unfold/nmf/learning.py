@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from . import online
 from .divergence import objective
+from .file_frames import FileFrames
 from .problem import Problem, Stopping
 from .solvers import Solver
 
@@ -43,7 +44,7 @@ class Learned(NamedTuple):
 # An overflow shows in the objective.
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def learn(
-    frames: np.ndarray | csr_array,
+    frames: np.ndarray | csr_array | FileFrames,
     W: np.ndarray,
     solver: Solver,
     problem: Problem,
@@ -52,11 +53,11 @@ def learn(
     rng: np.random.RandomState,
     stopping: Stopping,
 ) -> Learned:
-    """Learn components from frames in memory.
+    """Learn components from frames.
 
     Parameters
     ----------
-    frames : ndarray or csr_array of shape (n_frames, n_freqs)
+    frames : ndarray, csr_array or FileFrames of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     solver : Solver
@@ -71,11 +72,13 @@ def learn(
     learned : Learned
     """
     n_frames = frames.shape[0]
+    in_files = isinstance(frames, FileFrames)
     if batch_size == "auto":
         is_small = n_frames * len(W) * frames.dtype.itemsize <= MAX_ACTIVATION_BYTES
-        batch_size = None if is_small else AUTO_BATCH_FRAMES
-    if solver.batches is not None and isinstance(batch_size, Integral) and batch_size < n_frames:
-        settings = {"batch_size": int(batch_size), "rng": rng, "stopping": stopping}
+        batch_size = None if is_small and not in_files else AUTO_BATCH_FRAMES
+    in_batches = isinstance(batch_size, Integral) and (in_files or batch_size < n_frames)
+    if solver.batches is not None and isinstance(batch_size, Integral) and in_batches:
+        settings: dict[str, Any] = {"batch_size": int(batch_size), "rng": rng, "stopping": stopping}
         return Learned(*online.factorize(frames, W, solver.batches, problem, **settings))
     W, H, curve = solver.learn(frames, W, problem, rng, stopping)
     return Learned(W, curve, objective(frames, W, H, problem.beta, 0.0))
@@ -83,7 +86,7 @@ def learn(
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def learn_more(
-    frames: np.ndarray | csr_array,
+    frames: np.ndarray | csr_array | FileFrames,
     W: np.ndarray,
     solver: Solver,
     problem: Problem,
@@ -97,7 +100,7 @@ def learn_more(
 
     Parameters
     ----------
-    frames : ndarray or csr_array of shape (n_frames, n_freqs)
+    frames : ndarray, csr_array or FileFrames of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Current components, rows of unit norm.
     solver : Solver
@@ -119,13 +122,18 @@ def learn_more(
     assert steps is not None
     batch_size = int(batch_size) if isinstance(batch_size, Integral) else AUTO_BATCH_FRAMES
     statistics = dict(statistics or {"n_frames": 0})
-    if curve is None:
-        curve = np.empty(0)
-        first = frames[:batch_size]
-        W = steps.learn_first(first, W, problem, rng, online.FIRST_STOPPING)[0]
+    is_first = curve is None
+    curve = np.empty(0) if curve is None else curve
     divergence = value = 0.0
-    for start in range(0, frames.shape[0], batch_size):
-        batch = frames[start : start + batch_size]
+    for batch in _in_order(frames, batch_size):
+        if is_first and not statistics["n_frames"]:
+            W = steps.learn_first(batch, W, problem, rng, online.FIRST_STOPPING)[0]
         W, *of_batch = online.learn_batch(batch, W, statistics, steps, problem)
         divergence, value = divergence + of_batch[0], value + of_batch[1]
     return Learned(W, np.append(curve, value), divergence, statistics)
+
+
+def _in_order(frames, batch_size):
+    if isinstance(frames, FileFrames):
+        return frames.in_order(batch_size)
+    return (frames[i : i + batch_size] for i in range(0, frames.shape[0], batch_size))

@@ -30,7 +30,7 @@ RUN_FRAMES = 64
 
 @one_thread_a_product()
 def factorize(
-    X: np.ndarray | csr_array,
+    X: Any,
     W: np.ndarray,
     steps: BatchSteps,
     problem: Problem,
@@ -43,7 +43,7 @@ def factorize(
 
     Parameters
     ----------
-    X : ndarray or csr_array of shape (n_frames, n_freqs)
+    X : ndarray, csr_array or FileFrames of shape (n_frames, n_freqs)
     W : ndarray of shape (n_components, n_freqs)
         Initial components, rows of unit norm.
     steps : BatchSteps
@@ -71,8 +71,7 @@ def factorize(
     curve: list[float] = []
     for i in range(max_iter):
         divergence = value = 0.0
-        for indices in random_batches(X.shape[0], batch_size, rng):
-            batch = X[indices]
+        for batch in draw_batches(X, batch_size, rng):
             if not statistics["n_frames"]:
                 W = steps.learn_first(batch, W, problem, rng, FIRST_STOPPING)[0]
             W, *of_batch = learn_batch(batch, W, statistics, steps, problem)
@@ -128,6 +127,25 @@ def learn_batch(
     divergence = objective(X, W, H, problem.beta, 0.0)
     value = divergence + problem.sparsity * total(H)
     return steps.update(W, statistics, problem), divergence, value
+
+
+def draw_batches(X: Any, batch_size: int, rng: np.random.RandomState) -> Iterator[Any]:
+    """Draw batches, each frame once, see `random_batches`.
+
+    Parameters
+    ----------
+    X : ndarray, csr_array or FileFrames of shape (n_frames, n_freqs)
+        `FileFrames` draw from the files that are in memory together.
+    batch_size : int
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    batches : iterator of ndarray or csr_array of shape (n, n_freqs)
+    """
+    if hasattr(X, "batches"):
+        return X.batches(batch_size, rng)
+    return (X[indices] for indices in random_batches(X.shape[0], batch_size, rng))
 
 
 def random_batches(

@@ -14,12 +14,13 @@ from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.progress import end_early, progress_bar
 from sknmf_unfold.validation.dask_arrays import is_dask_array
 from sknmf_unfold.validation.options import check_random_state
-from sknmf_unfold.validation.sparse_tables import check_frames
 from sknmf_unfold.validation.tables import check_components
 
+from .checked_frames import check_and_stack, check_batched, seen
 from .dask_fit import fit_dask, partial_fit_dask
 from .dask_frames import DaskFrames
 from .divergence import check_range
+from .file_frames import FileFrames
 from .initial import initial_components
 from .learning import Learned, learn, learn_more
 from .matrices import unit_rows
@@ -57,7 +58,8 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         Number of frames of a batch. Batches are redrawn in each pass over the frames, and only
         statistics of a fixed size are kept of earlier ones. None uses all frames in each
         iteration. ``"auto"`` does so unless their activations take more than 12 MiB, then it takes
-        batches of 4096 frames.
+        batches of 4096 frames. Frames of files (`datasets.AudioFiles`) that take more than 64 MiB
+        are always learned from in batches; the files are read in a new random order in each pass.
     max_iter : int, default=200
         Number of iterations in ``fit`` (for ``"cd"`` on a part of the frames and on all; passes
         over all frames if there are batches), and of updates or sweeps of the activations in
@@ -76,7 +78,9 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         decomposition (at most min(n_frames, n_freqs) components), with its zeros filled with the
         mean of X (``"nndsvda"``) or small random values (``"nndsvdar"``; ``"nndsvd"`` adds these to
         ``"nndsvda"``); frames drawn from X with probabilities in proportion to their largest
-        magnitude; or given ones.
+        magnitude; or given ones. Of recordings in files that do not fit into memory, the
+        decomposition and the drawn frames are those of 5000 random frames (more for more than 1250
+        components).
     fixed_components : array-like of shape (n_fixed, n_freqs), optional
         Components that stay as they are (scaled to unit norm) while `n_components` others are
         learned beside them.
@@ -200,7 +204,10 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         context = self._init_callback_context(max_subtasks=checked.max_iter)
         task = FitTask(context, self, X, y)
         rng = check_random_state(self.random_state)
-        frames = check_frames(self, X, reset=True).frames(checked.max_frames, rng)
+        frames = check_and_stack(self, X, checked.max_frames, rng, reset=True)
+        check_batched(self, frames)
+        if isinstance(frames, FileFrames):
+            solver, device = choose_solver(self, checked, in_batches=True)
         W, n_fixed = self._initialize(frames, rng)
         problem = Problem(checked.beta, checked.sparsity, n_fixed, device)
         with progress_bar(checked.max_iter, self.verbose, "SparseNMF") as bar:
@@ -209,7 +216,7 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
             learned = learn(frames, W, solver, problem, batch_size=size, rng=rng, stopping=stopping)
             end_early(bar, "converged")
         self._keep(frames, problem, learned)
-        silencing_of(frames, learned.W, problem.sparsity, problem.beta).warn(pause_too=True)
+        silencing_of(seen(frames), learned.W, problem.sparsity, problem.beta).warn(pause_too=True)
         task.end(dict)
         return self
 
@@ -244,7 +251,7 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         checked, is_first = check_settings(self), not hasattr(self, "components_")
         solver, _ = choose_solver(self, checked, in_batches=True, sparse=issparse(X))
         rng = check_random_state(self.random_state)
-        frames = check_frames(self, X, reset=is_first).frames(checked.max_frames, rng)
+        frames = check_and_stack(self, X, checked.max_frames, rng, reset=is_first)
         settings: dict[str, Any] = {"batch_size": checked.batch_size, "rng": rng}
         if is_first:
             W, n_fixed = self._initialize(frames, rng)
@@ -256,11 +263,13 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         learned = learn_more(frames, W, solver, problem, **settings)
         self._keep(frames, problem, learned)
         if warns:
-            silencing_of(frames, learned.W, problem.sparsity, problem.beta).warn()
+            silencing_of(seen(frames), learned.W, problem.sparsity, problem.beta).warn()
         return self
 
     def _initialize(self, frames, rng):
         n_components = count_learned(self, frames.shape[1])
+        if isinstance(frames, FileFrames) and isinstance(self.init, str) and self.init != "random":
+            frames = frames.sample(rng, n_components)
         W = initial_components(self.init, frames, n_components, rng)
         if self.fixed_components is None:
             return W, 0
@@ -268,9 +277,12 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
         return np.vstack([unit_rows(fixed).astype(W.dtype), W]), len(fixed)
 
     def _keep(
-        self, frames: np.ndarray | csr_array | DaskFrames, problem: Problem, learned: Learned
+        self,
+        frames: np.ndarray | csr_array | FileFrames | DaskFrames,
+        problem: Problem,
+        learned: Learned,
     ) -> None:
-        check_range(frames, problem.beta, learned.curve, learned.W)
+        check_range(seen(frames), problem.beta, learned.curve, learned.W)
         self.components_, self.objective_curve_ = learned.W, learned.curve
         self.reconstruction_err_ = float(np.sqrt(2 * max(learned.divergence, 0.0)))
         self._statistics = learned.statistics

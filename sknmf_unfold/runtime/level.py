@@ -49,6 +49,36 @@ class TrainingLevel:
         # Scaled first, so that no square overflows.
         peak = max((float(x.max()) for x in means), default=0.0) or 1.0
         sums = np.array([[np.square(x / peak).sum(), (x / peak).sum()] for x in means])
+        self._set_levels(peak, sums)
+
+    @classmethod
+    def of_sums(cls, sums: np.ndarray) -> TrainingLevel:
+        """Make the level of recordings that are not in memory together.
+
+        Parameters
+        ----------
+        sums : ndarray of shape (n_recordings, 3), float64
+            A row of `frame_sums` for each.
+
+        Returns
+        -------
+        level : TrainingLevel
+
+        Examples
+        --------
+        >>> recordings = [np.array([[3.0, 5.0], [0.0, 0.0]]), np.array([[2.0, 2.0]])]
+        >>> sums = np.array([frame_sums([magnitude]) for magnitude in recordings])
+        >>> TrainingLevel.of_sums(sums).levels
+        array([4., 2.])
+        """
+        peaks, squares, plain = sums.T
+        peak = float(peaks.max(initial=0.0)) or 1.0
+        shares = peaks / peak
+        training = cls.__new__(cls)
+        training._set_levels(peak, np.stack([shares**2 * squares, shares * plain], axis=1))
+        return training
+
+    def _set_levels(self, peak, sums):
         self.level = peak * float(_quotient(*sums.sum(axis=0)))
         self.levels = peak * _quotient(*sums.T)
 
@@ -62,7 +92,7 @@ class TrainingLevel:
         """The same for each recording; `scale` for a silent one."""
         return _scale_of(self.levels, self.scale)
 
-    def scaling(self, by_recording: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    def scaling(self, by_recording: bool) -> Callable[[np.ndarray, Any], np.ndarray]:
         """Make the function that brings recordings to the reference level.
 
         Parameters
@@ -82,6 +112,27 @@ class TrainingLevel:
             return magnitude * scales[indices, np.newaxis, np.newaxis].astype(magnitude.dtype)
 
         return scaled
+
+
+def frame_sums(blocks: Iterable[np.ndarray]) -> tuple[float, float, float]:
+    """Sum the levels of the frames of a recording, for `TrainingLevel.of_sums`.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of shape (n_frames, n_freqs)
+        Its magnitudes.
+
+    Returns
+    -------
+    peak : float
+        The largest level of a frame; 1 for silence.
+    squares, plain : float
+        Sums of the squares of the levels, and of the levels, relative to the peak.
+    """
+    means = np.concatenate([block.mean(axis=1, dtype=np.float64) for block in blocks])
+    peak = float(means.max(initial=0.0)) or 1.0
+    means /= peak
+    return peak, float(np.square(means).sum()), float(means.sum())
 
 
 def _quotient(squares, plain):

@@ -21,9 +21,9 @@ from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.sequences import check_sequences
 from sknmf_unfold.validation.tables import check_sample_weight
 from sknmf_unfold.validation.targets import check_targets
-from sknmf_unfold.validation.warn import warn_user
+from sknmf_unfold.validation.warn import once_per_call, warn_user
 
-from ._blocks import Rows, run_in_blocks, run_on_table
+from ._blocks import Rows, file_parts, run_in_blocks, run_on_table
 from ._finite_masks import FiniteMasks, finish
 from ._magnitude_sdr import magnitude_sdr
 from ._stft_settings import check_fitted_stft
@@ -238,15 +238,28 @@ class BaseSeparator(CallbackSupportMixin, RecordingsTransformerMixin, VersionedE
         sequences = self._check_input(X)
         targets = check_targets(y, sequences)
         weights = check_sample_weight(sample_weight, len(sequences))
-        prediction: Any = self.predict(sequences)
         if sequences.kind == "spectrograms":
-            waveforms = [item.waveform for item in targets.items]
-            return mean_over_active(sdr(waveforms, prediction), weights)
+            return mean_over_active(self._sdrs(sequences, targets), weights)
+        prediction: Any = self.predict(sequences)
         if sequences.kind == "table":
             root = 1.0 if weights is None else np.sqrt(weights)[:, np.newaxis]
             return magnitude_sdr(root * targets.frames(), root * prediction)
         values = [magnitude_sdr(*pair) for pair in zip(targets, prediction, strict=True)]
         return mean_over_active(values, weights)
+
+    @once_per_call()
+    def _sdrs(self, sequences, targets):
+        """Measure the SDR of each recording; those of files some at a time."""
+        if not sequences.is_lazy:
+            return self._sdrs_of_part(sequences, targets)
+        sdrs = np.empty(len(sequences))
+        for part in file_parts(sequences):
+            sdrs[part] = self._sdrs_of_part(sequences.subset(part), targets.subset(part))
+        return sdrs
+
+    def _sdrs_of_part(self, sequences, targets):
+        prediction = self.predict(sequences)
+        return sdr([item.waveform for item in targets.items], prediction)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, self._fitted_mark)

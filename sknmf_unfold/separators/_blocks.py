@@ -14,6 +14,8 @@ from sknmf_unfold.validation.sequences import Sequences
 
 # Padded frames of the recordings that are processed together.
 MAX_BATCH_FRAMES = 16_000
+# Frames of the recordings that are scored together, where they are in files: ten minutes.
+MAX_PART_FRAMES = 80_000
 # Frames of a block, those of all its recordings together: enough for fast matrix products.
 BLOCK_FRAMES = 1536
 # Recordings that a block is divided among; more would make blocks so short that calls of numpy take
@@ -115,6 +117,31 @@ def _blocks(sequences, step, recurrent):
     alone = [[i] for i in range(len(sequences))]
     for batch in batches_by_length(lengths, MAX_BATCH_FRAMES) if recurrent else alone:
         yield from _batch_blocks(sequences, step, batch, lengths[batch])
+
+
+def file_parts(sequences: Sequences) -> list[np.ndarray]:
+    """Divide recordings into parts of bounded size, with the same batches as all of them together.
+
+    Parameters
+    ----------
+    sequences : Sequences
+
+    Returns
+    -------
+    parts : list of ndarray of int
+        Indices of recordings. A part has at most `MAX_PART_FRAMES` frames unless it is one batch.
+    """
+    lengths = sequences.n_frames
+    parts: list[list[int]] = [[]]
+    n_frames = 0
+    for batch in batches_by_length(lengths, MAX_BATCH_FRAMES):
+        n_more = int(lengths[batch].sum())
+        if parts[-1] and n_frames + n_more > MAX_PART_FRAMES:
+            parts.append([])
+            n_frames = 0
+        parts[-1] += batch
+        n_frames += n_more
+    return [np.array(part) for part in parts]
 
 
 def _batch_blocks(sequences, step, indices, lengths):

@@ -66,7 +66,8 @@ verbose : int, default=0
 TRAINING_ATTRIBUTES = """\
 history_ : dict of lists
     ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate``,
-    ``seconds``.
+    ``seconds``, and ``data_wait_seconds``, the part of these seconds in which training waited for
+    data; both are sums over the epochs so far.
 best_epoch_ : int
     Epoch whose weights were kept.
 n_parameters_ : int

@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sknmf_unfold.base.lazy_frames import LazyFrames, Source
+from sknmf_unfold.signal.mixing import Interference
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
+from sknmf_unfold.signal.planned_mixtures import plan_mixtures
+from sknmf_unfold.signal.stft import n_frames_of
 from sknmf_unfold.training.losses import Loss
-from sknmf_unfold.validation.recordings import waveform_of
+from sknmf_unfold.validation.lazy import is_lazy
+from sknmf_unfold.validation.recordings import lazy_waveform_of
 from sknmf_unfold.validation.sequences import Sequences
 
-from ._frames import mixture_frames, target_frames
+from ._file_pairs import MAX_FILE_BYTES
+from ._frames import target_frames
+from ._measures import MeasuredSequences
+from ._pairs import pairs_of
 
 if TYPE_CHECKING:
-    from sknmf_unfold.training.batches import LazyFrames, Pairs
+    from sknmf_unfold.training.batches import Pairs
 
-# Waveforms are mixed in groups of about this size.
+# Waveforms in memory are mixed in groups of about this size.
 MAX_REMIXED_BYTES = 2**30
 
 
@@ -48,11 +56,12 @@ def remixed_pairs(
     -------
     pairs : DrawnPairs
     """
-    X, y = ([waveform_of(item) for item in part.items] for part in (mixtures, targets))
-    dataset = MixtureDataset.from_checked(X, y, random_state=seed, **mixing)
+    X, y = ([lazy_waveform_of(item) for item in part.items] for part in (mixtures, targets))
+    snrs = mixtures.snrs if isinstance(mixtures, MeasuredSequences) else None
+    dataset = MixtureDataset.from_checked(X, y, random_state=seed, snr_db=snrs, **mixing)
     # Targets at their own speed and level stay the same, and so do their frames.
     unchanged = dataset.speed_factors == [1.0] and dataset.gain_db == [0.0]
-    stay = unchanged and loss.input != "in_phase"
+    stay = unchanged and loss.input != "in_phase" and not targets.is_lazy
     kept = target_frames(loss, mixtures, targets, scale) if stay else None
     return DrawnPairs(loss, dataset, targets, scale, kept)
 
@@ -84,7 +93,8 @@ class DrawnPairs:
         self._template, self._dtype, self._kept = like.items[0], like.dtype, kept
         # Of mixtures and targets together, at the mean length of the targets.
         mean_bytes = sum(target.nbytes for target in dataset.targets) / len(dataset.targets)
-        self.n_groups = math.ceil(2 * mean_bytes * len(dataset) / MAX_REMIXED_BYTES)
+        most = MAX_FILE_BYTES if _has_files(dataset) else MAX_REMIXED_BYTES
+        self.n_groups = math.ceil(2 * mean_bytes * len(dataset) / most)
 
     def __call__(self, epoch: int) -> Iterator[Pairs]:
         """Draw the mixtures of an epoch, group by group.
@@ -97,26 +107,34 @@ class DrawnPairs:
         Yields
         ------
         pairs : Pairs
-            Of some of the recordings, drawn at random where there is more than one group.
+            Of some of the recordings, drawn at random where there is more than one group. Each
+            mixture is computed when its first frames are.
         """
         order = np.arange(len(self.dataset))
         if self.n_groups > 1:
             np.random.RandomState([self.dataset.random_state, epoch, 1]).shuffle(order)
-        drawn = self.dataset.mixtures(epoch, order)
+        planned = plan_mixtures(self.dataset, epoch, order)
         for group in np.array_split(order, self.n_groups):
-            yield self._pairs(group, [next(drawn) for _ in group])
+            mixtures = [next(planned) for _ in group]
+            sources = [Source(self._spectrograms(mixture)) for mixture in mixtures]
+            kept = None if self._kept is None else [self._kept[i] for i in group]
+            shapes = [self._shape(mixture.n_times) for mixture in mixtures]
+            yield pairs_of(self.loss, sources, shapes, self._dtype, self.scale, kept)
 
-    def _pairs(self, indices, drawn):
-        from sknmf_unfold.training.batches import Pairs
+    def _spectrograms(self, mixture):
+        def compute():
+            waveforms = (x.astype(self._dtype, copy=False) for x in mixture())
+            return tuple(self._template.of(x) for x in waveforms)
 
-        mixtures, targets = (self._sequences(waveforms) for waveforms in zip(*drawn, strict=True))
-        # Each is needed once: computed when its batch is, it takes no memory.
-        frames = mixture_frames(self.loss, mixtures, self.scale, keep=False)
-        if self._kept is not None:
-            return Pairs(frames, [self._kept[i] for i in indices])
-        frames_of_targets = target_frames(self.loss, mixtures, targets, self.scale, keep=False)
-        return Pairs(frames, frames_of_targets)
+        return compute
 
-    def _sequences(self, waveforms):
-        items = [self._template.of(x.astype(self._dtype, copy=False)) for x in waveforms]
-        return Sequences(items, "spectrograms")
+    def _shape(self, n_times):
+        item = self._template
+        return n_frames_of(n_times, item.n_fft, item.hop_length), item.shape[1]
+
+
+def _has_files(dataset):
+    interference = dataset.interference
+    is_difference = isinstance(interference, Interference)
+    recordings = [*dataset.targets, *(() if is_difference else interference)]
+    return any(is_lazy(x) for x in recordings)

@@ -22,6 +22,7 @@ from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targe
 from sknmf_unfold.validation.warn import warn_user
 
 from ._checkpoints import resumes_fit
+from ._measures import measured
 
 MIXTURES, TARGETS = "validation_data[0]", "validation_data[1]"
 # Parameters of the separators that a dataset of training mixtures replaces by its own.
@@ -137,7 +138,7 @@ def check_pair(separator: Any, X: Any, y: Any, resumes: bool) -> tuple[Sequences
     """
     sequences = separator._check_input(X) if resumes else check_sequences(separator, X, reset=True)
     targets = check_targets(y, sequences)
-    warn_of_useless_targets(sequences, targets)
+    sequences = measured(sequences, targets)
     separator.stft_settings_ = sequences.settings
     return sequences, targets
 

@@ -11,18 +11,18 @@ from sknmf_unfold.base.callbacks import FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.tensors import gradients, tree_to_numpy
 from sknmf_unfold.base.threads import one_thread_an_operation
-from sknmf_unfold.runtime.level import TrainingLevel
 from sknmf_unfold.training.ranks import find_ranks, on_all_ranks
 from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._checkpoints import naming, note_interrupt, open_checkpoint, resumes_fit
 from ._epoch_reports import say_what_is_kept, train, warn_if_diverged
+from ._measures import training_level
 from ._network_separator import NetworkSeparator
 from ._rank_facts import agree_on_fit
 from ._resume import check_same_level, restore_training
 from ._trainers import make_trainer, restored_trainer, trainer_from_first
-from ._training_data import make_pairs, make_training_pairs, suit_data, try_own_loss
+from ._training_data import make_training_pairs, recorded_pairs, suit_data, try_own_loss
 from ._training_invariants import check_training
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ class TrainedSeparator(NetworkSeparator):
                 begin = functools.partial(self._prepare, data, settings, checkpoint)
                 plan, trainer = trainer_from_first(self, begin, settings, data.mixtures.dtype)
                 mixing = {name: settings[name] for name in ("speed_factors", "gain_db")}
-                pairs = make_training_pairs(settings["loss"], data, plan, self.input_scale_, mixing)
+                pairs = make_training_pairs(
+                    settings["loss"], data, plan, self.input_scale_, mixing, trainer.rng
+                )
                 self._train(trainer, pairs, task, checkpoint, plan, keep)
                 warn_if_diverged(trainer, "validation_loss")
                 self._store_best(trainer)
@@ -166,7 +168,8 @@ class TrainedSeparator(NetworkSeparator):
             try_own_loss(self, settings, sequences, targets)
             begin = functools.partial(self._continue, settings, sequences, targets, first)
             trainer = trainer_from_first(self, begin, settings, sequences.dtype)[1]
-            pairs = make_pairs(settings["loss"], sequences, targets, self.input_scale_)
+            data = settings["loss"], sequences, targets, self.input_scale_
+            pairs = recorded_pairs(*data, trainer.rng)
             trainer.begin(pairs, None)
             trainer.epoch()
             warn_if_diverged(trainer, "train_loss")
@@ -190,7 +193,7 @@ class TrainedSeparator(NetworkSeparator):
             check_same_level(n_frames, self.level_frames_)
             return
         is_paper = self.recipe == "paper"
-        measure = (lambda: 1.0) if is_paper else (lambda: TrainingLevel(sequences).scale)
+        measure = (lambda: 1.0) if is_paper else (lambda: training_level(sequences).scale)
         self.input_scale_ = find_ranks().from_first(measure)
         self.level_frames_ = int(n_frames)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sknmf_unfold.base.tensors import resolve_device
 from sknmf_unfold.training.losses import LOSSES, Loss, resolve_loss
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.sequences import Sequences
 
 from ._drawn_pairs import DrawnPairs, remixed_pairs
-from ._frames import make_pairs
+from ._file_pairs import FilePairs
+from ._pairs import make_pairs
 
 if TYPE_CHECKING:
     from sknmf_unfold.training.batches import Pairs
@@ -84,8 +87,13 @@ def try_own_loss(separator: Any, settings: dict, mixtures: Sequences, targets: S
 
 
 def make_training_pairs(
-    loss: Loss, data: FitData, plan: dict, scale: float, mixing: dict
-) -> tuple[Pairs | DrawnPairs, Pairs]:
+    loss: Loss,
+    data: FitData,
+    plan: dict,
+    scale: float,
+    mixing: dict,
+    rng: np.random.RandomState,
+) -> tuple[Pairs | DrawnPairs | FilePairs, Pairs]:
     """Compute the frames of a fit, for training and for validation.
 
     Parameters
@@ -99,10 +107,12 @@ def make_training_pairs(
         Factor of all frames.
     mixing : dict
         ``speed_factors`` and ``gain_db`` for remixing, see `MixtureDataset`.
+    rng : numpy.random.RandomState
+        The trainer's, which draws the order of files.
 
     Returns
     -------
-    train : Pairs or DrawnPairs
+    train : Pairs, DrawnPairs or FilePairs
     validation : Pairs
     """
     mixtures, targets = data.mixtures, data.targets
@@ -117,6 +127,29 @@ def make_training_pairs(
     if data.dataset is not None:
         return DrawnPairs(loss, data.dataset, mixtures, scale), validation_pairs
     if plan["seed"] is None:
-        return make_pairs(loss, mixtures, targets, scale), validation_pairs
+        return recorded_pairs(loss, mixtures, targets, scale, rng), validation_pairs
     pairs = remixed_pairs(loss, mixtures, targets, plan["seed"], scale, **mixing)
     return pairs, validation_pairs
+
+
+def recorded_pairs(
+    loss: Loss, mixtures: Sequences, targets: Sequences, scale: float, rng: np.random.RandomState
+) -> Pairs | FilePairs:
+    """Make the training data of recordings as they are, without remixing.
+
+    Parameters
+    ----------
+    loss : Loss
+    mixtures, targets : Sequences
+    scale : float
+        Factor of all frames.
+    rng : numpy.random.RandomState
+        Draws the order of files.
+
+    Returns
+    -------
+    train : Pairs, or FilePairs where some recordings are in files
+    """
+    if mixtures.is_lazy or targets.is_lazy:
+        return FilePairs(loss, mixtures, targets, scale, rng)
+    return make_pairs(loss, mixtures, targets, scale)

@@ -11,19 +11,20 @@ from sknmf_unfold.base.all_or_nothing import fits_all_or_nothing
 from sknmf_unfold.base.callbacks import FitTask, with_callbacks
 from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.nmf import SparseNMF
+from sknmf_unfold.nmf.checked_frames import frames_of
 from sknmf_unfold.nmf.problem import Problem
 from sknmf_unfold.runtime.ista import resolve_step_size
-from sknmf_unfold.runtime.level import TrainingLevel
 from sknmf_unfold.validation.fitted import Invariant
 from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.sequences import Sequences, check_sequences
 from sknmf_unfold.validation.tables import check_components
-from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
+from sknmf_unfold.validation.targets import check_targets
 from sknmf_unfold.validation.warn import once_per_call
 
 from ._base import BASICS, BaseSeparator
 from ._component_summary import SummarisesComponents
 from ._docs import BASIC_ATTRIBUTES, insert_docs
+from ._measures import measured, training_level
 from ._nmf_inference import NMFInference
 from ._nmf_parameters import check_nmf_parameters
 from ._recipes import LEVEL_FRAMES
@@ -173,7 +174,7 @@ class SupervisedNMFSeparator(SummarisesComponents, BaseSeparator):
         checked = self._check_parameters()
         sequences = check_sequences(self, X, reset=True)
         targets = check_targets(y, sequences)
-        warn_of_useless_targets(sequences, targets)
+        sequences = measured(sequences, targets)
         return self._learn(sequences, targets, checked, task)
 
     @with_callbacks
@@ -196,9 +197,9 @@ class SupervisedNMFSeparator(SummarisesComponents, BaseSeparator):
 
     def _learn(self, sequences, targets, checked, task):
         rng = check_random_state(self.random_state)
-        training = TrainingLevel(sequences)
-        frames = targets.frames(
-            checked["max_frames"], rng, training.scaling(by_recording=bool(self.level_frames))
+        training = training_level(sequences)
+        frames = frames_of(
+            targets, checked["max_frames"], rng, training.scaling(bool(self.level_frames))
         )
         nmf = self._dictionary(rng).fit(frames)
         n_iter = self._fit_interference(sequences, nmf.components_, checked, rng, training)
@@ -234,13 +235,13 @@ class SupervisedNMFSeparator(SummarisesComponents, BaseSeparator):
             "target_components", target_components, sequences.n_freqs
         )
         rng = check_random_state(self.random_state)
-        training = TrainingLevel(sequences)
+        training = training_level(sequences)
         self.n_iter_ = self._fit_interference(sequences, target_components, checked, rng, training)
         return self
 
     def _fit_interference(self, sequences, target, checked, rng, training):
-        frames = sequences.frames(
-            checked["max_frames"], rng, training.scaling(by_recording=bool(self.level_frames))
+        frames = frames_of(
+            sequences, checked["max_frames"], rng, training.scaling(bool(self.level_frames))
         )
         nmf = self._dictionary(rng, fixed_components=target).fit(frames)
         components = nmf.components_

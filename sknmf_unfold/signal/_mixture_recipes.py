@@ -16,8 +16,9 @@ from .augmentation import (
     GAIN_LIMITS_DB,
     SPEED_FACTOR_LIMITS,
     change_speed,
+    draw_start,
     draw_values,
-    random_excerpt,
+    excerpt_from,
 )
 from .mixing import SNR_LIMITS_DB, trusted_mix_at_snr
 
@@ -55,13 +56,18 @@ class Settings(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """Values that are drawn for a mixture before any waveform is computed."""
+    """Values that are drawn for a mixture before any waveform is computed.
+
+    `start`, where the excerpt of interference begins, is None where it is drawn with the
+    conditions.
+    """
 
     which: np.ndarray
     speed_factors: np.ndarray
     snr_db: float
     gain: float
     noise_levels_db: tuple[float | None, float | None]
+    start: int | None = None
 
 
 def draw_recipes(
@@ -69,7 +75,7 @@ def draw_recipes(
 ) -> Iterator[tuple[Recipe, int | None]]:
     """Draw the values of all mixtures of an epoch, and a seed for the other choices of each.
 
-    Without conditions there is no seed, None: `rng` goes on.
+    Without conditions there is no seed, None.
     """
     conditions = settings.conditions
     n_excerpts = conditions.max_interferences
@@ -125,7 +131,7 @@ def _mix_in_conditions(target, interference, recipe, conditions, rng):
     target = change_speed(target, speeds[0])
     in_room, n_excerpts = conditions.draw_in_room(rng), conditions.draw_count(rng)
     excerpts = [
-        random_excerpt(interference[i], len(target), speed, rng).astype(target.dtype)
+        _excerpt(interference[i], len(target), speed, recipe.start, rng).astype(target.dtype)
         for i, speed in zip(recipe.which[:n_excerpts], speeds[1:], strict=False)
     ]
     target, late = conditions.record_target(target, in_room, rng)
@@ -137,3 +143,8 @@ def _mix_in_conditions(target, interference, recipe, conditions, rng):
         mixture = mixture + late
     mixture = conditions.add_noises(mixture, target, recipe.noise_levels_db, rng)
     return conditions.limit_band(mixture, target, rng)
+
+
+def _excerpt(waveform, n_times, speed, start, rng):
+    start = draw_start(len(waveform), n_times, speed, rng) if start is None else start
+    return excerpt_from(waveform, n_times, speed, start)

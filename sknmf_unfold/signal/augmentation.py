@@ -174,6 +174,82 @@ def change_speed(waveform: np.ndarray, speed_factor: float) -> np.ndarray:
     return played.astype(waveform.dtype, copy=False)
 
 
+def played_length(n_times: int, speed_factor: float) -> int:
+    """Count the samples of the return value of `change_speed`.
+
+    Parameters
+    ----------
+    n_times : int
+        Length of the recording.
+    speed_factor : float
+        Within `SPEED_FACTOR_LIMITS`.
+
+    Returns
+    -------
+    n_times : int
+
+    Examples
+    --------
+    >>> played_length(1001, 1.25)
+    801
+    """
+    ratio = _as_ratio(speed_factor)
+    return -(-n_times * ratio.denominator // ratio.numerator)
+
+
+def draw_start(
+    n_recording: int, n_times: int, speed_factor: float, rng: np.random.RandomState
+) -> int:
+    """Draw where an excerpt of a recording begins, which only depends on lengths.
+
+    Parameters
+    ----------
+    n_recording : int
+        Length of the recording in samples.
+    n_times : int
+        Length of the excerpt, when it is played.
+    speed_factor : float
+        Within `SPEED_FACTOR_LIMITS`.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    start : int
+        Index of a sample of the recording.
+    """
+    n_needed = _n_needed(n_times, speed_factor)
+    return int(rng.randint(n_recording - n_needed + 1 if n_recording >= n_needed else n_recording))
+
+
+def excerpt_from(
+    waveform: np.ndarray | LazyWaveform, n_times: int, speed_factor: float, start: int
+) -> np.ndarray:
+    """Cut an excerpt from a recording that is played faster or slower.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (any length,), or LazyWaveform
+        Repeated from its beginning if it is too short.
+    n_times : int
+        Length of the excerpt in samples.
+    speed_factor : float
+        Within `SPEED_FACTOR_LIMITS`.
+    start : int
+        From `draw_start`.
+
+    Returns
+    -------
+    excerpt : ndarray of shape (n_times,)
+        May be a view of the waveform.
+    """
+    n_needed = _n_needed(n_times, speed_factor)
+    if len(waveform) >= n_needed:
+        excerpt = waveform[start : start + n_needed]
+    else:
+        excerpt = np.resize(np.roll(samples_of(waveform), -start), n_needed)
+    return change_speed(excerpt, speed_factor)[:n_times]
+
+
 def random_excerpt(
     waveform: np.ndarray | LazyWaveform,
     n_times: int,
@@ -184,12 +260,8 @@ def random_excerpt(
 
     Parameters
     ----------
-    waveform : ndarray of shape (any length,), or LazyWaveform
-        Repeated from its beginning if it is too short.
-    n_times : int
-        Length of the excerpt in samples.
-    speed_factor : float
-        Within `SPEED_FACTOR_LIMITS`.
+    waveform, n_times, speed_factor
+        As for `excerpt_from`.
     rng : numpy.random.RandomState
 
     Returns
@@ -197,15 +269,14 @@ def random_excerpt(
     excerpt : ndarray of shape (n_times,)
         May be a view of the waveform.
     """
+    start = draw_start(len(waveform), n_times, speed_factor, rng)
+    return excerpt_from(waveform, n_times, speed_factor, start)
+
+
+def _n_needed(n_times, speed_factor):
+    """Count the samples of a recording that an excerpt of `n_times` samples is played from."""
     ratio = _as_ratio(speed_factor)
-    n_needed = -(-n_times * ratio.numerator // ratio.denominator)
-    if len(waveform) >= n_needed:
-        start = rng.randint(len(waveform) - n_needed + 1)
-        excerpt = waveform[start : start + n_needed]
-    else:
-        rolled = np.roll(samples_of(waveform), -rng.randint(len(waveform)))
-        excerpt = np.resize(rolled, n_needed)
-    return change_speed(excerpt, speed_factor)[:n_times]
+    return -(-n_times * ratio.numerator // ratio.denominator)
 
 
 def _as_ratio(speed_factor: float) -> Fraction:

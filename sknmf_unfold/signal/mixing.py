@@ -126,7 +126,7 @@ def scale_to_snr(target: np.ndarray, interference: np.ndarray, snr_db: float) ->
     >>> scale_to_snr(np.array([1.0, -1.0]), np.array([0.5, 0.5]), 20.0)
     array([0.1, 0.1])
     """
-    powers = _energy(target), _energy(interference)
+    powers = energy(target), energy(interference)
     if min(powers) == 0:
         return interference.copy()
     gain = np.sqrt(powers[0] / powers[1]) * 10 ** (-snr_db / 20)
@@ -152,7 +152,27 @@ def observed_snrs(targets: Iterable[np.ndarray], interference: Iterable[np.ndarr
     [20.0]
     """
     pairs = zip(targets, interference, strict=True)
-    powers = np.array([[_energy(x) for x in pair] for pair in pairs])
+    return snrs_of_energies(np.array([[energy(x) for x in pair] for pair in pairs]))
+
+
+def snrs_of_energies(powers: np.ndarray) -> list[float]:
+    """Compute signal-to-noise ratios, see `observed_snrs`.
+
+    Parameters
+    ----------
+    powers : ndarray of shape (n, 2), float64
+        Energies of targets and interference.
+
+    Returns
+    -------
+    snrs : list of float
+        In dB.
+
+    Examples
+    --------
+    >>> snrs_of_energies(np.array([[100.0, 1.0], [1.0, 0.0]]))
+    [20.0]
+    """
     powers = powers[(powers > 0).all(axis=1)]
     snrs = 10 * np.log10(powers[:, 0] / powers[:, 1])
     return np.clip(snrs, *SNR_LIMITS_DB).tolist() or [0.0]
@@ -202,9 +222,31 @@ class Interference(Sequence):
     def __len__(self) -> int:
         return len(self._targets)
 
+    def n_times_of(self, index: int) -> int:
+        """Count the samples of a recording, without computing them."""
+        return len(self._targets[index])
+
     def __getitem__(self, index: Any) -> Any:
         return samples_of(self._mixtures[index]) - samples_of(self._targets[index])
 
 
-def _energy(waveform: np.ndarray) -> np.float64:
+def length_of(recordings: Sequence[np.ndarray | LazyWaveform], index: int) -> int:
+    """Count the samples of one of some recordings, without reading or computing them.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray or LazyWaveform of shape (n_times,), or Interference
+    index : int
+
+    Returns
+    -------
+    n_times : int
+    """
+    if isinstance(recordings, Interference):
+        return recordings.n_times_of(index)
+    return len(recordings[index])
+
+
+def energy(waveform: np.ndarray) -> np.float64:
+    """Sum the squares of the samples, in float64."""
     return np.sum(np.square(waveform, dtype=np.float64))

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sknmf_unfold.base.global_settings import default_settings
-from sknmf_unfold.validation.lazy import LazyWaveform, check_rates, samples_of
+from sknmf_unfold.validation.lazy import LazyWaveform, check_rates
 from sknmf_unfold.validation.parameters import check_number, check_size
 from sknmf_unfold.validation.recordings import check_same_length, check_waveforms, rows_of
 
 from ._distribution import Distribution
 from ._mixture_conditions import Conditions
-from ._mixture_recipes import Settings, choose_targets, draw_recipes, mix
 from .augmentation import check_gains, check_speed_factors, check_values
 from .mixing import SNR_LIMITS_DB, Interference, snrs_of_mixtures
+from .planned_mixtures import plan_mixtures
 
 MAX_MIXTURES = 10**7
 
@@ -240,13 +240,15 @@ class MixtureDataset:
         gain_db: Sequence[float] | Distribution = (0,),
         speed_factors: Sequence[float] | Distribution = (1,),
         random_state: int = 0,
+        *,
+        snr_db: list[float] | None = None,
         **conditions: Any,
     ) -> MixtureDataset:
-        """Do what `from_mixtures` does, for pairs of waveforms that are already checked."""
+        """Do what `from_mixtures` does for checked waveforms, whose ratios may be known."""
         dataset = cls.__new__(cls)
         checked = Conditions(**conditions)
         dataset._set_recordings(y, Interference(X, y), [len(waveform) for waveform in y])
-        dataset.snr_db = snrs_of_mixtures(X, y)
+        dataset.snr_db = snrs_of_mixtures(X, y) if snr_db is None else snr_db
         dataset._set_augmentation(gain_db, speed_factors, random_state, checked)
         return dataset
 
@@ -285,14 +287,5 @@ class MixtureDataset:
             conditions (`clean_fraction` to `room_fraction`) in any order.
         """
         epoch = check_number("epoch", epoch, low=0, high=2**32 - 1, integer=True)
-        rng = np.random.RandomState([self.random_state, epoch])
-        settings = Settings(
-            self._probabilities, self.snr_db, self.gain_db, self.speed_factors, self.conditions
-        )
-        drawn = list(draw_recipes(settings, len(self), rng))
-        indices = choose_targets(len(self.targets), self.n_mixtures, epoch, self.random_state)
-        for j in range(len(self)) if order is None else order:
-            recipe, seed = drawn[j]
-            own = rng if seed is None else np.random.RandomState(seed)
-            target = samples_of(self.targets[indices[j]])
-            yield mix(target, self.interference, recipe, self.conditions, own)
+        for mixture in plan_mixtures(self, epoch, order):
+            yield mixture()

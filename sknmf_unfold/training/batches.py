@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 
+from sknmf_unfold.base.lazy_frames import LazyFrames, Source
 from sknmf_unfold.base.tensors import pad, to_tensor
 
 # ``mixture``, ``target`` and ``n_frames``, see `Pairs.batch`.
@@ -18,51 +20,6 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 MIN_SHARE_SEQUENCES, MAX_SHARE_SEQUENCES = 8, 16
 
 
-class LazyFrames:
-    """Frames of a sequence that are computed each time that they are needed.
-
-    Parameters
-    ----------
-    compute : callable
-        ``compute(start, stop)`` returns frames of shape (stop - start, n_freqs).
-    shape : tuple of int
-        ``(n_frames, n_freqs)``.
-    dtype : numpy.dtype
-        Of the return value of `compute`.
-    start : int, default=0
-        The first frame.
-
-    Examples
-    --------
-    >>> frames = LazyFrames(lambda start, stop: np.eye(9)[start:stop], (9, 9), np.dtype(float))
-    >>> np.asarray(frames[3:6][1:]).shape
-    (2, 9)
-    """
-
-    def __init__(
-        self,
-        compute: Callable[[int, int], np.ndarray],
-        shape: tuple[int, int],
-        dtype: np.dtype,
-        start: int = 0,
-    ):
-        self.compute = compute
-        self.shape = shape
-        self.dtype = dtype
-        self.start = start
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __getitem__(self, part):
-        start, stop, _ = part.indices(len(self))
-        shape = max(stop - start, 0), self.shape[1]
-        return LazyFrames(self.compute, shape, self.dtype, self.start + start)
-
-    def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.compute(self.start, self.start + len(self)), dtype=dtype)
-
-
 class Pairs:
     """Frames of mixtures and of their targets.
 
@@ -70,15 +27,20 @@ class Pairs:
     ----------
     mixtures, targets : list of ndarray or LazyFrames of shape (n_frames, n_freqs)
         Sequences, pairwise of one shape.
+    sources : list of Source, optional
+        The recordings that the frames of each sequence are computed from, kept as long as they are
+        needed.
     """
 
     def __init__(
         self,
         mixtures: Sequence[np.ndarray | LazyFrames],
         targets: Sequence[np.ndarray | LazyFrames],
+        sources: Sequence[Source] | None = None,
     ):
         self.mixtures = list(mixtures)
         self.targets = list(targets)
+        self.sources = None if sources is None else list(sources)
 
     def __len__(self):
         return len(self.mixtures)
@@ -87,6 +49,11 @@ class Pairs:
     def n_frames(self) -> np.ndarray:
         """Number of frames of each sequence."""
         return np.array([len(mixture) for mixture in self.mixtures])
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether frames are computed batch by batch."""
+        return any(isinstance(x, LazyFrames) for x in (*self.mixtures, *self.targets))
 
     def segments(self, sequence_length: int) -> Pairs:
         """Cut each sequence into equally long segments.
@@ -100,11 +67,15 @@ class Pairs:
         -------
         segments : Pairs
         """
-        cut = [
-            [x[part] for x in xs for part in _equal_parts(len(x), sequence_length)]
+        parts = [_equal_parts(len(x), sequence_length) for x in self.mixtures]
+        mixtures, targets = (
+            [x[part] for x, cuts in zip(xs, parts, strict=True) for part in cuts]
             for xs in (self.mixtures, self.targets)
-        ]
-        return Pairs(*cut)
+        )
+        if self.sources is None:
+            return Pairs(mixtures, targets)
+        pairs = zip(self.sources, parts, strict=True)
+        return Pairs(mixtures, targets, [source for source, cuts in pairs for _ in cuts])
 
     def batches(self, batch_size: int, rng: np.random.RandomState) -> list[np.ndarray]:
         """Draw batches of sequences of similar length, which need the least padding.
@@ -126,6 +97,26 @@ class Pairs:
         batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
+    def expect(self, batches: Iterable[Sequence[int] | np.ndarray]) -> list[Source]:
+        """Tell the recordings how often they will be needed.
+
+        Parameters
+        ----------
+        batches : iterable of sequence of int
+            Those that `batch` will be called with.
+
+        Returns
+        -------
+        sources : list of Source
+            The recordings that they need, in the order of the first use.
+        """
+        if self.sources is None:
+            return []
+        uses = Counter(self.sources[i] for indices in batches for i in indices)
+        for source, n_uses in uses.items():
+            source.expect(n_uses)
+        return list(uses)
+
     def batch(self, indices: Sequence[int] | np.ndarray, device: torch.device) -> Batch:
         """Pad sequences with zeros at the end to tensors of one length.
 
@@ -144,6 +135,9 @@ class Pairs:
         """
         mixtures, n_frames = pad([self.mixtures[i] for i in indices], frames_first=True)
         targets, _ = pad([self.targets[i] for i in indices], frames_first=True)
+        if self.sources is not None:
+            for i in indices:
+                self.sources[i].release()
         mixture, target = (to_tensor(x, device).transpose(0, 1) for x in (mixtures, targets))
         return mixture, target, to_tensor(n_frames, device)
 

@@ -86,6 +86,8 @@ def _parts(value):
         return type(value).__name__, (), value
     if type(value) is dict:
         return "dict", (), list(value.items())
+    if is_lazy(value):
+        return "file", (value.fingerprint,), ()
     if isinstance(value, torch.Tensor):
         return "tensor", (value.requires_grad, value.detach().cpu().numpy()), ()
     if is_lazy(value):

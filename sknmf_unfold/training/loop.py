@@ -10,7 +10,7 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,18 @@ from sknmf_unfold.base.tensors import batches_by_length
 from sknmf_unfold.base.workers import Workers, worker_threads
 
 from .batch_loss import framewise_loss
+from .batch_supply import BatchSupply, Group
 from .batches import Batch, Pairs, split_batch
 from .checkpoint import rng_state, set_rng_state
 from .early_stopping import Best, halves_learning_rate, needs_epoch
 from .gradients import add_up, set_gradients
+from .history import HISTORY_COLUMNS, restored, with_row
 from .ranks import Ranks
 from .recipe import Recipe
 from .weight_average import averaged_copy
 
 # Maximal number of threads, each with a share of a batch in memory, or a batch of validation.
 MAX_THREADS = 8
-HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
 
 class Trainer:
@@ -53,8 +54,8 @@ class Trainer:
     Attributes
     ----------
     history : dict of lists
-        ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate`` and
-        ``seconds``.
+        ``epoch`` (0 is before training), ``train_loss``, ``validation_loss``, ``learning_rate``,
+        ``seconds``, and ``data_wait_seconds``, the part of them in which training waited for data.
     average : torch.nn.Module
         The network with the moving average of its weights.
     best : Best
@@ -79,6 +80,7 @@ class Trainer:
         self.device = self.parameters[0].device
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.learning_rate)
         self._workers = Workers(1)
+        self._supply = BatchSupply(self.device)
         self.history: dict[str, list] = {name: [] for name in HISTORY_COLUMNS}
         self.best = Best(math.inf, 0, copy.deepcopy(self.average.state_dict()))
 
@@ -96,7 +98,8 @@ class Trainer:
         ----------
         train : Pairs, or callable
             Cut to `sequence_length`. A callable takes the number of an epoch, from 1 on, and
-            returns an iterable of pairs: the data of that epoch, in groups.
+            returns an iterable of pairs: the data of that epoch, in groups. Their batches are
+            computed in background threads, and so are those of lazy frames.
         validation : Pairs or None
             Not cut. With None the validation loss is NaN, and the latest weights count as the best
             as long as they are finite.
@@ -106,7 +109,7 @@ class Trainer:
         if not self.history["epoch"]:
             with self._threads():
                 loss = self._validate()
-            self._record(0, math.nan, loss, 0.0)
+            self._record(0, math.nan, loss, 0.0, 0.0)
 
     @contextlib.contextmanager
     def _threads(self):
@@ -145,14 +148,17 @@ class Trainer:
         loss : float
             Validation loss.
         """
-        start = time.perf_counter()
+        start, self._supply.waited = time.perf_counter(), 0.0
         with self._threads():
-            train_loss = _mean(self._steps(progress))
+            # Closed where an interrupt comes between two steps: no thread is left behind.
+            with contextlib.closing(self._steps(progress)) as steps:
+                train_loss = _mean(steps)
             self.ranks.make_equal([*self.network.parameters(), *self.average.parameters()])
             loss = self._validate()
         elapsed = self.ranks.mean(time.perf_counter() - start)
         seconds = self.history["seconds"][-1] + elapsed
-        self._record(self.n_epochs + 1, train_loss, loss, seconds)
+        waited = self.history["data_wait_seconds"][-1] + self.ranks.mean(self._supply.waited)
+        self._record(self.n_epochs + 1, train_loss, loss, seconds, waited)
         if halves_learning_rate(self.recipe, self.best, self.n_epochs):
             self.optimizer.param_groups[0]["lr"] *= 0.5
         return loss
@@ -238,7 +244,7 @@ class Trainer:
         self._averager.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         set_rng_state(self.rng, state["rng"])
-        self.history = {name: list(values) for name, values in state["history"].items()}
+        self.history = restored(state["history"])
         self.best = Best(**state["best"])
 
     def _validate(self):
@@ -246,16 +252,24 @@ class Trainer:
             return math.nan
         frames = self.recipe.batch_size * self.recipe.sequence_length
         batches = self.ranks.part(batches_by_length(self._validation.n_frames, frames))
-        pairs = self._validation
-
-        def step(indices):
-            return self.validation_step(pairs.batch(indices, self.device))
-
-        total, count = add_up(self._workers.map(step, batches), self.ranks)
+        results = self._supply.map(self.validation_step, self._validation, batches, self._workers)
+        total, count = add_up(results, self.ranks)
         return total / count
 
-    def _steps(self, progress: Any) -> Iterator[tuple[float, int]]:
+    def _steps(self, progress: Any) -> Generator[tuple[float, int], None, None]:
         """Take the steps of an epoch, and yield their results."""
+        in_background = callable(self._train) or self._train.is_lazy
+        with self._supply.batches(self._groups(progress), in_background) as batches:
+            for batch in batches:
+                result = self.train_step(batch)
+                # Its memory is free before that of another one is taken.
+                del batch
+                if progress is not None:
+                    progress.add(*result)
+                yield result
+
+    def _groups(self, progress: Any) -> Iterator[Group]:
+        """Draw the batches of an epoch, group by group; no frames are computed here."""
         groups = self._train(self.n_epochs + 1) if callable(self._train) else [self._train]
         for pairs in groups:
             segments = pairs.segments(self.recipe.sequence_length)
@@ -263,20 +277,12 @@ class Trainer:
             batches = self.ranks.shares(batches, pairs.n_frames, self.recipe.sequence_length)
             if progress is not None:
                 progress.expect(len(batches))
-            for indices in batches:
-                result = self.train_step(segments.batch(indices, self.device))
-                if progress is not None:
-                    progress.add(*result)
-                yield result
-            # Its memory is free before that of the next group is taken.
-            del pairs, segments
+            yield segments, batches
 
-    def _record(self, epoch, train_loss, loss, seconds):
+    def _record(self, epoch, train_loss, loss, *seconds):
         learning_rate = self.optimizer.param_groups[0]["lr"]
-        row = (epoch, train_loss, loss, learning_rate, seconds)
-        # A new dict, so that an interruption cannot leave columns of different lengths.
-        rows = zip(self.history.items(), row, strict=True)
-        self.history = {name: [*values, value] for (name, values), value in rows}
+        row = (epoch, train_loss, loss, learning_rate, *seconds)
+        self.history = with_row(self.history, row)
         if epoch == 0 or self._is_best(loss):
             self.best = Best(loss, epoch, copy.deepcopy(self.average.state_dict()))
 

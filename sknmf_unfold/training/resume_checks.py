@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from .loop import HISTORY_COLUMNS, Trainer
+from .history import HISTORY_COLUMNS
+from .loop import Trainer
 
 
 def check_resumed(trainer: Trainer, plan: dict, n_recordings: int | None, n_freqs: int) -> None:

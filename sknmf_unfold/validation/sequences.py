@@ -48,6 +48,17 @@ def draw_frames(
     return keep
 
 
+def _stack(parts, n_frames):
+    """Concatenate arrays one by one, so that all of them are in memory once."""
+    stack, n_filled = None, 0
+    for part in parts:
+        if stack is None:
+            stack = np.empty((n_frames, part.shape[1]), part.dtype)
+        stack[n_filled : n_filled + len(part)] = part
+        n_filled += len(part)
+    return stack
+
+
 class Sequences:
     """Checked sequences of magnitude frames, and the kind of input that they come from.
 
@@ -171,14 +182,11 @@ class Sequences:
         if self.kind == "table":
             rows = change(self.items, slice(None))[:, 0]
             return rows if keep.all() else rows[keep]
-        parts = np.split(keep, np.cumsum(lengths)[:-1])
-        return np.concatenate(
-            [
-                change(self[i][np.newaxis], slice(i, i + 1))[0][part]
-                for i, part in enumerate(parts)
-                if part.any()
-            ]
+        parts = enumerate(np.split(keep, np.cumsum(lengths)[:-1]))
+        drawn = (
+            change(self[i][np.newaxis], slice(i, i + 1))[0][part] for i, part in parts if part.any()
         )
+        return _stack(drawn, np.count_nonzero(keep))
 
     def restore(self, arrays: Iterable[np.ndarray]) -> Any:
         """Return arrays per recording in the form of the input: a list, or an array for a table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -150,12 +151,32 @@ def warn_of_useless_targets(mixtures: Sequences, targets: Sequences) -> None:
         Checked data of ``fit``. The rows of a table count together: single frames without the
         target, or with nothing else, are common.
     """
-    silent, same = [], []
-    for i, (x, y) in enumerate(_pairs(mixtures, targets)):
-        if not y.any():
-            silent.append(i)
-        elif np.array_equal(x, y):
-            same.append(i)
+    faults = [is_useless(x, y) for x, y in _pairs(mixtures, targets)]
+    warn_of_faults(faults, targets)
+
+
+def is_useless(mixture: np.ndarray, target: np.ndarray) -> tuple[bool, bool]:
+    """Tell whether a target is silent, or else equal to its mixture.
+
+    Examples
+    --------
+    >>> is_useless(np.ones(3), np.zeros(3)), is_useless(np.ones(3), np.ones(3))
+    ((True, False), (False, True))
+    """
+    is_silent = not target.any()
+    return is_silent, not is_silent and np.array_equal(mixture, target)
+
+
+def warn_of_faults(faults: Sequence[tuple[bool, bool]], targets: Sequences) -> None:
+    """Warn of useless targets by name.
+
+    Parameters
+    ----------
+    faults : sequence of tuple of bool
+        The return value of `is_useless` for each recording.
+    targets : Sequences
+    """
+    silent, same = (np.flatnonzero(each).tolist() for each in zip(*faults, strict=True))
     if silent:
         _warn(targets, silent, "silent, which teaches to remove everything")
     if same:

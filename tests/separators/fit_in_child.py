@@ -29,7 +29,7 @@ def main(folder, result):
     print("fitting", flush=True)
     assert torch.get_num_threads() == 1
     separator.fit(X, Y)
-    history = {name: values for name, values in separator.history_.items() if name != "seconds"}
+    history = {k: v for k, v in separator.history_.items() if not k.endswith("seconds")}
     np.savez(
         result, components=separator.components_, masks=separator.predict_mask(X)[0], **history
     )

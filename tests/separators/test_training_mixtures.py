@@ -5,7 +5,7 @@ import pytest
 
 from sknmf_unfold import STFT, DRNMFSeparator
 from sknmf_unfold.datasets import MixtureDataset, make_noisy_speech
-from sknmf_unfold.separators import LSTMSeparator
+from sknmf_unfold.separators import LSTMSeparator, _drawn_pairs
 from sknmf_unfold.separators._drawn_pairs import DrawnPairs
 from sknmf_unfold.signal.stft import stft
 from sknmf_unfold.training.losses import LOSSES
@@ -86,15 +86,15 @@ def test_waveforms_of_another_dtype_are_converted(speech, spectrograms):
 def test_a_checkpoint_belongs_to_one_dataset(monkeypatch, tmp_path, speech, dataset, spectrograms):
     separator = DRNMFSeparator(**SMALL, checkpoint_dir=tmp_path)
     whole = DRNMFSeparator(**SMALL).fit(spectrograms, speech[1], training_mixtures=dataset)
-    draw = MixtureDataset.mixtures
+    plan = _drawn_pairs.plan_mixtures
 
-    def interrupted(self, epoch, order):
+    def interrupted(dataset, epoch, order):
         if epoch == 2:
             raise KeyboardInterrupt
-        return draw(self, epoch, order)
+        return plan(dataset, epoch, order)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(MixtureDataset, "mixtures", interrupted)
+        patch.setattr(_drawn_pairs, "plan_mixtures", interrupted)
         separator.fit(spectrograms, speech[1], training_mixtures=dataset)
     (left,) = tmp_path.iterdir()
     other = MixtureDataset(dataset.targets, dataset.interference, random_state=7)

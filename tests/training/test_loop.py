@@ -128,7 +128,7 @@ def test_a_step_is_adam_on_the_mean_over_unpadded_entries():
     optimizer = torch.optim.Adam([expected.logits], lr=0.1)
     for indices in ([1, 2], [0, 3, 4], [2]):
         before = loss_loop(
-            network, Pairs(*([xs[i] for i in indices] for xs in vars(data).values()))
+            network, Pairs(*([xs[i] for i in indices] for xs in (data.mixtures, data.targets)))
         )
         total, count = trainer.train_step(data.batch(indices, CPU))
         assert type(total) is float
@@ -238,7 +238,14 @@ def test_history_tells_what_happened():
     # One batch of whole sequences: the training loss is that of the weights before each step.
     trainer = Trainer(network, recipe(batch_size=5), np.random.RandomState(0))
     history, best_epoch = run(trainer, train, validation)
-    assert list(history) == ["epoch", "train_loss", "validation_loss", "learning_rate", "seconds"]
+    assert list(history) == [
+        "epoch",
+        "train_loss",
+        "validation_loss",
+        "learning_rate",
+        "seconds",
+        "data_wait_seconds",
+    ]
     assert history["epoch"] == list(range(13))
     assert {len(values) for values in history.values()} == {13}
     assert math.isnan(history["train_loss"][0])
@@ -247,6 +254,9 @@ def test_history_tells_what_happened():
     assert history["learning_rate"] == [0.1] * 13
     assert history["seconds"][0] == 0
     assert (np.diff(history["seconds"]) > 0).all()
+    assert history["data_wait_seconds"][0] == 0
+    assert (np.diff(history["data_wait_seconds"]) > 0).all()
+    assert (np.array(history["data_wait_seconds"]) <= history["seconds"]).all()
     assert {type(v) for name in ("train_loss", "validation_loss") for v in history[name]} == {float}
     assert best_epoch == int(np.argmin(history["validation_loss"])) > 0
     assert loss_loop(network, validation) == pytest.approx(
@@ -379,7 +389,7 @@ def test_going_on_from_a_state_ends_bit_identical(n_before):
     second.load_state_dict(torch.load(file, weights_only=True))
     again, again_best = run(second, train, validation)
     assert again_best == best_epoch
-    for name in set(history) - {"seconds"}:
+    for name in set(history) - {"seconds", "data_wait_seconds"}:
         np.testing.assert_array_equal(again[name], history[name])
     assert (np.diff(again["seconds"]) > 0).all()
     assert torch.equal(second.network.logits, whole.network.logits)
@@ -439,7 +449,7 @@ def test_the_global_state_of_torch_and_numpy_is_untouched():
 
 @pytest.mark.parametrize("level", [1e-8, 1.0, 1e4])
 def test_data_are_left_alone(level):
-    train = Pairs(*([level * x for x in xs] for xs in vars(pairs()).values()))
+    train = Pairs(*([level * x for x in xs] for xs in (pairs().mixtures, pairs().targets)))
     arrays = train.mixtures + train.targets
     copies = [array.copy() for array in arrays]
     for array in arrays:
@@ -489,8 +499,8 @@ def test_an_epoch_in_parts_is_all_of_them():
     trainer.train_step = lambda batch: seen.append(batch) or step(batch)
     trainer.begin(draw, parts[0])
     trainer.epoch()
-    # One step for the first part, and two for the second, which begins when the first is through.
-    assert [type(x) for x in seen] == [int, tuple, int, tuple, tuple]
+    # One step for the first part, and two for the second, which is drawn before them.
+    assert [type(x) for x in seen] == [int, int, tuple, tuple, tuple]
     both = Pairs(*(getattr(parts[0], x) + getattr(parts[1], x) for x in ("mixtures", "targets")))
     assert trainer.history["train_loss"][1] == pytest.approx(loss_loop(Filter(), both), rel=1e-12)
 
