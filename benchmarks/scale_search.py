@@ -35,7 +35,7 @@ def table(quick=False):
     -------
     table : str
     """
-    data = make_noisy_speech(4 if quick else 32, duration=0.3 if quick else 4, random_state=0)
+    data = make_noisy_speech(4 if quick else 24, duration=0.3 if quick else 3, random_state=0)
     search, tiny = _search(quick), _search(True)
     times, found = [], []
     for n_workers in (1, 2):

@@ -59,7 +59,7 @@ def commands_of_group(group):
         try:
             if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.cmdline())
-        except (psutil.NoSuchProcess, ProcessLookupError):
+        except (psutil.Error, ProcessLookupError):
             continue
     return found
 
