@@ -51,7 +51,7 @@ def cluster(n_workers: int):
     """Start worker processes of one thread each."""
     from distributed import Client, LocalCluster
 
-    settings = {"threads_per_worker": 1, "dashboard_address": None}
+    settings = {"threads_per_worker": 1, "dashboard_address": ":0"}
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(n_workers=n_workers, local_directory=folder, **settings) as local,

@@ -32,7 +32,7 @@ class DaskFrames:
         Their numbers of rows.
     n_freqs : int
     dtype : dtype
-        float32 or float64, to which each chunk is converted.
+        That of floats to which each chunk is converted: float32 or float64.
     range_ : tuple of float
         Smallest and largest magnitude.
     """

@@ -35,7 +35,7 @@ def nmf(beta, **settings):
 
 @contextlib.contextmanager
 def cluster(n_workers, **settings):
-    settings = {"threads_per_worker": 1, "dashboard_address": None} | settings
+    settings = {"threads_per_worker": 1, "dashboard_address": ":0"} | settings
     with (
         tempfile.TemporaryDirectory() as folder,
         distributed.LocalCluster(n_workers=n_workers, local_directory=folder, **settings) as local,

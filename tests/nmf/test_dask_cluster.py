@@ -1,46 +1,23 @@
 """`SparseNMF` on a real cluster of processes: the result does not depend on the workers."""
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import dask
 import numpy as np
 import pytest
 
+from tests._bounded_python import run_python
 from tests.nmf import dask_child
 
-CHILD = Path(dask_child.__file__)
-ROOT = CHILD.parents[2]
-SECONDS = 60
+CHILD = dask_child.__file__
 FORK_SERVER = {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver"}
 
 pytestmark = pytest.mark.slow
 
 
 def run(command, argument=""):
-    """Result of a child, which is killed with its workers after `SECONDS`."""
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    child = subprocess.Popen(
-        [sys.executable, "-W", "error", str(CHILD), command, str(argument)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path} | FORK_SERVER,
-        start_new_session=True,
-    )
-    try:
-        output, errors = child.communicate(timeout=SECONDS)
-    finally:
-        # Workers that are left are of the same session.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    assert child.returncode == 0, errors[-3000:]
+    """Result of a child."""
+    output = run_python("-W", "error", CHILD, command, argument, **FORK_SERVER)
     return json.loads(output.splitlines()[-1])
 
 
