@@ -76,11 +76,11 @@ def fitted(separator):
 # Scenarios
 
 
-def gradients():
+def gradients(dtype="float32"):
     """Gradients of the batches of an epoch, which the weights do not follow."""
-    X, Y = magnitudes(11)
+    X, Y = ([x.astype(dtype) for x in part] for part in magnitudes(11))
     rng = np.random.RandomState(0)
-    components = torch.from_numpy(rng.gamma(1.0, 1.0, (6, 17)).astype("float32"))
+    components = torch.from_numpy(rng.gamma(1.0, 1.0, (6, 17)).astype(dtype))
     components /= components.norm(dim=1, keepdim=True)
     network = DRNMF(unfold(components, 2, 0.1, 0.2))
     # The last batch is of one sequence: one of two ranks has none.
@@ -90,8 +90,13 @@ def gradients():
         trainer.begin(Pairs(X, Y), Pairs(X[:3], Y[:3]))
         found = []
         for total, count in trainer._steps(None):
-            found.append([total, count, *(p.grad.clone().numpy() for p in trainer.parameters)])
+            flat = torch.cat([parameter.grad.flatten() for parameter in trainer.parameters])
+            found.append((total, count, flat.numpy()))
         return found, trainer.history["validation_loss"]
+
+
+def double_gradients():
+    return gradients("float64")
 
 
 def fit_drnmf():
@@ -107,10 +112,8 @@ def fit_rnn():
 
 
 def fit_deep_nmf():
-    separator = DeepNMFSeparator(
-        3, 3, n_trained_layers=2, nmf=SupervisedNMFSeparator(3, max_iter=5), **common()
-    )
-    return fitted(separator.fit(*speech()))
+    separator = DeepNMFSeparator(3, nmf=SupervisedNMFSeparator(3, max_iter=5), **common())
+    return fitted(separator.fit(*magnitudes()))
 
 
 def fit_mixtures():
