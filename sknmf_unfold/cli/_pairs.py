@@ -111,8 +111,17 @@ def pairs_in_manifest(path: Path, columns: Sequence[str]) -> Pairs:
     found = paired_files(manifest=path, columns=columns)
     noisy = found.X.paths
     recordings = [Recording(each, each.parent.parts) for each in noisy]
-    groups = None if found.groups is None else list(found.groups)
+    groups = None if found.groups is None else found.groups.tolist()
     return Pairs(list(zip(noisy, found.y.paths, strict=True)), recordings, groups)
+
+
+def check_groups(groups: Sequence[str]) -> None:
+    """Raise ``ValueError`` if several recordings are all of one group."""
+    if len(groups) > 1 and len(set(groups)) == 1:
+        raise ValueError(
+            f"All recordings are of the group {groups[0]!r}, but validation needs another one. Add "
+            f"recordings of other groups, or name no column of groups: --columns noisy clean."
+        )
 
 
 def hold_out_groups(
@@ -144,14 +153,10 @@ def hold_out_groups(
     >>> hold_out_groups(["ann", "ann", "bob", "bob", "bob"], 0.1, np.random.RandomState(0))
     array([ True,  True, False, False, False])
     """
-    names, sizes = np.unique(groups, return_counts=True)
-    if len(names) < 2:
-        raise ValueError(
-            f"All recordings that can be read are of the group {str(names[0])!r}; validation needs "
-            f"another one. Add recordings of other groups, or leave the column `group` out."
-        )
+    check_groups(groups)
+    _, labels, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     least, most = int(np.ceil(fraction * len(groups))), int(MAX_VALIDATION_SHARE * len(groups))
     if least > most:
         most = len(groups) - int(sizes.min())
     drawn = draw_groups(groups, least, most, rng)
-    return np.array(groups) == names[sizes.argmin()] if drawn is None else drawn
+    return labels == sizes.argmin() if drawn is None else drawn

@@ -15,7 +15,7 @@ from sknmf_unfold.signal.mixture_dataset import MixtureDataset
 from sknmf_unfold.validation.lazy import samples_of
 
 from ._folders import find_distinct, find_recordings, hold_out
-from ._pairs import Pairs
+from ._pairs import Pairs, check_groups
 from ._parts import equal_parts, part_of
 from ._reading import Reading, read_recordings
 from ._recordings import refuse_equal
@@ -115,6 +115,7 @@ def read_pairs(pairs: Pairs, split: Split) -> TrainingData:
         If files cannot be read, every noisy recording equals its clean one, or there is only one
         group.
     """
+    check_groups(pairs.groups or [])
     found = read_recordings(pairs.paths, split.rate, split.skip_unreadable, np.array_equal)
     if all(reading.fact for reading in found):
         refuse_equal(pairs.paths)
