@@ -128,7 +128,17 @@ class FileFrames:
         return frames
 
     def sample(self, rng: np.random.RandomState, n_components: int) -> np.ndarray:
-        """Draw frames that stand for all, see `draw`: several for each component."""
+        """Draw frames that stand for all, several for each component.
+
+        Parameters
+        ----------
+        rng : numpy.random.RandomState
+        n_components : int
+
+        Returns
+        -------
+        frames : ndarray of shape (n_frames, n_freqs)
+        """
         return self.draw(max(SAMPLE_FRAMES, 4 * n_components), rng)
 
     def _seen(self, batch):

@@ -250,29 +250,6 @@ def excerpt_from(
     return change_speed(excerpt, speed_factor)[:n_times]
 
 
-def random_excerpt(
-    waveform: np.ndarray | LazyWaveform,
-    n_times: int,
-    speed_factor: float,
-    rng: np.random.RandomState,
-) -> np.ndarray:
-    """Cut a random excerpt from a recording that is played faster or slower.
-
-    Parameters
-    ----------
-    waveform, n_times, speed_factor
-        As for `excerpt_from`.
-    rng : numpy.random.RandomState
-
-    Returns
-    -------
-    excerpt : ndarray of shape (n_times,)
-        May be a view of the waveform.
-    """
-    start = draw_start(len(waveform), n_times, speed_factor, rng)
-    return excerpt_from(waveform, n_times, speed_factor, start)
-
-
 def _n_needed(n_times, speed_factor):
     """Count the samples of a recording that an excerpt of `n_times` samples is played from."""
     ratio = _as_ratio(speed_factor)

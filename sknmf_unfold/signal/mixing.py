@@ -223,7 +223,16 @@ class Interference(Sequence):
         return len(self._targets)
 
     def n_times_of(self, index: int) -> int:
-        """Count the samples of a recording, without computing them."""
+        """Count the samples of a recording, without computing them.
+
+        Parameters
+        ----------
+        index : int
+
+        Returns
+        -------
+        n_times : int
+        """
         return len(self._targets[index])
 
     def __getitem__(self, index: Any) -> Any:
@@ -248,5 +257,14 @@ def length_of(recordings: Sequence[np.ndarray | LazyWaveform], index: int) -> in
 
 
 def energy(waveform: np.ndarray) -> np.float64:
-    """Sum the squares of the samples, in float64."""
+    """Sum the squares of the samples.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (n_times,)
+
+    Returns
+    -------
+    energy : float64
+    """
     return np.sum(np.square(waveform, dtype=np.float64))
