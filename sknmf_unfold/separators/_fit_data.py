@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sknmf_unfold.signal.mixture_dataset import MixtureDataset
+from sknmf_unfold.training.ranks import find_ranks
 from sknmf_unfold.validation.lazy import check_rates
 from sknmf_unfold.validation.messages import shown
 from sknmf_unfold.validation.recordings import (
@@ -18,7 +19,7 @@ from sknmf_unfold.validation.recordings import (
     rows_of,
 )
 from sknmf_unfold.validation.sequences import Sequences, check_sequences
-from sknmf_unfold.validation.targets import check_targets, warn_of_useless_targets
+from sknmf_unfold.validation.targets import check_targets
 from sknmf_unfold.validation.warn import warn_user
 
 from ._checkpoints import resumes_fit
@@ -71,11 +72,28 @@ def check_fit_data(
     sequences, targets = check_pair(separator, X, y, resumes_fit(separator))
     if training_mixtures is not None:
         check_training_mixtures(separator, training_mixtures, sequences)
-    if validation_data is None:
-        return FitData(sequences, targets, None, training_mixtures)
-    validation = check_validation_data(separator, validation_data, sequences)
-    warn_of_useless_targets(*validation)
+    validation = None
+    if validation_data is not None:
+        validation = check_validation_data(separator, validation_data, sequences)
     return FitData(sequences, targets, validation, training_mixtures)
+
+
+def measured_data(data: FitData) -> FitData:
+    """Warn of useless targets, and measure recordings in files, which all processes share.
+
+    Parameters
+    ----------
+    data : FitData
+        The same in all processes of the group.
+
+    Returns
+    -------
+    data : FitData
+    """
+    ranks = find_ranks()
+    if data.validation is not None:
+        measured(*data.validation, ranks)
+    return dataclasses.replace(data, mixtures=measured(data.mixtures, data.targets, ranks))
 
 
 def check_training_mixtures(separator: Any, dataset: object, sequences: Sequences) -> None:
@@ -138,7 +156,6 @@ def check_pair(separator: Any, X: Any, y: Any, resumes: bool) -> tuple[Sequences
     """
     sequences = separator._check_input(X) if resumes else check_sequences(separator, X, reset=True)
     targets = check_targets(y, sequences)
-    sequences = measured(sequences, targets)
     separator.stft_settings_ = sequences.settings
     return sequences, targets
 

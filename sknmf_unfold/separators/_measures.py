@@ -10,12 +10,15 @@ import numpy as np
 from sknmf_unfold.base.read_ahead import read_ahead
 from sknmf_unfold.runtime.level import TrainingLevel, frame_sums
 from sknmf_unfold.signal.mixing import energy, snrs_of_energies
+from sknmf_unfold.training.ranks import Ranks
 from sknmf_unfold.validation.recordings import waveform_of
 from sknmf_unfold.validation.sequences import Sequences
 from sknmf_unfold.validation.targets import is_useless, warn_of_faults, warn_of_useless_targets
 
 # Frames whose magnitudes are in memory together.
 BLOCK_FRAMES = 4096
+# Numbers that are measured of a recording: two faults of the target, three sums, two energies.
+N_MEASURES = 7
 
 
 class MeasuredSequences(Sequences):
@@ -48,7 +51,7 @@ class MeasuredSequences(Sequences):
         return snrs_of_energies(self.energies)
 
 
-def measured(mixtures: Sequences, targets: Sequences) -> Sequences:
+def measured(mixtures: Sequences, targets: Sequences, ranks: Ranks | None = None) -> Sequences:
     """Warn of useless targets; where recordings are in files, measure the mixtures meanwhile.
 
     Each file is read once, in background threads.
@@ -57,6 +60,8 @@ def measured(mixtures: Sequences, targets: Sequences) -> Sequences:
     ----------
     mixtures, targets : Sequences
         Checked data of ``fit``.
+    ranks : Ranks, optional
+        The processes that have the same files and share the reading; by default this one alone.
 
     Returns
     -------
@@ -66,11 +71,13 @@ def measured(mixtures: Sequences, targets: Sequences) -> Sequences:
     if not (mixtures.is_lazy or targets.is_lazy):
         warn_of_useless_targets(mixtures, targets)
         return mixtures
-    pairs = zip(mixtures.items, targets.items, strict=True)
+    ranks = ranks or Ranks()
+    pairs = ranks.part(list(zip(mixtures.items, targets.items, strict=True)))
     with read_ahead(functools.partial(_measure, *pair) for pair in pairs) as results:
-        faults, sums, energies = zip(*results, strict=True)
+        rows = np.array(list(results), dtype=np.float64).reshape(-1, N_MEASURES)
+    faults, sums, energies = np.split(ranks.join(rows), [2, 5], axis=1)
     warn_of_faults(faults, targets)
-    return MeasuredSequences(mixtures.items, np.array(sums), np.array(energies), mixtures.name)
+    return MeasuredSequences(mixtures.items, sums, energies, mixtures.name)
 
 
 def training_level(sequences: Sequences) -> TrainingLevel:
@@ -95,7 +102,7 @@ def training_level(sequences: Sequences) -> TrainingLevel:
 def _measure(mixture, target):
     mixture, target = mixture.load(), target.load()
     x, y = waveform_of(mixture), waveform_of(target)
-    return is_useless(x, y), _sums_of(mixture), (energy(y), energy(x - y))
+    return [*is_useless(x, y), *_sums_of(mixture), energy(y), energy(x - y)]
 
 
 def _sums_of(item):

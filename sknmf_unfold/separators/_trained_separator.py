@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sknmf_unfold.signal.mixture_dataset import MixtureDataset
-from ._fit_data import FitData, check_fit_data, check_pair, split_recordings
+from ._fit_data import FitData, check_fit_data, check_pair, measured_data, split_recordings
 
 
 class TrainedSeparator(NetworkSeparator):
@@ -114,6 +114,7 @@ class TrainedSeparator(NetworkSeparator):
         with gradients(), all_or_nothing(self) as keep:
             data = check_fit_data(self, X, y, validation_data, training_mixtures)
             agree_on_fit(self, data)
+            data = measured_data(data)
             suit_data(settings, self, data.mixtures)
             self._set_level(settings, data.mixtures, resumes_fit(self))
             try_own_loss(self, settings, data.mixtures, data.targets)
@@ -161,8 +162,9 @@ class TrainedSeparator(NetworkSeparator):
         settings = self._check_parameters()
         first = not self.__sklearn_is_fitted__()
         with gradients(), all_or_nothing(self):
-            sequences, targets = check_pair(self, X, y, not first)
-            agree_on_fit(self, FitData(sequences, targets))
+            pair = FitData(*check_pair(self, X, y, not first))
+            agree_on_fit(self, pair)
+            sequences, targets = measured_data(pair).mixtures, pair.targets
             suit_data(settings, self, sequences)
             self._set_level(settings, sequences, not first)
             try_own_loss(self, settings, sequences, targets)

@@ -14,13 +14,15 @@ import math
 import pickle
 import threading
 
+import numpy as np
+
 from .deferred_interrupts import DeferredInterrupts
 from .fingerprints import HASHED
 from .process_group import LostRankError, ProcessGroup, on_own_gpu
 from .ranks import Ranks, unchanged
 
 RUNS, IS_INTERRUPTED, HAS_FAILED = range(3)
-OPERATIONS = ("sum", "sum_gradients", "make_equal", "from_first", "agree", "end")
+OPERATIONS = ("sum", "sum_gradients", "make_equal", "from_first", "agree", "join", "end")
 # While rank 0 computes alone it tells the others so this often, well within their timeout.
 HEARTBEAT_SECONDS = 2.0
 # One fit at a time communicates.
@@ -101,6 +103,17 @@ class _GroupRanks(Ranks):
                 f"The {self.n} processes of the group differ in {', '.join(differences)}. They fit "
                 f"one model together: start all of them with one script and the same data."
             )
+
+    def join(self, rows):
+        """Put together what each rank computed for its part of a list, see `Ranks.join`."""
+        self._meet("join")
+        with self._interrupts.deferring(strictly=True):
+            contents = self._group.gather_bytes(rows.astype(np.float64).tobytes())
+        parts = [np.frombuffer(content).reshape(-1, rows.shape[1]) for content in contents]
+        joined = np.empty((sum(map(len, parts)), rows.shape[1]))
+        for i, part in enumerate(parts):
+            joined[i :: self.n] = part
+        return joined
 
     @contextlib.contextmanager
     def deferring_interrupts(self):

@@ -101,6 +101,21 @@ class Ranks:
         """
         return items if self.n == 1 else items[self.index :: self.n]
 
+    def join(self, rows: np.ndarray) -> np.ndarray:
+        """Put together what each rank computed for its part of a list.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_items_of_part, n_columns), float64
+            For the items of `part`, in their order.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_items, n_columns), float64
+            For all items of the list.
+        """
+        return rows
+
     def sum(self, total: float, count: int) -> tuple[float, int]:
         """Add up the numbers of all ranks, without rounding in between.
 

@@ -167,12 +167,12 @@ def is_useless(mixture: np.ndarray, target: np.ndarray) -> tuple[bool, bool]:
     return is_silent, not is_silent and np.array_equal(mixture, target)
 
 
-def warn_of_faults(faults: Sequence[tuple[bool, bool]], targets: Sequences) -> None:
+def warn_of_faults(faults: Sequence[tuple[bool, bool]] | np.ndarray, targets: Sequences) -> None:
     """Warn of useless targets by name.
 
     Parameters
     ----------
-    faults : sequence of tuple of bool
+    faults : sequence of tuple of bool, or ndarray of shape (n_recordings, 2)
         The return value of `is_useless` for each recording.
     targets : Sequences
     """

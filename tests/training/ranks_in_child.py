@@ -8,21 +8,30 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 import time
 import warnings
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
-from sknmf_unfold.datasets import MixtureDataset, make_noisy_speech
+from sknmf_unfold.datasets import AudioFiles, MixtureDataset, make_noisy_speech, save_audio
 from sknmf_unfold.networks.drnmf import DRNMF
 from sknmf_unfold.networks.initial_weights import unfold
-from sknmf_unfold.separators import DeepNMFSeparator, LSTMSeparator, RNNSeparator
+from sknmf_unfold.separators import (
+    DeepNMFSeparator,
+    LSTMSeparator,
+    RNNSeparator,
+    _drawn_pairs,
+    _file_pairs,
+    _measures,
+)
 from sknmf_unfold.training.batches import Pairs
 from sknmf_unfold.training.loop import Trainer
 from sknmf_unfold.training.ranks import find_ranks, on_all_ranks
@@ -121,6 +130,29 @@ def fit_mixtures():
     noises = [item.waveform - y for item, y in zip(X, Y, strict=True)]
     dataset = MixtureDataset(Y, noises, random_state=0)
     return fitted(drnmf().fit(X, Y, training_mixtures=dataset))
+
+
+def fit_files(remix=False):
+    """A fit on files in several groups, and how many of them this process measured."""
+    X, Y = make_noisy_speech(7, duration=(0.4, 0.6), random_state=0)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(_file_pairs, "MAX_FILE_BYTES", 2**17),
+        mock.patch.object(_drawn_pairs, "MAX_FILE_BYTES", 2**17),
+        mock.patch.object(_measures, "_measure", wraps=_measures._measure) as measure,
+    ):
+        files = []
+        for name, recordings in {"noisy": X, "clean": Y}.items():
+            paths = [Path(folder) / f"{name}-{i}.wav" for i in range(len(recordings))]
+            for path, recording in zip(paths, recordings, strict=True):
+                save_audio(path, recording)
+            files.append(AudioFiles(paths))
+        separator = drnmf(remix=remix).fit(STFT(64, 32).transform(files[0]), files[1])
+        return fitted(separator) | {"n_measured": measure.call_count}
+
+
+def fit_remixed_files():
+    return fit_files(remix=True)
 
 
 def partial_fits():

@@ -24,6 +24,7 @@ CHILD = Path(child.__file__)
 # Differences of weights between two processes and one, relative to the largest weight: sums of
 # float32 in another order, amplified by the steps of Adam.
 WEIGHT_TOLERANCE = 1e-5
+FILE_FITS = ("fit_files", "fit_remixed_files")
 FITS = ("fit_drnmf", "fit_lstm", "fit_rnn", "fit_deep_nmf", "fit_mixtures", "partial_fits")
 FITS += ("warm_start", "early_stopping")
 ERRORS = {
@@ -139,6 +140,7 @@ def fits(tmp_path_factory):
         "double_gradients",
         *FITS,
         "few_recordings",
+        *FILE_FITS,
         "local_methods",
         "stopped",
         "waiting",
@@ -243,6 +245,22 @@ def test_a_process_without_data_takes_part_and_warnings_come_once(fits):
     assert_same(first, second)
     assert [text[:20] for text in warned] == ["X has one recording,"]
     assert warned_too == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILE_FITS)
+def test_files_are_measured_by_one_process_each(fits, name):
+    first, second = ({**value} for value in values(fits[name]))
+    expected = dict(alone(name))
+    assert [model.pop("n_measured") for model in (expected, first, second)] == [7, 4, 3]
+    for model in (expected, first, second):
+        # Times.
+        del model["history_"]["seconds"], model["history_"]["data_wait_seconds"]
+    assert_same(first, second)
+    assert first["input_scale_"] == expected["input_scale_"]
+    for key, value in arrays_of(expected).items():
+        atol = WEIGHT_TOLERANCE * np.abs(value).max()
+        np.testing.assert_allclose(arrays_of(first)[key], value, rtol=0, atol=atol, err_msg=key)
 
 
 @pytest.mark.slow
