@@ -202,6 +202,8 @@ class SupervisedNMFSeparator(SummarisesComponents, BaseSeparator):
             targets, checked["max_frames"], rng, training.scaling(bool(self.level_frames))
         )
         nmf = self._dictionary(rng).fit(frames)
+        # Their memory is free before the frames of the mixtures take as much.
+        del frames
         n_iter = self._fit_interference(sequences, nmf.components_, checked, rng, training)
         self.n_iter_ = max(nmf.n_iter_, n_iter)
         task.end(dict)
