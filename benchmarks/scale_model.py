@@ -8,12 +8,13 @@ g bytes go round a ring of n processes, in 2 (n - 1) messages of g / n bytes::
     n_steps = hours * 3600 / (n * seconds of audio in a batch)
     exchange = 2 (n - 1) * latency + 2 (n - 1) / n * g / bandwidth
 
-What the start of ``fit`` does once, and the validation after each epoch, is not in it.
+Before the first epoch each process reads all headers, all of them together read every recording
+once to measure it, and the first learns dictionaries from frames of some recordings. Validation is
+not in the model: it takes the share of its recordings, without gradients.
 """
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from benchmarks.scale_parts import BATCH_SECONDS, BATCH_SEQUENCES, RATE_HZ
@@ -24,6 +25,9 @@ GPU_STEP_SECONDS, GPU_STEP_AUDIO_SECONDS = 0.0389, 32 * 500 * 0.008
 # A mixture reads a recording of the target and one of the interference, of 16 bits a sample.
 READS = 2
 READ_BYTES = READS * 2 * 3600 * RATE_HZ
+# Recordings of ten seconds. Each of the two dictionaries is learned from so many frames, almost all
+# of different recordings.
+RECORDINGS_PER_HOUR, N_DRAWN_FRAMES = 360, 20_000
 
 
 class Cluster(NamedTuple):
@@ -86,9 +90,24 @@ def predict(parts, cluster, hours=HOURS):
     return Epoch(step, n_steps * message, data, seconds, n_steps, n * BATCH_SEQUENCES, read)
 
 
-def start_seconds(parts, n_read, n_recordings):
-    """Predict the start: headers of all recordings, and both waveforms of some of 10 s each."""
-    return READS * (n_recordings * parts.header + n_read / 360 * parts.decode_flac)
+class Start(NamedTuple):
+    """Prediction of the time before the first epoch, in seconds."""
+
+    headers: float
+    measures: float
+    dictionaries: float
+
+
+def predict_start(parts, cluster, hours=HOURS):
+    """Predict the start of a fit of `hours` of audio on a cluster."""
+    n_recordings = hours * RECORDINGS_PER_HOUR
+    n_threads = cluster.n_ranks * cluster.n_data_threads
+    read_hours = min(N_DRAWN_FRAMES, n_recordings) / RECORDINGS_PER_HOUR
+    return Start(
+        READS * n_recordings * parts.header,
+        hours * (READS * parts.decode_flac + parts.stft) / n_threads,
+        READS * 2 * read_hours * parts.decode_flac / cluster.n_data_threads,
+    )
 
 
 def describe(parts, hours=HOURS):
@@ -106,10 +125,12 @@ def describe(parts, hours=HOURS):
             f"{row.step / row.seconds:.2f}",
         )
         lines.append(f"{cluster.name:<34}" + "".join(f"{number:>11}" for number in numbers))
-    n_recordings = math.ceil(hours * 360)
-    lines.append(
-        f"{n_recordings} recordings of 10 s: {start_seconds(parts, 0, n_recordings) / 60:.0f} min "
-        f"to read the headers in one process, {n_recordings * parts.item_bytes * READS / 1e9:.1f} "
-        f"GB of descriptions in each."
-    )
+    columns = "headers", "measures", "dictionaries"
+    head = f"{hours * RECORDINGS_PER_HOUR} recordings, the start in seconds"
+    lines += ["", f"{head:<46}" + "".join(f"{name:>14}" for name in columns)]
+    for cluster in CLUSTERS:
+        numbers = "".join(f"{value:>14.0f}" for value in predict_start(parts, cluster, hours))
+        lines.append(f"{cluster.name:<46}{numbers}")
+    memory = hours * RECORDINGS_PER_HOUR * READS * parts.item_bytes
+    lines.append(f"Descriptions of the recordings take {memory / 1e9:.1f} GB in each process.")
     return "\n".join(lines)

@@ -7,9 +7,9 @@ for a step. `scale_model` predicts an epoch on a cluster from them.
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ import torch.distributed
 from benchmarks._threads import limited_to
 from benchmarks.network import batch_of, best, fit, network_of, step
 from sknmf_unfold import STFT
-from sknmf_unfold.datasets import MixtureDataset, load_audio, make_noisy_speech
+from sknmf_unfold.datasets import AudioFiles, MixtureDataset, load_audio, make_noisy_speech
 
 RATE_HZ = 16000
 # Sequences and frames of a batch, and the seconds of audio in it.
@@ -82,12 +82,21 @@ def measure(quick=False):
         network = network_of(fit(2, 200, 0))
         batch = batch_of(BATCH_SEQUENCES, BATCH_FRAMES, 0)
         steps = best(lambda: step(network, batch), repeats) * 3600 / BATCH_SECONDS
-        header = best(lambda: [soundfile.info(path) for path in files["wav"]], repeats) / len(X)
+        header = best(lambda: [len(x) for x in AudioFiles(files["wav"]).items()], repeats) / len(X)
+        described = item_bytes(files["wav"])
     n_values = sum(p.numel() for p in network.parameters() if p.requires_grad)
     exchange, latency = exchange_seconds(n_values, 3 if quick else 50)
-    item = items[0][0].of(np.zeros(1, dtype=np.float32))
-    sizes = 4 * n_values, exchange, latency, len(pickle.dumps(item))
+    sizes = 4 * n_values, exchange, latency, described
     return Parts(*decode, mixing, frames, steps, header, *sizes)
+
+
+def item_bytes(paths, n_items=2000):
+    """Measure the memory of a recording in a file: its path, its length and its STFT."""
+    tracemalloc.start()
+    recordings = STFT().transform(AudioFiles([str(paths[0])] * n_items))
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return size // len(recordings)
 
 
 def _write(folder, waveforms):

@@ -64,9 +64,18 @@ def test_slow_data_decide_where_steps_are_fast():
     assert epoch.read_bandwidth == pytest.approx(8 * 2 * 2 * 16000 * 3600 / 5)
 
 
-def test_description_has_a_row_for_each_cluster():
+def test_the_start_reads_all_headers_and_shares_the_measures():
+    start = scale_model.predict_start(PARTS, cluster(4, 2), hours=10)
+    assert start.headers == pytest.approx(10 * 360 * 2 * 1e-4)
+    # Two decodings and the STFT.
+    assert start.measures == pytest.approx(10 * (2 + 1) / 8)
+    # Both dictionaries draw frames from all recordings, read by the two threads of one process.
+    assert start.dictionaries == pytest.approx(2 * 10 * 2 / 2)
+
+
+def test_description_has_rows_for_each_cluster():
     text = scale_model.describe(PARTS, hours=10)
-    assert all(text.count(each.name) == 1 for each in scale_model.CLUSTERS)
+    assert all(text.count(each.name) == 2 for each in scale_model.CLUSTERS)
 
 
 @pytest.mark.slow
