@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknmf_unfold.datasets import AudioFiles
+from sknmf_unfold.datasets._audio_file import AudioFile
+from sknmf_unfold.datasets._read_cache import ReadCache
 from sknmf_unfold.validation.lazy import LazyWaveform, is_lazy
 
 from ._bars import terminal_bar
@@ -69,6 +70,8 @@ class Readings:
         self._sample_rate, self._learn = sample_rate, learn
         self._n_bytes = 0
         self._paths: dict[int, tuple[Path, ...]] = {}
+        # One for all files, because there may be millions.
+        self._no_cache = ReadCache(0)
         self.done: list[Reading] = []
         self.failures: list[str] = []
         self.are_lazy = False
@@ -93,7 +96,8 @@ class Readings:
     def _add_lazy(self, reading):
         """Add a recording that will be read again, if its file has as many samples as were read."""
         try:
-            files = AudioFiles(self._paths.pop(reading.place), self._sample_rate).items()
+            paths = self._paths.pop(reading.place)
+            files = [AudioFile(path, self._sample_rate, self._no_cache) for path in paths]
             for file, waveform in zip(files, reading.waveforms, strict=True):
                 if len(file) != len(waveform):
                     # A header that is wrong: this raises, and tells what is wrong with it.
