@@ -105,7 +105,7 @@ def read_channels(
     path : Path
         Name of the file, for messages.
     n_times : int or None, default=None
-        Samples of a block; by default 4 MiB of values.
+        Samples of a block; by default 4 MiB of values, or a whole short file.
 
     Yields
     ------
@@ -117,7 +117,10 @@ def read_channels(
     ValueError
         If the file cannot be decoded up to its end.
     """
-    n_times = n_times or max(1, READ_BLOCK_VALUES // file.channels)
+    if n_times is None:
+        n_times = max(1, READ_BLOCK_VALUES // file.channels)
+        # Of a short file no more than it needs; a header without a length has 0 or a huge number.
+        n_times = min(n_times, file.frames + 1) if file.frames > 0 else n_times
     while len(block := _read_block(file, path, n_times)):
         yield block
 
