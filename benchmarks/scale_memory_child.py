@@ -35,8 +35,9 @@ def make(kind):
         return nmf
     if kind.endswith("default size"):
         return DRNMFSeparator(max_epochs=1, random_state=0, device="cpu")
-    nmf.set_params(n_components=20)
-    return DRNMFSeparator(nmf=nmf, n_layers=1, max_epochs=1, random_state=0, device="cpu")
+    small = {"nmf": nmf.set_params(n_components=20), "n_layers": 1, "batch_size": 32}
+    small |= {"loss": "signal_approximation", "max_epochs": 1, "random_state": 0, "device": "cpu"}
+    return DRNMFSeparator(**small)
 
 
 def record(tables, passes):

@@ -22,6 +22,8 @@ POOL_FRAMES = 2**15
 SAMPLE_FRAMES = 5000
 # Of more frames than this the drawn ones are listed without an array of all.
 MAX_LISTED_FRAMES = 2**22
+# Pieces that are read ahead at least.
+MIN_DEPTH = 8
 # Of a short file, up to this many frames are read one by one; for more, the file is read.
 MAX_RANGES = 8
 # Where fewer than this share of the frames of a file are drawn, the others are not computed.
@@ -79,8 +81,10 @@ class FileFrames:
         batch : ndarray of shape (n, n_freqs)
             Each frame is in one batch.
         """
-        pieces = self._pieces(lambda n: rng.permutation(n))
-        for pool in _stacks(pieces, max(POOL_FRAMES, batch_size), exact=False):
+        n_frames = max(POOL_FRAMES, batch_size)
+        # While batches are drawn from some frames, as many others are read.
+        pieces = self._pieces(lambda n: rng.permutation(n), n_frames)
+        for pool in _stacks(pieces, n_frames, exact=False):
             for indices in random_batches(len(pool), batch_size, rng):
                 yield self._seen(pool[indices])
 
@@ -146,12 +150,13 @@ class FileFrames:
             self.seen = batch
         return batch
 
-    def _pieces(self, order: Callable[[int], np.ndarray]) -> Iterator[np.ndarray]:
-        """Read the frames of all files, piece by piece, in an order of the pieces."""
+    def _pieces(self, order: Callable[[int], np.ndarray], n_ahead: int = 0) -> Iterator[np.ndarray]:
+        """Read all files piece by piece, in an order of the pieces, and some frames ahead."""
         n_pieces = [self._n_pieces(i) for i in range(len(self._items))]
         ends = np.cumsum(n_pieces)
         calls = (functools.partial(self._piece, ends, piece) for piece in order(int(ends[-1])))
-        for part in self._read(calls):
+        depth = n_ahead * int(ends[-1]) // self.shape[0]
+        for part in self._read(calls, max(depth, MIN_DEPTH)):
             yield from part
 
     def _n_pieces(self, i):
@@ -160,8 +165,8 @@ class FileFrames:
     def _reads_ranges(self, i):
         return getattr(source_of(self._items[i]), "reads_ranges", True)
 
-    def _read(self, calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
-        with read_ahead(calls) as results:
+    def _read(self, calls: Iterable[Callable[[], Any]], depth: int = MIN_DEPTH) -> Iterator[Any]:
+        with read_ahead(calls, depth=depth) as results:
             try:
                 yield from results
             finally:

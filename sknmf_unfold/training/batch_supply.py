@@ -17,10 +17,6 @@ from sknmf_unfold.base.workers import Workers
 
 from .batches import Batch, Pairs
 
-# Share of the batches of a group after which recordings of the next one are read or mixed: later,
-# and there is little time for them; earlier, and both groups are in memory.
-SHARE_BEFORE_NEXT = 0.5
-
 # Sequences of a group, and the indices of each batch.
 Group = tuple[Pairs, Sequence[Any]]
 Result = TypeVar("Result")
@@ -102,8 +98,8 @@ class BatchSupply:
 def batch_calls(groups: Iterable[Group], device: torch.device) -> Iterator[Callable[[], Batch]]:
     """Make the calls that compute the batches of groups, for `read_ahead`.
 
-    The later ones of a group also read or mix the recordings of the next one, in the order in which
-    they will be needed.
+    Each also reads or mixes some recordings of the next group, in the order in which they will be
+    needed: by then others are dropped, so that memory is that of one and a half groups.
 
     Parameters
     ----------
@@ -119,11 +115,10 @@ def batch_calls(groups: Iterable[Group], device: torch.device) -> Iterator[Calla
         Returns a batch, see `Pairs.batch`.
     """
     for (pairs, batches), following in _with_next(groups):
-        start = int(SHARE_BEFORE_NEXT * len(batches))
-        ahead = np.array_split(np.arange(len(following)), max(len(batches) - start, 1))
-        for i, indices in enumerate(batches):
-            sources = [following[j] for j in ahead[i - start]] if i >= start else []
-            yield functools.partial(_compute, pairs, indices, device, sources)
+        parts = np.array_split(np.arange(len(following)), max(len(batches), 1))
+        for indices, part in zip(batches, parts, strict=True):
+            ahead = [following[i] for i in part]
+            yield functools.partial(_compute, pairs, indices, device, ahead)
 
 
 def _with_next(groups):
