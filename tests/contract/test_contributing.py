@@ -96,6 +96,8 @@ def test_the_worked_examples(tree):
 def test_every_benchmark_is_listed():
     files = (ROOT / "benchmarks").glob("*.py")
     runnable = {path.stem for path in files if '__name__ == "__main__"' in path.read_text()}
+    # Other benchmarks start these in processes of their own.
+    runnable = {name for name in runnable if not name.endswith("_child")}
     assert len(runnable) > 15
     listed = set(re.findall(r"^``(\w+)``\n    ", PAGE, re.MULTILINE))
     assert runnable - listed - set(re.findall(r"benchmarks\.(\w+)", PAGE)) == set()

@@ -28,7 +28,7 @@ ESTIMATORS = {
 
 @pytest.fixture
 def small_bounds(monkeypatch):
-    """Bounds of a quarter of the files in the smaller number of them."""
+    """Bounds of an eighth of the files in the smaller number of them."""
     monkeypatch.setattr(checked_frames, "MAX_STACKED_BYTES", 2**20)
     monkeypatch.setattr(file_frames, "POOL_FRAMES", 1000)
     for module in (_file_pairs, _drawn_pairs):
@@ -62,7 +62,7 @@ def peaks(call, files, repeats):
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_fit(name, files, small_bounds):
-    """16 and 64 files: the waveforms of the others alone are 12 MB, their frames 50 MB."""
+    """32 and 128 files: the waveforms of the others alone are 24 MB, their frames 100 MB."""
 
     def fit(X, Y):
         estimator = ESTIMATORS[name]()
@@ -70,8 +70,8 @@ def test_fit(name, files, small_bounds):
 
     # What is loaded or compiled once does not count.
     fit(STFT().fit_transform(AudioFiles(files[0])), AudioFiles(files[1]))
-    few, many = (peaks(fit, files, repeats) for repeats in (2, 8))
-    print(f"{name}: {few / 1e6:.1f} MB for 16 files, {many / 1e6:.1f} MB for 64")
+    few, many = (peaks(fit, files, repeats) for repeats in (4, 16))
+    print(f"{name}: {few / 1e6:.1f} MB for 32 files, {many / 1e6:.1f} MB for 128")
     assert many - few < 2.5e6
 
 
@@ -79,7 +79,7 @@ def test_score(files, small_bounds):
     X, Y = (AudioFiles(paths) for paths in files)
     separator = ESTIMATORS["SupervisedNMFSeparator"]().fit(STFT().fit_transform(X), Y)
     separator.score(STFT().fit_transform(X), Y)
-    few, many = (peaks(separator.score, files, repeats) for repeats in (2, 8))
+    few, many = (peaks(separator.score, files, repeats) for repeats in (4, 16))
     assert many - few < 1e6
 
 
