@@ -6,15 +6,18 @@ import contextlib
 import os
 from unittest import mock
 
+import dask
 import distributed.comm.tcp as tcp
 from distributed import Client, LocalCluster
 
 # Any port that is free, and no messages but errors.
 SETTINGS = {"dashboard_address": ":0", "silence_logs": 50}
+# Dask lets its processes return memory at once, and large arrays then cost page faults.
+TRIM = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 
 
 @contextlib.contextmanager
-def cluster_of(n_workers=2, n_slots=1, **settings):
+def cluster_of(n_workers=2, n_slots=1, keeps_memory=True, **settings):
     """Start workers of Dask on this machine, which end with the context.
 
     Parameters
@@ -22,6 +25,8 @@ def cluster_of(n_workers=2, n_slots=1, **settings):
     n_workers : int, default=2
     n_slots : int, default=1
         Number of tasks that each of them runs at once.
+    keeps_memory : bool, default=True
+        Whether its processes manage memory as others do, and not as Dask wants them to.
     **settings : object
         Arguments of `distributed.LocalCluster`.
 
@@ -32,6 +37,7 @@ def cluster_of(n_workers=2, n_slots=1, **settings):
     # Dask sets the variables of its processes in this one, too.
     with (
         mock.patch.dict(os.environ),
+        dask.config.set({TRIM: None} if keeps_memory else {}),
         LocalCluster(
             n_workers=n_workers, threads_per_worker=n_slots, **(SETTINGS | settings)
         ) as cluster,

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from benchmarks._dask import cluster_of, counted_bytes
+from benchmarks._threads import limited_to
 from sknmf_unfold import STFT, DRNMFSeparator, SupervisedNMFSeparator
 from sknmf_unfold.datasets import AudioFiles, make_noisy_speech, save_audio
 
@@ -37,36 +38,45 @@ def table(quick=False):
     """
     data = make_noisy_speech(4 if quick else 24, duration=0.3 if quick else 3, random_state=0)
     search, tiny = _search(quick), _search(True)
-    times, found = [], []
-    for n_workers in (1, 2):
-        # Workers of other processes send their messages as these do.
-        with cluster_of(n_workers, processes=not quick, protocol="tcp"):
-            start = time.perf_counter()
-            _scores(tiny, *(each[:4] for each in data))
-            first = time.perf_counter() - start
-            rounds = [_timed(search, data) for _ in range(1 if quick else 3)]
-            if n_workers == 2:
-                sent = _bytes(tiny, data)
-        times.append(statistics.median(seconds for seconds, _ in rounds))
-        found.append(rounds[-1][1])
-    start = time.perf_counter()
-    serial = search.fit(*data).cv_results_["mean_test_score"]
-    alone = time.perf_counter() - start
-    return "\n".join(_lines(times, first, alone, [abs(s - serial).max() for s in found], sent))
+    # Workers of other processes send their messages as these do.
+    settings = {"processes": not quick, "protocol": "tcp"}
+    with cluster_of(2, **settings) as client:
+        first, _ = _timed(_on_workers, tiny, [each[:4] for each in data])
+        ratios, found = _ratios(client, search, data, n_rounds=1 if quick else 3)
+        sent = _bytes(tiny, data)
+    with cluster_of(2, keeps_memory=False, **settings):
+        _on_workers(tiny, *(each[:4] for each in data))
+        trimmed, _ = _timed(_on_workers, search, data)
+    with limited_to(1):
+        alone, serial = _timed(_alone, search, data)
+    two = ratios.pop("seconds of two")
+    rows = ratios | {
+        "this process with one thread to two workers, time": alone / two,
+        "two workers that trim memory (Dask's default) to these, time": trimmed / two,
+        "first tiny search (imports) to the search, two workers": first / two,
+        "largest difference of scores to serial, dB": max(abs(s - serial).max() for s in found),
+    }
+    return "\n".join(_lines(rows, sent))
 
 
-def _lines(times, first, alone, differences, sent):
+def _ratios(client, search, data, n_rounds):
+    """Search on one worker and on both of them, in turns."""
+    times = []
+    for _ in range(n_rounds):
+        future = client.submit(_timed, _alone, search, data, pure=False)
+        one, (two, scores) = future.result(), _timed(_on_workers, search, data)
+        times.append((one[0], two))
+    ratio = statistics.median(one / two for one, two in times)
+    seconds = statistics.median(two for _, two in times)
+    return {"one worker to two, time": ratio, "seconds of two": seconds}, [one[1], scores]
+
+
+def _lines(rows, sent):
     n_tasks = N_FOLDS * np.prod([len(values) for values in GRID.values()])
     yield f"grid search of {n_tasks} fits on Dask, workers of one thread"
-    rows = {
-        "one worker to two, time": times[0] / times[1],
-        "this process with all cores to two workers, time": alone / times[1],
-        "first tiny search (imports) to the search, two workers": first / times[1],
-        "largest difference of scores to serial, dB": max(differences),
-    }
-    yield from (f"  {name:58s}{value:8.2g}" for name, value in rows.items())
+    yield from (f"  {name:60s}{value:8.2g}" for name, value in rows.items())
     yield "  bytes sent to those of the recordings, two workers"
-    yield from (f"    {name:56s}{ratio:8.2f}" for name, ratio in sent.items())
+    yield from (f"    {name:58s}{ratio:8.2f}" for name, ratio in sent.items())
 
 
 def _search(quick):
@@ -85,15 +95,19 @@ def _sizes(quick):
     return [3, 4] if quick else GRID["n_components"]
 
 
-def _scores(search, X, Y, scatter=True):
+def _alone(search, X, Y):
+    return clone(search).fit(X, Y).cv_results_["mean_test_score"]
+
+
+def _on_workers(search, X, Y, scatter=True):
     """Search on Dask; lists are scattered, so that they are not sent with each task."""
     with joblib.parallel_config("dask", scatter=[X, Y] if scatter else None):
-        return clone(search).fit(X, Y).cv_results_["mean_test_score"]
+        return _alone(search, X, Y)
 
 
-def _timed(search, data):
+def _timed(function, search, data):
     start = time.perf_counter()
-    scores = _scores(search, *data)
+    scores = function(search, *data)
     return time.perf_counter() - start, scores
 
 
@@ -107,7 +121,7 @@ def _bytes(search, data):
         for way, passed in zip(WAYS, (data, data, spectrograms, files), strict=True):
             searched = _without_stft(search) if passed is spectrograms else search
             with counted_bytes() as counted:
-                _scores(searched, *passed, scatter="scatter" in way)
+                _on_workers(searched, *passed, scatter="scatter" in way)
             sent.append(counted.n_bytes / size)
     return dict(zip(WAYS, sent, strict=True))
 
