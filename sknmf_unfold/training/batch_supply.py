@@ -115,7 +115,8 @@ def batch_calls(groups: Iterable[Group], device: torch.device) -> Iterator[Calla
         Returns a batch, see `Pairs.batch`.
     """
     for (pairs, batches), following in _with_next(groups):
-        parts = np.array_split(np.arange(len(following)), max(len(batches), 1))
+        # One of several processes may have no batches.
+        parts = np.array_split(np.arange(len(following)), len(batches)) if len(batches) else []
         for indices, part in zip(batches, parts, strict=True):
             ahead = [following[i] for i in part]
             yield functools.partial(_compute, pairs, indices, device, ahead)

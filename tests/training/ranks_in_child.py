@@ -399,6 +399,7 @@ def slow_fit():
     undisturbed = fitted(drnmf(**settings).fit(*magnitudes()))
     for each in (resumed, undisturbed):
         each["history_"].pop("seconds")
+        each["history_"].pop("data_wait_seconds")
     return {"begins": begins[0], "resumed": resumed, "undisturbed": undisturbed}
 
 
