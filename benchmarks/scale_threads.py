@@ -60,7 +60,7 @@ def _gain(engine, work, n_workers, quick):
         # Workers load what they need, and their data.
         run([task] * n_workers)
         gains = []
-        for _ in range(1 if quick else 3):
+        for _ in range(1 if quick else 2):
             alone = run([task])[0]
             gains.append(n_workers * alone / max(run([task] * n_workers)))
     return statistics.median(gains)
@@ -120,9 +120,9 @@ def seconds_of(work, quick):
 @functools.cache
 def _prepared(work, quick):
     """Make the function to time, once in each process."""
-    X, Y = make_noisy_speech(4 if quick else 24, duration=0.3 if quick else 3, random_state=0)
+    X, Y = make_noisy_speech(4 if quick else 16, duration=0.3 if quick else 3, random_state=0)
     S = STFT().fit_transform(X)
-    n_components, n_epochs = (3, 1) if quick else (50, 4)
+    n_components, n_epochs = (3, 1) if quick else (50, 2)
     start = SupervisedNMFSeparator(n_components, max_iter=5, random_state=0)
     separator = DRNMFSeparator(nmf=start, max_epochs=n_epochs, random_state=0)
     if work == "training":

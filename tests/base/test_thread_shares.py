@@ -112,6 +112,23 @@ def test_a_call_that_begins_takes_threads_from_one_that_works():
     assert most[True] <= 2
 
 
+LOADING = """
+import threading
+from sknmf_unfold.base.threads import one_thread_of_torch
+
+loading = threading.Thread(target=__import__, args=("torch",))
+loading.start()
+while loading.is_alive():
+    with one_thread_of_torch():
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_another_thread_may_be_loading_torch(tmp_path):
+    assert run_script(LOADING, tmp_path / "loading.py") == ""
+
+
 # Dask in this process
 
 
