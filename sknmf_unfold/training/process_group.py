@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from sknmf_unfold.base.loaded import loaded_torch
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +45,7 @@ def group_size() -> int:
     """
     if _forked_from_member:
         return 1
-    distributed = getattr(sys.modules.get("torch"), "distributed", None)
+    distributed = getattr(loaded_torch(), "distributed", None)
     # Some builds of torch come without processes.
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return 1

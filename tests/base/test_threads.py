@@ -103,6 +103,8 @@ def test_operations_of_every_worker_have_one_thread():
     with limited_to(3):
         before = settings()
         with worker_threads(8) as workers:
+            # A thread that begins changes the settings of new ones for a moment.
+            workers.map(lambda item: time.sleep(0.05), range(9))
             results = workers.map(operation, range(20))
             assert [each.num_threads for each in base._libraries()] == [1] * len(before[2])
         assert settings() == before
