@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from .loaded import loaded_torch
 
 
 @contextlib.contextmanager
@@ -31,7 +32,7 @@ def default_settings() -> Iterator[None]:
         numpy: Any = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
         stack.enter_context(numpy)
         # A module that is not loaded has its default settings.
-        torch = sys.modules.get("torch")
+        torch = loaded_torch()
         if hasattr(torch, "autocast"):
             _enter_torch(stack, torch)
         yield

@@ -10,7 +10,6 @@ meet only when their parts are done.
 from __future__ import annotations
 
 import functools
-import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+from .loaded import loaded_torch
 
 Method = TypeVar("Method", bound=Callable)
 
@@ -135,8 +136,7 @@ def one_thread_of_torch() -> Iterator[int | None]:
     n_threads : int or None
         Number of threads that an operation might have used; None where torch is not loaded.
     """
-    # Another thread may be loading it, which this waits for.
-    torch: Any = importlib.import_module("torch") if "torch" in sys.modules else None
+    torch = loaded_torch()
     # A new thread takes over the number of the others when it first asks for it, which must not be
     # while another one changes it.
     with _torch_lock:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from sknmf_unfold.base.loaded import loaded_torch
 from sknmf_unfold.base.tensors import batches_by_length, pad
 from sknmf_unfold.base.workers import worker_threads
 from sknmf_unfold.validation.sequences import Sequences
@@ -57,7 +57,7 @@ def run_in_blocks(
 
 
 def _most_threads(recurrent=False):
-    torch = sys.modules.get("torch")
+    torch = loaded_torch()
     if torch is not None and torch.cuda.is_initialized():
         # Several threads would only need more of the memory of a GPU.
         return 1

@@ -114,12 +114,13 @@ def test_a_call_that_begins_takes_threads_from_one_that_works():
 
 LOADING = """
 import threading
+from sknmf_unfold.base.global_settings import default_settings
 from sknmf_unfold.base.threads import one_thread_of_torch
 
 loading = threading.Thread(target=__import__, args=("torch",))
 loading.start()
 while loading.is_alive():
-    with one_thread_of_torch():
+    with default_settings(), one_thread_of_torch():
         pass
 """
 
