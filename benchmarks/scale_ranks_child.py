@@ -104,7 +104,8 @@ def fit(path, n_recordings, duration, n_components, batch_size, max_epochs):
     separator = DRNMFSeparator(nmf=nmf, **settings).fit(STFT().fit_transform(X), y)
     trainer, step = watch.trainer, watch.seconds / watch.n_steps
     facts = {
-        "epoch": separator.history_["seconds"][-1] / max_epochs,
+        "epoch": float(np.median(np.diff(separator.history_["seconds"]))),
+        "loss": separator.history_["validation_loss"][-1],
         "together": watch.seconds_together / watch.seconds,
         "all_reduce": seconds_of_all_reduce(trainer) / step,
         "bytes": sum(p.numel() * p.element_size() for p in trainer.parameters),

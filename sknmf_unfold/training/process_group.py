@@ -6,8 +6,11 @@ Numbers are float64 and objects are bytes, which travel on the CPU where the bac
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,9 @@ from sknmf_unfold.base.loaded import loaded_torch
 if TYPE_CHECKING:
     import torch
 
+# Wait before Python ends: a thread of gloo drops the tensors of an operation after the operation is
+# done, and would end the process with an error later.
+EXIT_SECONDS = 0.2
 # Whether this process was forked from a member of a group, whose connections are not its own.
 _forked_from_member = False
 
@@ -29,6 +35,11 @@ def _note_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
+
+
+@functools.cache
+def _wait_at_exit():
+    atexit.register(time.sleep, EXIT_SECONDS)
 
 
 class LostRankError(RuntimeError):
@@ -101,6 +112,7 @@ class ProcessGroup:
         import torch
         import torch.distributed as distributed
 
+        _wait_at_exit()
         self._distributed: Any = distributed
         self.n, self.index = distributed.get_world_size(), distributed.get_rank()
         backend = str(distributed.get_backend())
