@@ -3,8 +3,8 @@
 One process fits some recordings, and two processes fit twice as many: each takes batches of the
 same size on one thread, so that an epoch takes the same number of steps. They do so in turns; the
 ratio of their times is the median of all turns. Then one process fits the same recordings as the
-two with batches of the double size. Adam moves a weight whose gradient is zero but for rounding as far as
-any other, so that single weights differ more than the models do.
+two with batches of the double size. Adam moves a weight whose gradient is zero but for rounding as
+far as any other, so that single weights differ more than the models do.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from .thread_shares import ThreadShare
 from .threads import limit_new_thread, one_thread_a_product, one_thread_of_torch
 
 Result = TypeVar("Result")
@@ -78,7 +79,7 @@ def read_ahead(
         ahead: random numbers drawn there do not depend on timing or on `n_threads`.
     n_threads : int, optional
         Number of background threads; 0 computes each result when it is consumed. By default as
-        many as an operation might use, at most `MAX_THREADS`.
+        many as this task may use (see `ThreadShare`), at most `MAX_THREADS`.
     depth : int, optional
         Number of results that are computed or waiting at most; by default ``n_threads + 1``.
 
@@ -96,7 +97,8 @@ def read_ahead(
     """
     with one_thread_of_torch() as n_operations, one_thread_a_product() as n_products:
         if n_threads is None:
-            n_threads = min(n_products, n_operations or n_products, MAX_THREADS)
+            share = ThreadShare(min(n_products, n_operations or n_products))
+            n_threads = min(share.n_most, MAX_THREADS)
         if n_threads == 0:
             yield Timed(call() for call in calls)
             return
