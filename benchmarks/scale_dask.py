@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import textwrap
 import time
 
 import numpy as np
@@ -137,4 +138,4 @@ def table(quick: bool = False) -> str:
         for beta in BETAS
         for n in numbers
     ]
-    return "\n".join([title, "", HEADER, *rows])
+    return "\n".join([*textwrap.wrap(title, 110), "", HEADER, *rows])
