@@ -117,16 +117,18 @@ def test_all_commands_of_the_page_are_run():
     assert sorted(COMMANDS) == sorted(commands_with(text) for text in tested)
 
 
-def test_training_of_one_process_on_one_machine_and_on_several(workplace):
+def test_training_of_one_process(workplace):
     run(workplace, commands_with("python train.py"))
-    first = weights(workplace / "model.skops")
+    assert np.isfinite(weights(workplace / "model.skops")).all()
+
+
+def test_training_on_one_machine_and_on_several(workplace):
     run(workplace, commands_with("--standalone"))
     one_machine = weights(workplace / "model.skops")
     run(workplace, commands_with("sbatch"))
     np.testing.assert_allclose(
         weights(workplace / "model.skops"), one_machine, rtol=1e-5, atol=1e-6
     )
-    assert first.shape == one_machine.shape and not np.array_equal(first, one_machine)
 
 
 def test_factorisation_on_workers_of_dask(workplace):
