@@ -10,6 +10,7 @@ from sknmf_unfold.base.callbacks import FitTask
 from sknmf_unfold.base.progress import end_early, progress_bar
 from sknmf_unfold.validation.options import check_random_state
 
+from . import dask_cd, dask_mu
 from .dask_frames import check_dask_frames
 from .dask_passes import run
 from .divergence import objective
@@ -21,6 +22,9 @@ from .settings import Settings, check_settings, n_fixed_of
 from .silencing import Silencing, is_blank, silencing_of
 from .solvers import Solver, solver_for
 
+# Modules that learn from chunks, by the name of the solver: ``learn(X, W, problem, rng, stopping)``
+# returns components, a state of each chunk and curve; ``activations_of(state)`` the activations.
+CHUNK_SOLVERS: dict[str, Any] = {"cd": dask_cd, "mu": dask_mu}
 # Frames that initial components are drawn from.
 MAX_EXEMPLAR_FRAMES = 20_000
 
@@ -94,7 +98,7 @@ def _full_batch_solver(nmf, checked):
             f"learns from batches of each chunk."
         )
     solver = choose_dask_solver(nmf, checked)
-    if solver.chunks is None:
+    if solver.name not in CHUNK_SOLVERS:
         raise ValueError(
             f"`solver`={nmf.solver!r} does not learn from Dask arrays; use solver='auto', or pass "
             f"X.compute() if it fits into memory."
@@ -104,8 +108,9 @@ def _full_batch_solver(nmf, checked):
 
 def _learn(frames, W, solver, problem, *, rng, stopping):
     """Learn components; return `Learned` and the silencing of the frames."""
-    W, states, curve = solver.chunks.learn(frames, W, problem, rng, stopping)
-    divergence, silencing = run(frames, _judge, states, solver.chunks.activations_of, W, problem)[1]
+    steps = CHUNK_SOLVERS[solver.name]
+    W, states, curve = steps.learn(frames, W, problem, rng, stopping)
+    divergence, silencing = run(frames, _judge, states, steps.activations_of, W, problem)[1]
     return Learned(W, curve, divergence), silencing
 
 

@@ -7,12 +7,12 @@ parameter `solver` are the names in the table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from . import cd, cd_inference, dask_cd, dask_mu, mu, mu_inference, mu_torch
+from . import cd, cd_inference, mu, mu_inference, mu_torch
 from .batch_statistics import Statistics, gradient_sums, products_and_gram
 from .divergence import BETA_LOSSES
 from .problem import Problem, Stopping
@@ -49,22 +49,6 @@ class BatchSteps(NamedTuple):
     update: Callable[[np.ndarray, Statistics, Problem], np.ndarray]
 
 
-class ChunkSteps(NamedTuple):
-    """Functions with which a solver learns from the chunks of a Dask array.
-
-    Parameters
-    ----------
-    learn : callable
-        ``learn(X, W, problem, rng, stopping)`` factorises `DaskFrames` and returns components,
-        a state of each chunk, and curve.
-    activations_of : callable
-        ``activations_of(state)`` returns the activations of a chunk.
-    """
-
-    learn: Callable[..., tuple[np.ndarray, list, np.ndarray]]
-    activations_of: Callable[[Any], np.ndarray]
-
-
 class Solver(NamedTuple):
     """A row of the table.
 
@@ -83,8 +67,6 @@ class Solver(NamedTuple):
         ``infer(X, W, problem, stopping)`` returns activations for fixed components.
     batches : BatchSteps or None
         None if it does not learn from batches.
-    chunks : ChunkSteps or None, default=None
-        None if it does not learn from Dask arrays.
     """
 
     name: str
@@ -93,7 +75,6 @@ class Solver(NamedTuple):
     learn: Learn
     infer: Infer
     batches: BatchSteps | None
-    chunks: ChunkSteps | None = None
 
 
 CD_BATCHES = BatchSteps(cd.factorize, cd_inference.infer, products_and_gram, cd.update_components)
@@ -103,13 +84,11 @@ MU_PRODUCT_BATCHES = BatchSteps(
 MU_GRADIENT_BATCHES = BatchSteps(
     mu.learn_first_batch, mu_inference.infer, gradient_sums, mu.update_by_gradient
 )
-CD_CHUNKS = ChunkSteps(dask_cd.learn, dask_cd.activations_of)
-MU_CHUNKS = ChunkSteps(dask_mu.learn, dask_mu.activations_of)
 # "auto" takes the first row that suits.
 SOLVERS = (
-    Solver("cd", 2.0, False, cd.factorize, cd_inference.infer, CD_BATCHES, CD_CHUNKS),
-    Solver("mu", 2.0, False, mu.learn, mu_inference.infer, MU_PRODUCT_BATCHES, MU_CHUNKS),
-    Solver("mu", None, False, mu.learn, mu_inference.infer, MU_GRADIENT_BATCHES, MU_CHUNKS),
+    Solver("cd", 2.0, False, cd.factorize, cd_inference.infer, CD_BATCHES),
+    Solver("mu", 2.0, False, mu.learn, mu_inference.infer, MU_PRODUCT_BATCHES),
+    Solver("mu", None, False, mu.learn, mu_inference.infer, MU_GRADIENT_BATCHES),
     Solver("mu", None, True, mu_torch.learn, mu_torch.infer, None),
 )
 # Values of the parameter `solver`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,8 +17,6 @@ from sknmf_unfold.validation.options import check_random_state
 from sknmf_unfold.validation.tables import check_components
 
 from .checked_frames import check_and_stack, check_batched, seen
-from .dask_fit import fit_dask, partial_fit_dask
-from .dask_frames import DaskFrames
 from .divergence import check_range
 from .file_frames import FileFrames
 from .initial import initial_components
@@ -29,6 +27,9 @@ from .reports import reporter
 from .settings import check_settings, choose_solver, count_learned, n_fixed_of
 from .silencing import is_blank, silencing_of
 from .transformer import NMFTransformer
+
+if TYPE_CHECKING:
+    from .dask_frames import DaskFrames
 
 
 class SparseNMF(CallbackSupportMixin, NMFTransformer):
@@ -196,6 +197,8 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
             If a parameter or the data are not as described.
         """
         if is_dask_array(X):
+            from .dask_fit import fit_dask
+
             fit_dask(self, X, y)
             return self
         checked = check_settings(self)
@@ -246,6 +249,8 @@ class SparseNMF(CallbackSupportMixin, NMFTransformer):
             If a parameter or the data are not as described.
         """
         if is_dask_array(X):
+            from .dask_fit import partial_fit_dask
+
             partial_fit_dask(self, X)
             return self
         checked, is_first = check_settings(self), not hasattr(self, "components_")

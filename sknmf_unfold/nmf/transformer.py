@@ -19,7 +19,6 @@ from sknmf_unfold.validation.sequences import is_nested_table
 from sknmf_unfold.validation.sparse_tables import check_frames
 from sknmf_unfold.validation.tables import check_activations, check_array_like
 
-from .dask_transform import inverse_transform_dask, transform_dask
 from .problem import Problem, Stopping
 from .settings import check_settings, choose_solver
 from .silencing import Silencing
@@ -68,6 +67,8 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
         """
         check_is_fitted(self)
         if is_dask_array(X):
+            from .dask_transform import transform_dask
+
             return transform_dask(self, X)
         checked = check_settings(self)
         solver, device = choose_solver(self, checked, fall_back=True, sparse=issparse(X))
@@ -100,6 +101,8 @@ class NMFTransformer(RecordingsTransformerMixin, VersionedEstimator):
         """
         check_is_fitted(self)
         if is_dask_array(X):
+            from .dask_transform import inverse_transform_dask
+
             return inverse_transform_dask(self, X)
         X = as_list(X)
         if not isinstance(X, (list, tuple)) or is_nested_table(X):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -199,8 +198,7 @@ def snrs_of_mixtures(
     [0.0]
     """
     read = ((samples_of(x), samples_of(y)) for x, y in zip(mixtures, targets, strict=True))
-    of_targets, of_rest = itertools.tee((y, x - y) for x, y in read)
-    return observed_snrs((y for y, _ in of_targets), (rest for _, rest in of_rest))
+    return snrs_of_energies(np.array([[energy(y), energy(x - y)] for x, y in read]))
 
 
 class Interference(Sequence):
