@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from sknmf_unfold.base import read_ahead as read_ahead_module
 from sknmf_unfold.base.read_ahead import Timed, read_ahead
 from sknmf_unfold.base.threads import one_thread_an_operation
 
@@ -107,13 +108,22 @@ def test_a_consumer_that_stops_early_waits_only_for_what_has_begun():
     assert len(begun) == n_begun
 
 
-def test_waiting_is_counted():
-    with read_ahead([partial(slow, 0, 0.05)] * 3, 1) as results:
-        list(results)
-        assert results.seconds > 0.1
+def test_waiting_is_counted(monkeypatch):
+    """By a clock that only waiting and working move, and no other time."""
+    now = [0.0]
+    monkeypatch.setattr(read_ahead_module.time, "perf_counter", lambda: now[0])
+
+    def wait(seconds):
+        now[0] += seconds
+
+    with read_ahead([partial(wait, 0.05)] * 3, 0) as results:
+        for _ in results:
+            wait(7.0)
+        assert results.seconds == pytest.approx(0.15)
     free = Timed(range(1000))
-    list(free)
-    assert 0 < free.seconds < 0.1
+    for _ in free:
+        wait(1.0)
+    assert free.seconds == 0
 
 
 def test_results_are_not_kept():
